@@ -1,0 +1,95 @@
+/*
+** core.h -- what every part of the runtime may see: context, storage, tensor.
+** A tensor is a view (shape, strides, offset) of a counted storage; a storage holds a counted
+** reference to its context, so memory can be given back even after neap_close.
+*/
+#ifndef NEAP_CORE_H
+#define NEAP_CORE_H
+
+#include "neap.h"
+#include <stdatomic.h>
+
+typedef struct neap_node neap_node;
+typedef struct neap_tiles neap_tiles;      /* tile kernels of one instruction set: kernels/tile.h */
+typedef struct neap_pool neap_pool;        /* worker threads: pool.h */
+
+typedef struct neap_storage {
+  atomic_int refs;
+  uint32_t version;                        /* counts writes: a tape compares it */
+  size_t bytes;                            /* capacity as counted against the cap */
+  neap_context *ctx;
+  void *data;                              /* 64-byte aligned, readable 64 bytes past the end */
+} neap_storage;
+
+struct neap_tensor {
+  int refs;
+  neap_dtype dtype;
+  int ndim;
+  int64_t shape[NEAP_MAX_DIMS], strides[NEAP_MAX_DIMS], offset;   /* in elements */
+  neap_context *ctx;
+  neap_storage *store;                     /* NULL while only recorded */
+  neap_node *node;                         /* how it was made, if a tape holds it */
+  uint64_t level;                          /* 0 = not tracked; else the level of its newest variable */
+  neap_tensor *grad;
+};
+
+#define NEAP_ERROR_BYTES 512
+
+struct neap_context {
+  atomic_int refs;                         /* the owner, and one per storage */
+  bool closed;
+  neap_alloc_fn alloc; void *alloc_arg;
+  neap_log_fn log; void *log_arg;
+  atomic_size_t live, peak;                /* bytes */
+  size_t cap, cached;                      /* cap 0 = none */
+  uint64_t allocations;
+  struct free_block *free_list;            /* storages >= 64 KB, waiting for reuse */
+  void *small_tensors;                     /* free list of tensor structs */
+  neap_status status;
+  char error[NEAP_ERROR_BYTES];
+  atomic_int interrupt;
+  neap_tensor **lent; size_t nlent, lent_size;      /* the scopes: a stack of references */
+  uint64_t next_node, next_level, floor;   /* a tensor is tracked when its level > floor */
+  neap_dtype default_dtype;
+  neap_rng *rng;
+  const neap_tiles *tiles;
+  neap_pool *pool; int threads;
+};
+
+/* Bookkeeping memory, counted in live.  NULL with NEAP_EMEMORY set. Not zeroed; size must be told again when freed. */
+void *neap_malloc (neap_context *c, size_t size);
+void *neap_calloc (neap_context *c, size_t size);
+void *neap_realloc (neap_context *c, void *p, size_t osize, size_t nsize);
+void neap_free (neap_context *c, void *p, size_t size);
+
+neap_storage *neap_storage_new (neap_context *c, size_t bytes);
+void neap_storage_release (neap_storage *s);
+void neap_context_release (neap_context *c);
+
+/* A lent tensor over new storage (strides row-major) or over store (a counted reference is taken). */
+neap_tensor *neap_tensor_new (neap_context *c, neap_dtype d, int ndim, const int64_t *shape);
+neap_tensor *neap_tensor_view (neap_context *c, neap_storage *store, neap_dtype d, int ndim,
+                               const int64_t *shape, const int64_t *strides, int64_t offset);
+void neap_node_release (neap_context *c, neap_node *n);
+
+static inline void *neap_ptr (const neap_tensor *t) {
+  return (char *)t->store->data + t->offset * (int64_t)neap_dtype_size(t->dtype);
+}
+static inline bool neap_is_float (neap_dtype d) { return d == NEAP_FLOAT32 || d == NEAP_FLOAT64; }
+static inline bool neap_tracked (const neap_context *c, const neap_tensor *t) { return t && t->level > c->floor; }
+static inline bool neap_ok (const neap_context *c) { return c->status == NEAP_OK; }
+
+bool neap_same_shape (const neap_tensor *a, const neap_tensor *b);
+/* "[2, 3]" into buf (at least 24*NEAP_MAX_DIMS bytes); returns buf.  For messages. */
+#define NEAP_SHAPE_BYTES (24 * NEAP_MAX_DIMS)
+char *neap_shape_text (char *buf, int ndim, const int64_t *shape);
+#define SHAPE_TEXT(t) neap_shape_text((char[NEAP_SHAPE_BYTES]){0}, (t)->ndim, (t)->shape)
+
+/* dim 1..ndim or -1..-ndim  ->  0..ndim-1; false with an error that names op and argument. */
+bool neap_axis (neap_context *c, const char *op, const char *arg, int64_t dim, int ndim, int *axis);
+
+/* Calls f(arg, block) for block = 0..nblocks-1, on the context's threads.  The split never depends on the
+** number of threads, so results do not either. */
+void neap_parallel (neap_context *c, int64_t nblocks, void (*f)(void *arg, int64_t block), void *arg);
+
+#endif
