@@ -1,0 +1,61 @@
+/*
+** bind.h -- what the parts of the Lua module share.
+** Invariant of every binding: check arguments (owning nothing) -> push empty boxes -> open a scope ->
+** call the runtime (which cannot raise) -> fill the boxes -> close the scope -> raise if an error is pending.
+*/
+#ifndef NEAP_BIND_H
+#define NEAP_BIND_H
+
+#include "neap.h"
+#include <lua.h>
+#include <lauxlib.h>
+
+neap_context *bind_context (lua_State *L);              /* of this Lua state; raises when it was closed */
+
+/* ---- tensors ---- */
+neap_tensor **bind_box (lua_State *L);                  /* pushes an empty tensor box */
+neap_tensor *bind_totensor (lua_State *L, int i);       /* NULL when the value at i is no open tensor; never raises */
+neap_tensor *bind_checktensor (lua_State *L, int i);    /* raises unless a tensor that was not closed */
+/* A tensor, a number (0-d, default dtype) or a nested table of numbers, lent by the open scope.
+** NULL with a pending error otherwise; never raises.  Call it inside a scope. */
+neap_tensor *bind_lendtensor (lua_State *L, int i);
+/* Keeps t in the box at stack index box; closes s; raises the pending error if there is one, else tells Lua's collector. */
+void bind_finish (lua_State *L, neap_scope s, int box, neap_tensor *t);
+/* Closes s and raises if an error is pending. */
+void bind_close (lua_State *L, neap_scope s);
+/* Pushes a box around t inside an open scope, pcall-protected: false with a pending error when Lua has no memory. */
+bool bind_push (lua_State *L, neap_tensor *t);
+
+/* ---- options: one trailing table ---- */
+/* Raises unless the value at i is nil/none or a table whose keys are all in names (NULL-terminated); the message names
+** the function, the unknown key and the nearest known one.  Returns whether a table is there. */
+bool bind_options (lua_State *L, int i, const char *fname, const char *const *names);
+double bind_optnumber (lua_State *L, int table, const char *fname, const char *name, double otherwise);
+int64_t bind_optinteger (lua_State *L, int table, const char *fname, const char *name, int64_t otherwise);
+bool bind_optboolean (lua_State *L, int table, const char *fname, const char *name, bool otherwise);
+int bind_optdtype (lua_State *L, int table, const char *fname, const char *name, int otherwise);
+/* Leaves table[name] on the stack; returns its Lua type. */
+int bind_field (lua_State *L, int table, const char *name);
+int bind_sizes (lua_State *L, int first, int last, const char *fname, int64_t *sizes);  /* numbers or one table; returns ndim */
+
+/* ---- counted C objects in userdata: energies, samplers, rngs ---- */
+neap_rng **bind_rngbox (lua_State *L);
+neap_rng *bind_optrng (lua_State *L, int i);            /* nil: the context's own stream */
+
+/* ---- calling Lua from the runtime ---- */
+/* lua_pcall without continuation; scope and derivative mode are restored whatever happens; a Lua error becomes
+** NEAP_ECALLBACK with its message.  nargs values and the function are on the stack, results stay there. */
+bool bind_call (lua_State *L, int nargs, int nresults);
+lua_State *bind_running (neap_context *c);              /* the thread a callback must use */
+
+/* ---- parts: each adds its functions to the module table on top of the stack ---- */
+void open_tensor (lua_State *L);
+void open_ops (lua_State *L);
+void open_grad (lua_State *L);
+void open_random (lua_State *L);
+void open_energy (lua_State *L);
+void open_sampler (lua_State *L);
+void open_loss (lua_State *L);
+void open_files (lua_State *L);
+
+#endif
