@@ -33,5 +33,6 @@ NEAP_API neap_tensor *neap_energy_mask_values (const neap_energy *E);
 #include "neap_energies.h"
 #include "neap_samplers.h"
 #include "neap_losses.h"
+#include "neap_optim.h"
 
 #endif
