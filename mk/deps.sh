@@ -1,0 +1,46 @@
+#!/bin/sh
+# deps.sh WHAT -- sees to it that the Debian packages which WHAT (build, demo, test, check, all) needs are there.
+# Installs the missing ones with apt when it may (root, or sudo that asks nothing), after printing the command;
+# otherwise prints the command and stops.  When nothing is missing it says nothing.
+set -eu
+
+build="gcc libc6-dev make liblua5.4-dev libopenblas-dev libopenblas-pthread-dev libsleef-dev libjansson-dev libpng-dev zlib1g-dev"
+data="dataset-fashion-mnist"
+tests="$data lua5.4 lua-unit libcmocka-dev librandom123-dev pkg-config"
+checks="valgrind libopenblas0-openmp libopenblas0-serial"
+
+case "${1:-all}" in
+  build) wanted="$build" ;;
+  demo) wanted="$build $data" ;;
+  test) wanted="$build $tests" ;;
+  check | all) wanted="$build $tests $checks" ;;
+  *) echo "deps.sh: unknown set '$1' (build, demo, test, check, all)" >&2; exit 2 ;;
+esac
+
+if ! command -v dpkg-query > /dev/null; then
+  echo "neap: this is no Debian system; it needs what these Debian packages hold:" >&2
+  echo "  $wanted" >&2
+  exit 0
+fi
+
+present=" $(dpkg-query -W -f '${db:Status-Status} ${Package}\n' $wanted 2> /dev/null | sed -n 's/^installed //p' | tr '\n' ' ')"
+missing=""
+for package in $wanted; do
+  case "$present" in *" $package "*) ;; *) missing="$missing $package" ;; esac
+done
+[ -n "$missing" ] || exit 0
+
+sudo=""
+[ "$(id -u)" = 0 ] || sudo="sudo"
+install="${sudo:+$sudo }apt-get install -y --no-install-recommends$missing"
+echo "neap: packages are missing:$missing"
+if [ -n "$sudo" ] && ! sudo -n true 2> /dev/null; then
+  echo "Install them, then try again:"
+  echo "  sudo apt-get update && $install"
+  exit 1
+fi
+echo "  ${sudo:+$sudo }apt-get update && $install"
+DEBIAN_FRONTEND=noninteractive
+export DEBIAN_FRONTEND
+$sudo apt-get update -q
+$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing
