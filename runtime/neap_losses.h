@@ -1,5 +1,74 @@
-/* neap_losses.h -- included by neap_models.h. */
+/*
+** neap_losses.h -- losses: functions of (energy, batch, random stream) to a 0-d tensor that is differentiable
+** with respect to the energy's parameters.  Included by neap_models.h.
+*/
 #ifndef NEAP_LOSSES_H
 #define NEAP_LOSSES_H
+
+typedef struct neap_loss neap_loss;          /* counted */
+
+/* Contrastive divergence (Hinton 2002): mean E(x⁺) − mean E(x⁻) + reg·mean(E(x⁺)² + E(x⁻)²), x⁻ after steps of the sampler. */
+typedef struct neap_cd_config {
+  neap_sampler *sampler;                     /* a reference is taken */
+  int64_t steps;                             /* 0: 1 */
+  neap_start start;                          /* default: the batch */
+  double reg;
+} neap_cd_config;
+NEAP_API neap_loss *neap_loss_cd (neap_context *c, const neap_cd_config *cfg);
+
+/* Persistent CD (Tieleman 2008; replay buffer: Du & Mordatch 2019): chains are taken from a buffer and put back. */
+typedef struct neap_pcd_config {
+  neap_sampler *sampler;
+  int64_t steps;                             /* 0: 1 */
+  int64_t buffer;                            /* chains kept; 0: the rows of the first batch */
+  neap_start start;                          /* default: the sampler's own */
+  double reinit;                             /* each chain starts anew with this probability at each call */
+  double reg;
+} neap_pcd_config;
+NEAP_API neap_loss *neap_loss_pcd (neap_context *c, const neap_pcd_config *cfg);
+
+/* Exact score matching (Hyvärinen 2005): mean(½|∇E|² − ΔE), the Laplacian by forward over reverse mode. */
+NEAP_API neap_loss *neap_loss_score_matching (neap_context *c);
+/* Denoising score matching (Vincent 2011): mean ½|σ s(x + σn) + n|², s = −∇E. */
+NEAP_API neap_loss *neap_loss_dsm (neap_context *c, double sigma);
+/* The same with a noise level drawn for each row (Song & Ermon 2019).  conditional: E is called as E(x, σ), σ [B, 1] appended
+** to the batch's own condition; otherwise one E serves all levels. */
+NEAP_API neap_loss *neap_loss_multi_dsm (neap_context *c, int n, const double *sigmas, bool conditional);
+
+/* A function of x [B, event…] given by the host; NULL with an error in c on failure. */
+typedef neap_tensor *(*neap_tensor_fn) (neap_context *c, void *arg, neap_tensor *x);
+/* Fisher divergence to a known law: mean ½|s − s*|².  f gives log p(x) [B] (gradient: its score is s*) or the score [B, event…].
+** release (may be NULL) is called once with arg, also when creation fails. */
+NEAP_API neap_loss *neap_loss_fisher (neap_context *c, neap_tensor_fn f, bool is_log_prob, void *arg, void (*release) (void *arg));
+
+/* Noise contrastive estimation (Gutmann & Hyvärinen 2012) with ratio noise rows per row of data:
+** −mean log σ(G(x)) − ratio·mean log σ(−G(y)),  G = −E − log Z − log p_noise − log ratio; log Z is learned. */
+typedef struct neap_nce_config {
+  neap_tensor *(*sample) (neap_context *c, void *arg, neap_rng *rng, neap_tensor *x, int64_t n);   /* [n, event…], like x */
+  neap_tensor_fn log_prob;                   /* normalised: [n] */
+  void *arg;
+  void (*release) (void *arg);               /* may be NULL; called once, also when creation fails */
+  int64_t ratio;                             /* 0: 1 */
+} neap_nce_config;
+NEAP_API neap_loss *neap_loss_nce (neap_context *c, const neap_nce_config *cfg);
+
+NEAP_API neap_loss *neap_loss_keep (neap_loss *l);
+NEAP_API void neap_loss_release (neap_loss *l);                                 /* NULL is ignored */
+NEAP_API const char *neap_loss_name (const neap_loss *l);
+
+/* The loss of x [B, event…] with condition cond (or NULL): 0-d.  rng NULL: the context's own stream.
+** info (may be NULL) receives detached tensors, such as "samples" [B, event…] or "positive" (mean energy of the data). */
+NEAP_API neap_tensor *neap_loss_eval (neap_context *c, neap_loss *l, neap_energy *E, neap_tensor *x, neap_tensor *cond,
+                                      neap_rng *rng, neap_state *info);
+
+/* Its own parameters (nce: log_z), to be trained with E's. */
+NEAP_API int neap_loss_nparams (const neap_loss *l);
+NEAP_API neap_tensor *neap_loss_param (const neap_loss *l, int i);              /* i from 0; lent by l */
+NEAP_API const char *neap_loss_param_name (const neap_loss *l, int i);
+
+/* What it remembers between calls, parameters included (pcd: "buffer"): lent by l, for a checkpoint. */
+NEAP_API neap_state *neap_loss_state (neap_context *c, neap_loss *l);
+/* Takes over copies of state's tensors.  A name that l does not know fails. */
+NEAP_API bool neap_loss_set_state (neap_context *c, neap_loss *l, const neap_state *state);
 
 #endif

@@ -1,5 +1,105 @@
-/* neap_samplers.h -- included by neap_models.h. */
+/*
+** neap_samplers.h -- samplers: Markov kernels that leave exp(−E) invariant (Langevin: nearly).
+** Included by neap_models.h.  A sampler holds settings only; everything a chain carries from one step to
+** the next is in a neap_state: named tensors ("x" [chains, event…], "condition", counts …) and a random stream.
+*/
 #ifndef NEAP_SAMPLERS_H
 #define NEAP_SAMPLERS_H
+
+typedef struct neap_sampler neap_sampler;    /* counted */
+typedef struct neap_state neap_state;        /* owned by who made it */
+
+/* ---- Named tensors: what a chain carries, what a loss remembers, what it reports ---- */
+/* rng NULL: the context's own stream.  Free with neap_state_free. */
+NEAP_API neap_state *neap_state_new (neap_context *c, neap_rng *rng);
+NEAP_API void neap_state_free (neap_state *s);                                  /* NULL is ignored */
+NEAP_API int neap_state_count (const neap_state *s);
+NEAP_API const char *neap_state_name (const neap_state *s, int i);              /* i from 0 */
+NEAP_API neap_tensor *neap_state_get (const neap_state *s, const char *name);   /* lent by s; NULL when there is none */
+/* Holds t (a reference is taken) under name, in place of what was there.  Fails when t is NULL. */
+NEAP_API bool neap_state_set (neap_context *c, neap_state *s, const char *name, neap_tensor *t);
+NEAP_API neap_rng *neap_state_rng (const neap_state *s);
+
+/* ---- Samplers.  A bad setting fails with NEAP_EARG.  Neither init nor step is ever taped. ---- */
+typedef struct neap_langevin_options {
+  const double *noise_std;                   /* NULL: √(2 step_size) */
+  double clip;                               /* the gradient's elements are held in ±clip; 0: free */
+  double clamp_min, clamp_max;               /* x is held between them after each step; both 0: free */
+} neap_langevin_options;
+
+/* Unadjusted Langevin: x ← x − ε∇E(x) + noise_std·n.  o may be NULL. */
+NEAP_API neap_sampler *neap_sampler_langevin (neap_context *c, double step_size, const neap_langevin_options *o);
+/* Random-walk Metropolis: proposes x + scale·n. */
+NEAP_API neap_sampler *neap_sampler_random_walk (neap_context *c, double scale);
+/* Metropolis-adjusted Langevin (Roberts & Tweedie 1996): proposes x − ε∇E(x) + √(2ε)·n. */
+NEAP_API neap_sampler *neap_sampler_mala (neap_context *c, double step_size);
+/* Hamiltonian Monte Carlo (Neal 2011): leapfrog, unit mass, fixed length.  An energy error above 1000 is a divergence. */
+NEAP_API neap_sampler *neap_sampler_hmc (neap_context *c, double step_size, int64_t leapfrog_steps);
+/* Block Gibbs of a restricted Boltzmann machine: h ~ p(h | x), then x ~ p(x | h). */
+NEAP_API neap_sampler *neap_sampler_gibbs (neap_context *c);
+
+/* A kernel of the host's own.  init finds "x" (and "condition") in state and adds what step carries; step replaces "x".
+** A false result must come with an error in c.  free (may be NULL) is called once with arg, also when creation fails. */
+typedef struct neap_custom_sampler {
+  bool (*init) (neap_context *c, void *arg, neap_energy *E, neap_state *state);   /* may be NULL */
+  bool (*step) (neap_context *c, void *arg, neap_energy *E, neap_state *state);
+  void (*free) (void *arg);
+  void *arg;
+} neap_custom_sampler;
+NEAP_API neap_sampler *neap_sampler_custom (neap_context *c, const neap_custom_sampler *k);
+
+NEAP_API neap_sampler *neap_sampler_keep (neap_sampler *s);
+NEAP_API void neap_sampler_release (neap_sampler *s);                           /* NULL is ignored */
+NEAP_API const char *neap_sampler_name (const neap_sampler *s);
+/* step_size or scale; NAN for a sampler without one. */
+NEAP_API double neap_sampler_step_size (const neap_sampler *s);
+NEAP_API bool neap_sampler_set_step_size (neap_context *c, neap_sampler *s, double step_size);
+
+/* ---- Where chains start ---- */
+typedef enum neap_start_kind {
+  NEAP_START_DEFAULT,                        /* what the sampler or loss says: normal; Bernoulli(½) for gibbs; data for cd */
+  NEAP_START_NORMAL,                         /* N(0, 1) */
+  NEAP_START_UNIFORM,                        /* U(lo, hi); both 0: U(0, 1) */
+  NEAP_START_BERNOULLI,                      /* 0 or 1, evenly */
+  NEAP_START_DATA                            /* losses: the batch itself */
+} neap_start_kind;
+typedef struct neap_start { neap_start_kind kind; double lo, hi; } neap_start;
+
+/* ---- Chains by hand ---- */
+/* A chain at x [chains, event…] (not NULL), with condition cond or NULL.  Coordinates that E holds fixed (neap_energy_mask)
+** are set to their values.  rng NULL: the context's own stream.  NULL on failure; free with neap_state_free. */
+NEAP_API neap_state *neap_sampler_init (neap_context *c, neap_sampler *s, neap_energy *E, neap_tensor *x,
+                                        neap_tensor *cond, neap_rng *rng);
+/* n steps.  What depends on E and x is computed anew when the call begins, so E's parameters and "x" may have been
+** changed since.  On failure the chain stands after the last whole step. */
+NEAP_API bool neap_sampler_step (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *state, int64_t n);
+
+/* ---- A whole run ---- */
+typedef struct neap_sample_config {          /* all may be zero */
+  int64_t chains;                            /* 0: 4, or the rows of x */
+  neap_tensor *x;                            /* first positions [chains, event…]; NULL: start, in E's event shape */
+  neap_start start;
+  const neap_dtype *dtype;                   /* of drawn first positions; NULL: that of E's first parameter, else the default */
+  int64_t steps, warmup, thin;               /* 0: 1000, 0, 1.  steps come after warmup; each thin-th one is kept */
+  neap_tensor *condition;
+  neap_rng *rng;                             /* NULL: the context's own stream */
+  bool (*progress) (void *arg, int64_t done, int64_t total);   /* after each step; false (with an error in c) stops */
+  void *progress_arg;
+} neap_sample_config;
+
+typedef struct neap_sample_info {
+  int64_t kept;                              /* draws made: fewer than asked for when the run failed or was interrupted */
+  neap_tensor *draws;                        /* [asked, chains, event…], of which the first kept are filled; lent, or NULL */
+  neap_tensor *energy;                       /* [asked, chains], likewise */
+  double accept_rate;                        /* mean over steps and chains after warm-up; 1 where nothing is rejected */
+  int64_t divergences;                       /* after warm-up, all chains */
+  int64_t grad_evals;                        /* gradients of single rows, warm-up included */
+  double seconds;
+} neap_sample_info;
+
+/* Runs s on E: draws [kept, chains, event…], lent; info may be NULL.  Polls for interrupts at each step: an interrupted run
+** fails with NEAP_EINTERRUPTED, and info tells what it had. */
+NEAP_API neap_tensor *neap_sampler_sample (neap_context *c, neap_sampler *s, neap_energy *E,
+                                           const neap_sample_config *cfg, neap_sample_info *info);
 
 #endif
