@@ -42,6 +42,9 @@ ALL_CFLAGS = -std=gnu11 -Wall -Wextra $(WERROR) -fPIC -fvisibility=hidden -pthre
              -Iruntime -I$(BUILD)/gen
 ALL_LDFLAGS = $(filter -fsanitize=%,$(MODE_FLAGS)) -pthread -Wl,--as-needed $(LDFLAGS)
 
+# V=1 shows whole commands.
+say = @$(if $(V),set -x;,echo "  $(1) $(if $(2),$(2),$@)";)
+
 # ---- sources
 
 find = $(sort $(shell find $(1) -name '$(2)' 2>/dev/null))
@@ -93,55 +96,57 @@ FORCE:
 # The op table becomes a header and a source of constructors.
 $(BUILD)/gen/gen_ops: runtime/gen/gen_ops.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 -Wall -Wextra $(WERROR) $(CFLAGS) -Iruntime -MMD -MP -MF $@.d $< -o $@
-$(BUILD)/gen/neap_ops.h: $(BUILD)/gen/gen_ops
-	$(BUILD)/gen/gen_ops header > $@
-$(BUILD)/gen/ops_gen.c: $(BUILD)/gen/gen_ops
-	$(BUILD)/gen/gen_ops source > $@
+	$(call say,cc ,$<) $(CC) -std=gnu11 -Wall -Wextra $(WERROR) $(CFLAGS) -Iruntime -MMD -MP -MF $@.d -MT $@ $< -o $@
+# Files that come out as they were keep their time, so that a new row's cases rebuild little.
+$(BUILD)/gen/made: $(BUILD)/gen/gen_ops
+	@mkdir -p $(@D)/new
+	@$< $(@D)/new
+	@for f in $(@D)/new/*; do cmp -s $$f $(@D)/$${f##*/} || cp $$f $(@D)/; done; touch $@
+$(BUILD)/gen/neap_ops.h $(BUILD)/gen/ops_gen.c &: $(BUILD)/gen/made ;
 $(BUILD)/obj/gen/ops_gen.o: $(BUILD)/gen/ops_gen.c $(GEN) $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+	$(call say,cc ,$<) $(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/obj/lua/%.o: lua/%.c $(BUILD)/flags | $(GEN)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(LUA_CFLAGS) -MMD -MP -c $< -o $@
+	$(call say,cc ,$<) $(CC) $(ALL_CFLAGS) $(LUA_CFLAGS) -MMD -MP -c $< -o $@
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags | $(GEN)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+	$(call say,cc ,$<) $(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 define isa_rule
 $(BUILD)/obj/%_$(1).o: %.c $(BUILD)/flags | $(GEN)
 	@mkdir -p $$(@D)
-	$$(CC) $$(ALL_CFLAGS) $(ISA_FLAGS) $(ISA_$(1)) -DTILE_ISA=$(1) -MMD -MP -c $$< -o $$@
+	$$(call say,cc ,$$< $(1)) $$(CC) $$(ALL_CFLAGS) $(ISA_FLAGS) $(ISA_$(1)) -DTILE_ISA=$(1) -MMD -MP -c $$< -o $$@
 endef
 $(foreach i,$(ISAS),$(eval $(call isa_rule,$(i))))
 
 $(BUILD)/libneap.so.$(SOVERSION): $(RUNTIME_O)
-	$(CC) -shared $(ALL_LDFLAGS) -Wl,-soname,$(@F) $(if $(SANITIZER),,-Wl$(comma)-z$(comma)defs) $^ -o $@ $(LIBS)
+	$(call say,ld ) $(CC) -shared $(ALL_LDFLAGS) -Wl,-soname,$(@F) $(if $(SANITIZER),,-Wl$(comma)-z$(comma)defs) $^ -o $@ $(LIBS)
 $(BUILD)/libneap.so: $(BUILD)/libneap.so.$(SOVERSION)
-	ln -sfn $(<F) $@
+	@ln -sfn $(<F) $@
 $(BUILD)/libneap.a: $(RUNTIME_O)
-	rm -f $@; $(AR) rcs $@ $^
+	$(call say,ar ) rm -f $@; $(AR) rcs $@ $^
 $(BUILD)/libneap-lua.a: $(MODULE_O)
-	rm -f $@; $(AR) rcs $@ $^
+	$(call say,ar ) rm -f $@; $(AR) rcs $@ $^
 
 # Holds the runtime itself and is not linked to liblua: any Lua 5.4 can load it.
 $(BUILD)/lua/neap/core.so: $(MODULE_O) $(RUNTIME_O) mk/core.map $(LUA_LINKS)
 	@mkdir -p $(@D)
-	$(CC) -shared $(ALL_LDFLAGS) -Wl,-Bsymbolic -Wl,--version-script=mk/core.map $(MODULE_O) $(RUNTIME_O) -o $@ $(LIBS)
+	$(call say,ld ) $(CC) -shared $(ALL_LDFLAGS) -Wl,-Bsymbolic -Wl,--version-script=mk/core.map $(MODULE_O) $(RUNTIME_O) -o $@ $(LIBS)
 $(BUILD)/neap: $(PROGRAM_O) $(MODULE_O) $(RUNTIME_O) $(LUA_LINKS)
-	$(CC) $(ALL_LDFLAGS) -Wl,-E $(PROGRAM_O) $(MODULE_O) $(RUNTIME_O) -o $@ $(LUA_LIBS) $(LIBS)
+	$(call say,ld ) $(CC) $(ALL_LDFLAGS) -Wl,-E $(PROGRAM_O) $(MODULE_O) $(RUNTIME_O) -o $@ $(LUA_LIBS) $(LIBS)
 $(BUILD)/lua/%.lua: stdlib/%.lua
 	@mkdir -p $(@D); ln -sfr $< $@
 
 # C tests see the runtime's inside, so they take the archives.
 $(BUILD)/tests/%: tests/%.c $(BUILD)/libneap.a $(BUILD)/libneap-lua.a $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(filter-out -DNDEBUG,$(ALL_CFLAGS)) $(LUA_CFLAGS) -Itests -MMD -MP -MF $@.d $< -o $@ \
+	$(call say,cc ,$<) $(CC) $(filter-out -DNDEBUG,$(ALL_CFLAGS)) $(LUA_CFLAGS) -Itests -MMD -MP -MF $@.d -MT $@ $< -o $@ \
 	  $(ALL_LDFLAGS) $(BUILD)/libneap-lua.a $(BUILD)/libneap.a -lcmocka -llua$(LUA_V) $(LIBS)
 $(BUILD)/examples/%: examples/%.c $(BUILD)/libneap.a $(BUILD)/libneap-lua.a $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(LUA_CFLAGS) -MMD -MP -MF $@.d $< -o $@ \
+	$(call say,cc ,$<) $(CC) $(ALL_CFLAGS) $(LUA_CFLAGS) -MMD -MP -MF $@.d -MT $@ $< -o $@ \
 	  $(ALL_LDFLAGS) $(BUILD)/libneap-lua.a $(BUILD)/libneap.a -llua$(LUA_V) $(LIBS)
 
 -include $(patsubst %.o,%.d,$(RUNTIME_O) $(MODULE_O) $(PROGRAM_O)) $(addsuffix .d,$(TEST_BIN) $(EXAMPLE_BIN)) \

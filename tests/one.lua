@@ -28,9 +28,10 @@ result:setvbuf "line"
 local function note (verdict, name) result:write(verdict, " ", name, "\n") end
 
 local function describe (err)
-  if type(err) ~= "table" then return {text = debug.traceback(tostring(err), 2)} end
-  if err.status == "SKIP" then return {skip = err.msg or ""} end
-  return {text = debug.traceback(err.msg or tostring(err), 2)}
+  local text = tostring(err)
+  local _, skip = text:find(lu.SKIP_PREFIX, 1, true)
+  if skip then return {skip = text:sub(skip + 1)} end
+  return {text = debug.traceback((text:gsub(lu.FAILURE_PREFIX, "")), 2)}
 end
 
 local function run_one (tests, name)
