@@ -77,7 +77,7 @@ NEAP_API void *neap_fail (neap_context *c, neap_status code, const char *fmt, ..
 NEAP_API void neap_interrupt (neap_context *c);
 /* Fails with NEAP_EINTERRUPTED (and lowers the flag) if neap_interrupt was called: long loops poll it. */
 NEAP_API bool neap_poll (neap_context *c);
-NEAP_API void neap_log (neap_context *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+NEAP_API void neap_warn (neap_context *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 NEAP_API bool neap_set_threads (neap_context *c, int n);
 NEAP_API int neap_threads (const neap_context *c);
