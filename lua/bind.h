@@ -41,6 +41,9 @@ int bind_sizes (lua_State *L, int first, int last, const char *fname, int64_t *s
 /* ---- counted C objects in userdata: energies, samplers, rngs ---- */
 neap_rng **bind_rngbox (lua_State *L);
 neap_rng *bind_optrng (lua_State *L, int i);            /* nil: the context's own stream */
+neap_energy **bind_energybox (lua_State *L);            /* pushes an empty energy box */
+neap_energy *bind_toenergy (lua_State *L, int i);       /* NULL when the value at i is no energy; never raises */
+neap_energy *bind_checkenergy (lua_State *L, int i);
 
 /* ---- calling Lua from the runtime ---- */
 /* lua_pcall without continuation; scope and derivative mode are restored whatever happens; a Lua error becomes

@@ -1,5 +1,139 @@
-/* neap_energies.h -- included by neap_models.h. */
+/*
+** neap_energies.h -- making, composing, judging, saving energies.  Included by neap_models.h.
+** A maker returns an energy of which the caller owns one reference (neap_energy_release), or NULL.  A composed
+** energy keeps its parts, so the parts may be released at once.  Energies never change: composing, cloning
+** and exchanging parameters make new ones that share what is the same.
+** Tensors given to a maker are kept by reference.  One that is a variable (neap_requires_grad) is a
+** parameter of the energy; any other is a constant, used in the dtype of x.
+*/
 #ifndef NEAP_ENERGIES_H
 #define NEAP_ENERGIES_H
+
+/* ---- An energy from a function --------------------------------------------------------------- */
+
+/* x [B, event…], cond [B, …] or NULL -> energies [B].  params: the energy's parameters, in their order. */
+typedef neap_tensor *(*neap_energy_fn) (neap_context *c, void *ud, neap_tensor *const *params, neap_tensor *x,
+                                        neap_tensor *cond);
+
+typedef struct neap_function_config {
+  const char *name;                      /* in messages; NULL = "function" */
+  int event_ndim; const int64_t *event;  /* event NULL = not known */
+  int nparams; neap_tensor *const *params;   /* become variables */
+  const char *const *names;              /* of the parameters; NULL = "1", "2", … */
+} neap_function_config;
+
+/* cfg NULL = no parameters, event not known.  ud belongs to the energy from here on, even if this fails:
+** free_ud(c, ud) is called once nothing needs it any more. */
+NEAP_API neap_energy *neap_energy_from_function (neap_context *c, neap_energy_fn fn, void *ud,
+                                                 void (*free_ud) (neap_context *c, void *ud),
+                                                 const neap_function_config *cfg);
+
+/* ---- Ready made ------------------------------------------------------------------------------ */
+
+/* A network x [B, sizes[0]] -> sizes[1] -> … -> 1.  Weights U(±g√(3/fan_in)) with the activation's gain g, biases
+** U(±1/√fan_in).  With condition = k > 0 it takes c [B, k], joined to x. */
+typedef struct neap_mlp_config {
+  int nsizes; const int64_t *sizes;      /* input first; a head with one output is added */
+  const char *activation;                /* silu (NULL), relu, leaky_relu, elu, gelu, softplus, tanh, sigmoid, sin */
+  int64_t condition;
+  neap_dtype dtype;
+  neap_rng *rng;                         /* NULL = the context's own */
+} neap_mlp_config;
+NEAP_API neap_energy *neap_energy_mlp (neap_context *c, const neap_mlp_config *cfg);
+
+/* Restricted Boltzmann machine, units 0/1: E(v) = −b·v − Σ softplus(c + vW), the free energy of v [B, visible].
+** Parameters W [visible, hidden] ~ N(0, .01²) (Hinton 2012), b and c zero.  rng NULL = the context's own. */
+NEAP_API neap_energy *neap_energy_rbm (neap_context *c, int64_t visible, int64_t hidden, neap_dtype d, neap_rng *rng);
+/* P(h = 1 | v) = σ(c + vW) [B, hidden] of v [B, visible]. */
+NEAP_API neap_tensor *neap_rbm_hidden (neap_context *c, neap_energy *E, neap_tensor *v);
+/* P(v = 1 | h) = σ(b + hWᵀ) [B, visible] of h [B, hidden]. */
+NEAP_API neap_tensor *neap_rbm_visible (neap_context *c, neap_energy *E, neap_tensor *h);
+/* −b·v − c·h − vWh [B]. */
+NEAP_API neap_tensor *neap_rbm_joint (neap_context *c, neap_energy *E, neap_tensor *v, neap_tensor *h);
+/* Whether E is an RBM: what block Gibbs asks. */
+NEAP_API bool neap_energy_is_rbm (const neap_energy *E);
+
+/* ½ (x−μ)ᵀΛ(x−μ) of x [B, D]: mean [D], one of cov [D, D], precision [D, D], std (0-d or [D]); all NULL: std 1. */
+NEAP_API neap_energy *neap_energy_gaussian (neap_context *c, neap_tensor *mean, neap_tensor *cov,
+                                            neap_tensor *precision, neap_tensor *std);
+/* −log Σ wₖ N(x; μₖ, Σₖ), normalised: means [K, D], covs [K, D, D] or std (0-d, [K] or [K, D]); weights [K] are
+** divided by their sum, NULL = equal. */
+NEAP_API neap_energy *neap_energy_gmm (neap_context *c, neap_tensor *means, neap_tensor *covs, neap_tensor *std,
+                                       neap_tensor *weights);
+/* −log Σ wₖ e^(−Eₖ): weights [n] multiply the unnormalised densities; NULL = 1/n each. */
+NEAP_API neap_energy *neap_energy_mixture (neap_context *c, int n, neap_energy *const *Es, neap_tensor *weights);
+/* Σ barrier (x² − 1)²; x of any event shape, [dim] where one is needed. */
+NEAP_API neap_energy *neap_energy_double_well (neap_context *c, double barrier, int64_t dim);
+/* Neal's funnel (2003): x₁ ~ N(0, 3²), the others N(0, e^x₁). */
+NEAP_API neap_energy *neap_energy_funnel (neap_context *c, int64_t dim);
+/* x₁²/2s₁² + (x₂ − b(x₁² − s₁²))²/2s₂²: a twisted normal (Haario et al. 1999). */
+NEAP_API neap_energy *neap_energy_banana (neap_context *c, double b, double s1, double s2);
+/* Σᵢ (a − xᵢ)² + b (xᵢ₊₁ − xᵢ²)². */
+NEAP_API neap_energy *neap_energy_rosenbrock (neap_context *c, double a, double b, int64_t dim);
+/* (|x| − radius)² / 2 std². */
+NEAP_API neap_energy *neap_energy_ring (neap_context *c, double radius, double std, int64_t dim);
+
+/* ---- Algebra --------------------------------------------------------------------------------- */
+
+NEAP_API neap_energy *neap_energy_sum (neap_context *c, int n, neap_energy *const *Es);       /* AND */
+NEAP_API neap_energy *neap_energy_any (neap_context *c, int n, neap_energy *const *Es);       /* OR: −log Σ e^(−Eᵢ) */
+NEAP_API neap_energy *neap_energy_scale (neap_context *c, neap_energy *E, double w);
+NEAP_API neap_energy *neap_energy_offset (neap_context *c, neap_energy *E, double constant);
+/* w, T, constant: 0-d or [B]. */
+NEAP_API neap_energy *neap_energy_scale_by (neap_context *c, neap_energy *E, neap_tensor *w);
+NEAP_API neap_energy *neap_energy_divide_by (neap_context *c, neap_energy *E, neap_tensor *T);
+NEAP_API neap_energy *neap_energy_offset_by (neap_context *c, neap_energy *E, neap_tensor *constant);
+/* E(x − v): v broadcasts to x. */
+NEAP_API neap_energy *neap_energy_translate (neap_context *c, neap_energy *E, neap_tensor *v);
+/* E(·, cond): one condition for all rows (shape […]), or one per row ([B, …] or [1, …]). */
+NEAP_API neap_energy *neap_energy_given (neap_context *c, neap_energy *E, neap_tensor *cond);
+/* E(where(mask, values, x)): mask event-shaped, values event-shaped or [B, event…] (0-d: all alike). */
+NEAP_API neap_energy *neap_energy_fix (neap_context *c, neap_energy *E, neap_tensor *mask, neap_tensor *values);
+
+/* ---- Derivatives by x: differentiable again wherever x, c or the parameters are tracked ------- */
+
+NEAP_API neap_tensor *neap_energy_grad (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond);   /* ∇E */
+NEAP_API neap_tensor *neap_energy_score (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond);  /* −∇E */
+/* ∇²E(x) v per row: v of x's shape. */
+NEAP_API neap_tensor *neap_energy_hvp (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond, neap_tensor *v);
+/* tr ∇²E [B], exact: one forward-over-reverse pass per coordinate, over the whole batch. */
+NEAP_API neap_tensor *neap_energy_laplacian (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond);
+/* Mean of vᵀ∇²E v over samples draws of v = ±1 (Hutchinson 1990).  rng NULL = the context's own. */
+NEAP_API neap_tensor *neap_energy_laplacian_hutchinson (neap_context *c, neap_energy *E, neap_tensor *x,
+                                                        neap_tensor *cond, int samples, neap_rng *rng);
+
+/* ---- Probabilities --------------------------------------------------------------------------- */
+
+/* log p(x)/p(y) = E(y) − E(x) [B]. */
+NEAP_API neap_tensor *neap_energy_log_ratio (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *y, neap_tensor *cond);
+/* log ∫ e^(−E) in closed form, 0-d, differentiable in the parameters; NULL and NEAP_EARG where none is known. */
+NEAP_API neap_tensor *neap_energy_log_z (neap_context *c, neap_energy *E);
+/* −E(x) − log_z [B]; log_z NULL: in closed form. */
+NEAP_API neap_tensor *neap_energy_log_prob (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond, neap_tensor *log_z);
+/* log Σ e^(−E) over all states of an event of at most 24 units, each lo or hi.  An RBM is summed over its smaller side. */
+NEAP_API bool neap_energy_log_z_enumerate (neap_context *c, neap_energy *E, neap_tensor *cond, double lo, double hi, double *log_z);
+/* log ∫ e^(−E) by the trapezoid rule on a grid over n = 1, 2 or 3 dimensions, in float64; error: its difference from
+** the grid of half as many points (NULL: not wanted). */
+NEAP_API bool neap_energy_log_z_quadrature (neap_context *c, neap_energy *E, neap_tensor *cond, int n, const double *lower,
+                                            const double *upper, int64_t points, double *log_z, double *error);
+/* n exact draws [n, event…] where E has an exact sampler; otherwise NULL and NEAP_EARG. */
+NEAP_API neap_tensor *neap_energy_sample (neap_context *c, neap_energy *E, int64_t n, neap_rng *rng, neap_dtype d);
+
+/* ---- Parameters, files, text ----------------------------------------------------------------- */
+
+/* The same energy with other parameters, n = neap_energy_nparams of them, of the same shapes. */
+NEAP_API neap_energy *neap_energy_with (neap_context *c, neap_energy *E, int n, neap_tensor *const *params);
+NEAP_API neap_energy *neap_energy_clone (neap_context *c, neap_energy *E);    /* with copies of its parameters */
+/* safetensors: all tensors, and under "neap.energy" the tree as JSON. */
+NEAP_API bool neap_energy_save (neap_context *c, neap_energy *E, const char *path);
+/* Makes a saved energy anew; one that holds a function cannot be. */
+NEAP_API neap_energy *neap_energy_open (neap_context *c, const char *path);
+/* Writes a file's tensors into E's parameters, by name. */
+NEAP_API bool neap_energy_load (neap_context *c, neap_energy *E, const char *path);
+/* "gaussian + 0.5 * mlp(2, 128)": at most size bytes with the final zero; returns buf. */
+NEAP_API char *neap_energy_text (const neap_energy *E, char *buf, size_t size);
+NEAP_API const char *neap_energy_name (const neap_energy *E);                 /* of the outermost part: "sum" */
+/* Whether E wants a condition: 1 yes, 0 no, -1 it may take one. */
+NEAP_API int neap_energy_conditional (const neap_energy *E);
 
 #endif
