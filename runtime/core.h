@@ -7,6 +7,7 @@
 #define NEAP_CORE_H
 
 #include "neap.h"
+#include "blas.h"
 #include <stdatomic.h>
 
 typedef struct neap_node neap_node;
@@ -19,6 +20,7 @@ typedef struct neap_storage {
   size_t bytes;                            /* capacity as counted against the cap */
   neap_context *ctx;
   void *data;                              /* 64-byte aligned, readable 64 bytes past the end */
+  struct neap_storage *next;               /* in the free list */
 } neap_storage;
 
 struct neap_tensor {
@@ -30,6 +32,8 @@ struct neap_tensor {
   neap_storage *store;                     /* NULL while only recorded */
   neap_node *node;                         /* how it was made, if a tape holds it */
   uint64_t level;                          /* 0 = not tracked; else the level of its newest variable */
+  uint64_t birth;                          /* a variable's time of marking: older values cannot depend on it */
+  uint64_t mark; int slot;                 /* scratch of one derivative sweep */
   neap_tensor *grad;
 };
 
@@ -43,17 +47,18 @@ struct neap_context {
   atomic_size_t live, peak;                /* bytes */
   size_t cap, cached;                      /* cap 0 = none */
   uint64_t allocations;
-  struct free_block *free_list;            /* storages >= 64 KB, waiting for reuse */
-  void *small_tensors;                     /* free list of tensor structs */
+  neap_storage *free_list;                 /* storages >= 64 KB, waiting for reuse */
+  atomic_flag free_lock;                   /* a storage may be released by another context's thread */
   neap_status status;
   char error[NEAP_ERROR_BYTES];
   atomic_int interrupt;
   neap_tensor **lent; size_t nlent, lent_size;      /* the scopes: a stack of references */
-  uint64_t next_node, next_level, floor;   /* a tensor is tracked when its level > floor */
+  uint64_t clock, floor;                   /* a tensor is tracked when its level > floor */
   neap_dtype default_dtype;
   neap_rng *rng;
   const neap_tiles *tiles;
   neap_pool *pool; int threads;
+  neap_blas blas;                          /* found at the first matrix product: blas.h */
 };
 
 /* Bookkeeping memory, counted in live.  NULL with NEAP_EMEMORY set. Not zeroed; size must be told again when freed. */
@@ -64,13 +69,13 @@ void neap_free (neap_context *c, void *p, size_t size);
 
 neap_storage *neap_storage_new (neap_context *c, size_t bytes);
 void neap_storage_release (neap_storage *s);
+void neap_storage_trim (neap_context *c);           /* gives the free list back to the allocator */
 void neap_context_release (neap_context *c);
 
 /* A lent tensor over new storage (strides row-major) or over store (a counted reference is taken). */
 neap_tensor *neap_tensor_new (neap_context *c, neap_dtype d, int ndim, const int64_t *shape);
 neap_tensor *neap_tensor_view (neap_context *c, neap_storage *store, neap_dtype d, int ndim,
                                const int64_t *shape, const int64_t *strides, int64_t offset);
-void neap_node_release (neap_context *c, neap_node *n);
 
 static inline void *neap_ptr (const neap_tensor *t) {
   return (char *)t->store->data + t->offset * (int64_t)neap_dtype_size(t->dtype);

@@ -16,7 +16,11 @@ typedef struct neap_attrs {
   int64_t i[4];                            /* integers, booleans, one dimension, a choice (i b d s); NEAP_NONE = not given */
   int count;                               /* entries of dims; -1 = not given */
   int64_t dims[NEAP_ATTR_INTS];            /* dimensions or sizes (D S) */
+  const char *text;                        /* an equation (e); alive only during the call: composites */
 } neap_attrs;
+
+/* Copies a list into a->dims; false with an error when it is too long. */
+bool neap_attr_list (neap_context *c, const char *name, neap_attrs *a, int n, const int64_t *list);
 
 typedef enum neap_kind {
   KIND_ELEMENTWISE,                        /* a scalar expression; d(i, g) serves both modes */
@@ -67,13 +71,16 @@ struct neap_op {
 
 struct neap_node {
   uint64_t id;
-  int op, n;
+  int op, n, size;                         /* n inputs held; size when it was made */
   bool released;                           /* inputs were dropped by a derivative without retain */
   uint32_t out_version;
   neap_attrs *a;                           /* NULL when the row takes none */
   neap_tensor **in; uint32_t *versions;    /* of in[i]'s storage when recorded */
-  uint64_t mark; int slot;                 /* scratch of one sweep */
 };
+
+/* Keeps the inputs and notes their versions; freed with the tensor that holds it. */
+neap_node *neap_node_new (neap_context *c, int op, neap_tensor **in, int n, const neap_attrs *a);
+void neap_node_clear (neap_node *node);    /* drops the inputs: the tape behind it is released */
 
 extern const neap_op neap_ops[];           /* indexed by NEAP_OP_name; NEAP_OP_COUNT of them */
 const neap_op *neap_op_find (const char *name);
@@ -81,6 +88,12 @@ const neap_op *neap_op_find (const char *name);
 /* The one constructor: check -> promote -> broadcast -> shape -> run (or view) -> tape.
 ** in: n tensors (NULL only where the signature says optional); a NULL = no attributes. */
 neap_tensor *neap_apply (neap_context *c, int op, neap_tensor **in, int n, const neap_attrs *a);
+
+neap_dtype neap_promote (neap_dtype a, neap_dtype b);
+/* The shape all n inputs broadcast to; false with an error that names op and both shapes. */
+bool neap_broadcast_shape (neap_context *c, const char *op, neap_tensor *const *in, int n, int *ndim, int64_t *shape);
+/* x itself, or a view of it of that shape (taped when x is tracked). */
+neap_tensor *neap_broadcast_to (neap_context *c, neap_tensor *x, int ndim, const int64_t *shape);
 
 /* For rules.  A value that was written since it was recorded gives NULL and NEAP_ESTATE. */
 neap_tensor *neap_rule_in (neap_rule *r, int i);

@@ -1,0 +1,84 @@
+/*
+** create.c -- tensors made from numbers and memory.
+** Invariant: a new tensor is row-major, owns its storage alone, and is lent by the innermost scope.
+*/
+#include "op.h"
+#include <math.h>
+#include <string.h>
+
+/* numbers one and the same rule everywhere: to integers by truncation, NaN to 0; to bool by != 0 */
+static void store_number (neap_dtype d, void *p, int64_t i, double v) {
+  switch (d) {
+    case NEAP_FLOAT32: ((float *)p)[i] = (float)v; break;
+    case NEAP_FLOAT64: ((double *)p)[i] = v; break;
+    case NEAP_INT64: ((int64_t *)p)[i] = v != v ? 0 : (int64_t)v; break;
+    case NEAP_UINT8: ((uint8_t *)p)[i] = v != v ? 0 : (uint8_t)(int64_t)v; break;
+    default: ((uint8_t *)p)[i] = v != 0; break;
+  }
+}
+
+neap_tensor *neap_empty (neap_context *c, neap_dtype d, int ndim, const int64_t *shape) {
+  return neap_tensor_new(c, d, ndim, shape);
+}
+
+neap_tensor *neap_full (neap_context *c, neap_dtype d, int ndim, const int64_t *shape, double value) {
+  neap_tensor *t = neap_tensor_new(c, d, ndim, shape);
+  if (!t) return NULL;
+  int64_t n = neap_numel(t);
+  if (value == 0 && !signbit(value)) { memset(neap_ptr(t), 0, (size_t)n * neap_dtype_size(d)); return t; }
+  for (int64_t i = 0; i < n; i++) store_number(d, neap_ptr(t), i, value);
+  return t;
+}
+
+neap_tensor *neap_scalar (neap_context *c, neap_dtype d, double value) {
+  neap_tensor *t = neap_tensor_new(c, d, 0, NULL);
+  if (t) store_number(d, neap_ptr(t), 0, value);
+  return t;
+}
+
+neap_tensor *neap_from (neap_context *c, neap_dtype d, int ndim, const int64_t *shape, const void *data) {
+  neap_tensor *t = neap_tensor_new(c, d, ndim, shape);
+  if (t && neap_numel(t)) memcpy(neap_ptr(t), data, (size_t)neap_numel(t) * neap_dtype_size(d));
+  return t;
+}
+
+neap_tensor *neap_zeros_like (neap_context *c, const neap_tensor *x) {
+  return x ? neap_full(c, x->dtype, x->ndim, x->shape, 0) : NULL;
+}
+
+neap_tensor *neap_ones_like (neap_context *c, const neap_tensor *x) {
+  return x ? neap_full(c, x->dtype, x->ndim, x->shape, 1) : NULL;
+}
+
+neap_tensor *neap_arange (neap_context *c, neap_dtype d, double first, double last, double step) {
+  if (step == 0 || !isfinite(first) || !isfinite(last) || !isfinite(step))
+    return neap_fail(c, NEAP_EARG, "arange: finite ends and a step other than 0 expected, got %g, %g, %g", first, last, step);
+  double count = floor((last - first) / step * (1 + 1e-12) + 1e-9) + 1;   /* both ends; a rounding error does not lose the last */
+  if (count > 1e15) return neap_fail(c, NEAP_EARG, "arange: %g elements are too many", count);
+  int64_t n = count > 0 ? (int64_t)count : 0;
+  neap_tensor *t = neap_tensor_new(c, d, 1, &n);
+  for (int64_t i = 0; t && i < n; i++) store_number(d, neap_ptr(t), i, first + (double)i * step);
+  return t;
+}
+
+neap_tensor *neap_linspace (neap_context *c, neap_dtype d, double first, double last, int64_t n) {
+  if (n < 1) return neap_fail(c, NEAP_EARG, "linspace: at least 1 element expected, got %lld", (long long)n);
+  neap_tensor *t = neap_tensor_new(c, d, 1, &n);
+  for (int64_t i = 0; t && i < n; i++) {
+    double u = n == 1 ? 0 : (double)i / (double)(n - 1);
+    store_number(d, neap_ptr(t), i, first * (1 - u) + last * u);
+  }
+  return t;
+}
+
+neap_tensor *neap_eye (neap_context *c, neap_dtype d, int64_t n, int64_t m) {
+  neap_tensor *t = neap_full(c, d, 2, (int64_t[]){ n, m }, 0);
+  for (int64_t i = 0; t && i < n && i < m; i++) store_number(d, neap_ptr(t), i * m + i, 1);
+  return t;
+}
+
+bool neap_item (neap_context *c, const neap_tensor *t, double *value) {
+  if (!t || !neap_ok(c)) return false;
+  if (neap_numel(t) != 1) return neap_fail(c, NEAP_ESHAPE, "item: one element expected, got a tensor of shape %s", SHAPE_TEXT(t));
+  return neap_read(c, t, NEAP_FLOAT64, value);
+}

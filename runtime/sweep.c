@@ -1,0 +1,111 @@
+/*
+** sweep.c -- collecting a part of the tape.
+** Invariant: entries are in the order of the clock, so an entry's inputs stand before it; a tensor older than every
+** target is not entered, for it cannot depend on one.
+*/
+#include "sweep.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* when t came to the tape: entries after variables made before them */
+static uint64_t age (const neap_tensor *t) { return t->birth ? t->birth : t->node ? t->node->id : 0; }
+
+static bool push (neap_sweep *s, neap_tensor *t) {
+  if (s->n == s->size) {
+    int size = s->size ? 2 * s->size : 64;
+    neap_entry *e = neap_realloc(s->c, s->e, (size_t)s->size * sizeof *e, (size_t)size * sizeof *e);
+    if (!e) return false;
+    s->e = e; s->size = size;
+  }
+  t->mark = s->mark;
+  s->e[s->n++] = (neap_entry){ .t = t };
+  return true;
+}
+
+/* visits t: enters it if it may depend on a target, else notes whether it is tracked all the same */
+static bool visit (neap_sweep *s, neap_tensor *t) {
+  if (t->mark == s->mark || t->level == 0) return true;
+  if (age(t) < s->oldest) { s->outside |= t->level > s->c->floor; return true; }
+  return push(s, t);
+}
+
+static bool collect (neap_sweep *s, neap_tensor *y) {
+  if (!visit(s, y)) return false;
+  for (int i = 0; i < s->n; i++) {                     /* the list grows while it is walked */
+    neap_node *node = s->e[i].t->node;
+    for (int j = 0; node && j < node->n; j++) if (!visit(s, node->in[j])) return false;
+  }
+  return true;
+}
+
+static int by_age (const void *a, const void *b) {
+  uint64_t x = age(((const neap_entry *)a)->t), y = age(((const neap_entry *)b)->t);
+  return x < y ? -1 : x > y;
+}
+
+static bool depends (neap_sweep *s, const neap_tensor *t) {
+  for (int i = 0; t->node && i < t->node->n; i++) {
+    neap_entry *in = neap_sweep_find(s, t->node->in[i]);
+    if (in && in->need) return true;
+  }
+  return false;
+}
+
+static bool is_variable (const neap_tensor *t) { return t->birth != 0; }
+
+static void mark_needed (neap_sweep *s, int n, neap_tensor *const *xs) {
+  for (int i = 0; i < s->n; i++) s->e[i].t->slot = i;
+  for (int i = 0; xs && i < n; i++) {
+    neap_entry *e = xs[i] ? neap_sweep_find(s, xs[i]) : NULL;
+    if (e) e->target = true;
+  }
+  for (int i = 0; i < s->n; i++) {
+    neap_entry *e = &s->e[i];
+    if (!xs && is_variable(e->t)) e->target = true;
+    if (is_variable(e->t) && (e->target ? e->t->node != NULL : e->t->level > s->c->floor))
+      s->outside = true;                               /* an alias of an outer value, or another variable */
+    e->need = e->target || depends(s, e->t);
+  }
+}
+
+bool neap_sweep_open (neap_sweep *s, neap_context *c, neap_tensor *y, int n, neap_tensor *const *xs) {
+  *s = (neap_sweep){ .c = c, .mark = ++c->clock, .oldest = xs ? UINT64_MAX : 0 };
+  for (int i = 0; xs && i < n; i++) {
+    uint64_t a = xs[i] ? age(xs[i]) : UINT64_MAX;
+    if (a && a < s->oldest) s->oldest = a;
+  }
+  if (!collect(s, y)) { neap_sweep_close(s); return false; }
+  qsort(s->e, (size_t)s->n, sizeof *s->e, by_age);
+  mark_needed(s, n, xs);
+  return true;
+}
+
+void neap_sweep_close (neap_sweep *s) {
+  for (int i = 0; i < s->n; i++) neap_release(s->e[i].d);
+  neap_free(s->c, s->e, (size_t)s->size * sizeof *s->e);
+  s->e = NULL; s->n = s->size = 0;
+}
+
+neap_entry *neap_sweep_find (neap_sweep *s, const neap_tensor *t) {
+  return t->mark == s->mark ? &s->e[t->slot] : NULL;
+}
+
+bool neap_sweep_add (neap_sweep *s, neap_entry *e, neap_tensor *v) {
+  if (v && e->d) v = neap_add(s->c, e->d, v);
+  if (!v) return false;
+  neap_keep(v);
+  neap_release(e->d);
+  e->d = v;
+  return true;
+}
+
+bool neap_sweep_check (neap_sweep *s, const neap_tensor *t) {
+  if (!t->node || !t->node->released) return true;
+  return neap_fail(s->c, NEAP_ESTATE, "the tape of this value was released by an earlier derivative; "
+                   "ask that one for retain = true or create_graph = true");
+}
+
+uint64_t neap_sweep_floor (const neap_sweep *s, unsigned flags) {
+  bool graph = flags & NEAP_CREATE_GRAPH || (flags & NEAP_AUTO_GRAPH && s->outside);
+  return graph ? s->c->floor : UINT64_MAX;
+}

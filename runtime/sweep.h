@@ -1,0 +1,34 @@
+/*
+** sweep.h -- what both derivative sweeps walk: the part of the tape between y and the targets, in order.
+*/
+#ifndef NEAP_SWEEP_H
+#define NEAP_SWEEP_H
+
+#include "op.h"
+
+typedef struct neap_entry {
+  neap_tensor *t;                          /* kept by what uses it, or by the caller */
+  neap_tensor *d;                          /* its cotangent or tangent: an owned reference, NULL = zero so far */
+  bool need, target;                       /* depends on a target, is one */
+} neap_entry;
+
+typedef struct neap_sweep {
+  neap_context *c;
+  neap_entry *e; int n, size;              /* oldest first */
+  uint64_t mark, oldest;                   /* of this sweep; no target is older than oldest */
+  bool outside;                            /* y depends on a variable that is no target */
+} neap_sweep;
+
+/* Collects what y was computed from, up to the n targets.  All variables are targets when xs is NULL. */
+bool neap_sweep_open (neap_sweep *s, neap_context *c, neap_tensor *y, int n, neap_tensor *const *xs);
+void neap_sweep_close (neap_sweep *s);
+/* The entry of t; NULL when y does not depend on it. */
+neap_entry *neap_sweep_find (neap_sweep *s, const neap_tensor *t);
+/* Adds v (lent) to e's derivative. */
+bool neap_sweep_add (neap_sweep *s, neap_entry *e, neap_tensor *v);
+/* For a step of the sweep: an error when the tape behind t was released. */
+bool neap_sweep_check (neap_sweep *s, const neap_tensor *t);
+/* The floor to sweep under, from NEAP_CREATE_GRAPH and NEAP_AUTO_GRAPH. */
+uint64_t neap_sweep_floor (const neap_sweep *s, unsigned flags);
+
+#endif

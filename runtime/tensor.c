@@ -1,0 +1,224 @@
+/*
+** tensor.c -- scopes, the life of tensors, and what can be asked of them.
+** Invariant: a tensor is freed when its last reference goes; freeing walks a list, never the C stack, so a tape of
+** any length can be dropped.
+*/
+#include "op.h"
+#include <stdio.h>
+#include <string.h>
+
+/* ---- scopes ---- */
+
+neap_scope neap_scope_open (neap_context *c) { return c->nlent; }
+
+void neap_scope_close (neap_context *c, neap_scope s) {
+  while (c->nlent > s) neap_release(c->lent[--c->nlent]);
+}
+
+static bool reserve_slot (neap_context *c) {
+  if (c->closed) return neap_fail(c, NEAP_ESTATE, "the context was closed");
+  if (c->nlent < c->lent_size) return true;
+  size_t size = c->lent_size ? 2 * c->lent_size : 64;
+  neap_tensor **lent = neap_realloc(c, c->lent, c->lent_size * sizeof *lent, size * sizeof *lent);
+  if (!lent) return false;
+  c->lent = lent; c->lent_size = size;
+  return true;
+}
+
+neap_tensor *neap_lend (neap_context *c, neap_tensor *t) {
+  if (!t) return NULL;
+  if (!reserve_slot(c)) { neap_release(t); return NULL; }
+  return c->lent[c->nlent++] = t;
+}
+
+neap_tensor *neap_scope_return (neap_context *c, neap_scope s, neap_tensor *t) {
+  neap_keep(t);
+  neap_scope_close(c, s);
+  return neap_lend(c, t);
+}
+
+/* ---- life ---- */
+
+neap_tensor *neap_keep (neap_tensor *t) {
+  if (t) t->refs++;
+  return t;
+}
+
+/* puts t on the list of the dying (linked by grad) when this was its last reference */
+static void drop (neap_tensor *t, neap_tensor **dying) {
+  if (!t || --t->refs > 0) return;
+  neap_tensor *grad = t->grad;
+  t->grad = *dying;
+  *dying = t;
+  drop(grad, dying);                                   /* at most one level: a gradient has no gradient of its own kept here */
+}
+
+static size_t node_bytes (int n, bool attrs) {
+  return sizeof(neap_node) + (size_t)n * (sizeof(neap_tensor *) + sizeof(uint32_t)) + (attrs ? sizeof(neap_attrs) : 0);
+}
+
+static void node_free (neap_context *c, neap_node *node, neap_tensor **dying) {
+  for (int i = 0; i < node->n; i++) drop(node->in[i], dying);
+  neap_free(c, node, node_bytes(node->size, node->a != NULL));
+}
+
+static void die (neap_tensor *t, neap_tensor **dying) {
+  neap_storage *store = t->store;
+  if (t->node) node_free(t->ctx, t->node, dying);
+  neap_free(t->ctx, t, sizeof *t);
+  neap_storage_release(store);                         /* last: it may take the context with it */
+}
+
+static void bury (neap_tensor *dying) {
+  while (dying) {
+    neap_tensor *t = dying;
+    dying = t->grad;
+    neap_context *c = t->ctx;
+    atomic_fetch_add(&c->refs, 1);
+    die(t, &dying);
+    neap_context_release(c);
+  }
+}
+
+void neap_release (neap_tensor *t) {
+  neap_tensor *dying = NULL;
+  drop(t, &dying);
+  bury(dying);
+}
+
+neap_node *neap_node_new (neap_context *c, int op, neap_tensor **in, int n, const neap_attrs *a) {
+  neap_node *node = neap_malloc(c, node_bytes(n, a != NULL));
+  if (!node) return NULL;
+  *node = (neap_node){ .id = ++c->clock, .op = op, .n = n, .size = n };
+  node->in = (neap_tensor **)(node + 1);
+  char *rest = (char *)(node->in + n);
+  if (a) { node->a = memcpy(rest, a, sizeof *a); rest += sizeof *a; }
+  node->versions = (uint32_t *)rest;
+  for (int i = 0; i < n; i++) {
+    node->in[i] = neap_keep(in[i]);
+    node->versions[i] = in[i]->store->version;
+  }
+  return node;
+}
+
+void neap_node_clear (neap_node *node) {
+  neap_tensor *dying = NULL;
+  int n = node->n;
+  node->n = 0;
+  node->released = true;
+  for (int i = 0; i < n; i++) drop(node->in[i], &dying);
+  bury(dying);
+}
+
+/* ---- making ---- */
+
+static bool check_shape (neap_context *c, int ndim, const int64_t *shape, neap_dtype d, size_t *bytes) {
+  if (ndim < 0 || ndim > NEAP_MAX_DIMS)
+    return neap_fail(c, NEAP_ESHAPE, "a tensor has 0 to %d dimensions, got %d", NEAP_MAX_DIMS, ndim);
+  size_t n = neap_dtype_size(d);
+  for (int i = 0; i < ndim; i++) {
+    if (shape[i] < 0) return neap_fail(c, NEAP_ESHAPE, "sizes must not be negative, got %s", neap_shape_text((char[NEAP_SHAPE_BYTES]){0}, ndim, shape));
+    if (__builtin_mul_overflow(n, (size_t)shape[i], &n) || n > SIZE_MAX / 4)
+      return neap_fail(c, NEAP_EMEMORY, "not enough memory: a tensor of shape %s is too large", neap_shape_text((char[NEAP_SHAPE_BYTES]){0}, ndim, shape));
+  }
+  *bytes = n;
+  return true;
+}
+
+static neap_tensor *blank (neap_context *c, neap_dtype d, int ndim, const int64_t *shape) {
+  neap_tensor *t = neap_malloc(c, sizeof *t);
+  if (!t) return NULL;
+  memset(t, 0, sizeof *t);
+  t->refs = 1;
+  t->ctx = c;
+  t->dtype = d;
+  t->ndim = ndim;
+  if (ndim) memcpy(t->shape, shape, (size_t)ndim * sizeof *shape);
+  return t;
+}
+
+static void row_major (neap_tensor *t) {
+  int64_t step = 1;
+  for (int i = t->ndim - 1; i >= 0; i--) { t->strides[i] = step; step *= t->shape[i]; }
+}
+
+neap_tensor *neap_tensor_new (neap_context *c, neap_dtype d, int ndim, const int64_t *shape) {
+  size_t bytes;
+  if (!neap_ok(c) || !reserve_slot(c) || !check_shape(c, ndim, shape, d, &bytes)) return NULL;
+  neap_storage *store = neap_storage_new(c, bytes);
+  if (!store) return NULL;
+  neap_tensor *t = blank(c, d, ndim, shape);
+  if (!t) { neap_storage_release(store); return NULL; }
+  t->store = store;
+  row_major(t);
+  return neap_lend(c, t);
+}
+
+neap_tensor *neap_tensor_view (neap_context *c, neap_storage *store, neap_dtype d, int ndim,
+                               const int64_t *shape, const int64_t *strides, int64_t offset) {
+  if (!neap_ok(c) || !reserve_slot(c)) return NULL;
+  neap_tensor *t = blank(c, d, ndim, shape);
+  if (!t) return NULL;
+  if (ndim) memcpy(t->strides, strides, (size_t)ndim * sizeof *strides);
+  t->offset = offset;
+  t->store = store;
+  atomic_fetch_add(&store->refs, 1);
+  return neap_lend(c, t);
+}
+
+/* ---- asking ---- */
+
+neap_dtype neap_dtype_of (const neap_tensor *t) { return t->dtype; }
+int neap_ndim (const neap_tensor *t) { return t->ndim; }
+const int64_t *neap_shape (const neap_tensor *t) { return t->shape; }
+const int64_t *neap_strides (const neap_tensor *t) { return t->strides; }
+void *neap_data (const neap_tensor *t) { return neap_ptr(t); }
+neap_context *neap_context_of (const neap_tensor *t) { return t->ctx; }
+
+int64_t neap_numel (const neap_tensor *t) {
+  int64_t n = 1;
+  for (int i = 0; i < t->ndim; i++) n *= t->shape[i];
+  return n;
+}
+
+bool neap_is_contiguous (const neap_tensor *t) {
+  int64_t step = 1;
+  for (int i = t->ndim - 1; i >= 0; i--) {
+    if (t->shape[i] == 0) return true;
+    if (t->shape[i] != 1 && t->strides[i] != step) return false;
+    step *= t->shape[i];
+  }
+  return true;
+}
+
+bool neap_same_shape (const neap_tensor *a, const neap_tensor *b) {
+  if (a->ndim != b->ndim) return false;
+  for (int i = 0; i < a->ndim; i++) if (a->shape[i] != b->shape[i]) return false;
+  return true;
+}
+
+const char *neap_dtype_name (neap_dtype d) {
+  static const char *const names[] = { "float32", "float64", "int64", "uint8", "bool" };
+  return (unsigned)d < NEAP_NDTYPES ? names[d] : "?";
+}
+
+size_t neap_dtype_size (neap_dtype d) {
+  static const size_t sizes[] = { 4, 8, 8, 1, 1 };
+  return sizes[d];
+}
+
+char *neap_shape_text (char *buf, int ndim, const int64_t *shape) {
+  size_t n = 0, size = NEAP_SHAPE_BYTES;
+  n += (size_t)snprintf(buf + n, size - n, "[");
+  for (int i = 0; i < ndim; i++) n += (size_t)snprintf(buf + n, size - n, i ? ", %lld" : "%lld", (long long)shape[i]);
+  snprintf(buf + n, size - n, "]");
+  return buf;
+}
+
+bool neap_axis (neap_context *c, const char *op, const char *arg, int64_t dim, int ndim, int *axis) {
+  int64_t a = dim > 0 ? dim - 1 : dim + ndim;
+  if (dim == 0 || a < 0 || a >= ndim)
+    return neap_fail(c, NEAP_EARG, "%s: %s %lld is out of range for a tensor of %d dimensions", op, arg, (long long)dim, ndim);
+  *axis = (int)a;
+  return true;
+}
