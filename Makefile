@@ -48,7 +48,7 @@ say = @$(if $(V),set -x;,echo "  $(1) $(if $(2),$(2),$@)";)
 # ---- sources
 
 find = $(sort $(shell find $(1) -name '$(2)' 2>/dev/null))
-PROGRAM_C := $(wildcard lua/main.c lua/repl.c lua/readline.c lua/options.c lua/report.c)
+PROGRAM_C := $(wildcard $(addprefix lua/,main.c options.c report.c library.c repl.c readline.c))
 MODULE_C := $(filter-out $(PROGRAM_C),$(wildcard lua/*.c))
 RUNTIME_C := $(filter-out runtime/gen/%,$(call find,runtime,*.c))
 # Files whose first line is "/* per-isa */" are compiled once per instruction set, with TILE_ISA set to its name.
