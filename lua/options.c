@@ -23,14 +23,19 @@ static char *take_value (char **argv, int i, char *glued, int *next) {
   return argv[i + 1];
 }
 
+/* "--name" or "--name=value" */
+static bool is_long (const char *a, const char *name) {
+  size_t len = strlen(name);
+  return strncmp(a, name, len) == 0 && (a[len] == '\0' || a[len] == '=');
+}
+
 static option take_long (char **argv, int i) {
   static const struct { const char *name; int kind; } known[] =
     { { "--help", HELP }, { "--version", VERSION }, { "--threads", THREADS }, { "--seed", SEED } };
   option o = { BAD, i + 1, NULL };
   for (size_t k = 0; k < sizeof known / sizeof *known; k++) {
-    size_t len = strlen(known[k].name);
-    char *rest = argv[i] + len;
-    if (strncmp(argv[i], known[k].name, len) != 0 || (*rest && *rest != '=')) continue;
+    char *rest = argv[i] + strlen(known[k].name);
+    if (!is_long(argv[i], known[k].name)) continue;
     bool valued = known[k].kind == THREADS || known[k].kind == SEED;
     if (*rest && !valued) return o;
     if (valued && !(o.value = take_value(argv, i, rest + (*rest == '='), &o.next))) return o;
@@ -107,8 +112,8 @@ void options_help (void) { print_usage(stdout, report_current_name()); }
 
 void options_complain (const char *bad) {
   const char *name = report_current_name();
-  if (strncmp(bad, "--threads", 9) == 0) fprintf(stderr, "%s: '--threads' needs a number from 1 to 1024\n", name);
-  else if (strncmp(bad, "--seed", 6) == 0) fprintf(stderr, "%s: '--seed' needs a whole number\n", name);
+  if (is_long(bad, "--threads")) fprintf(stderr, "%s: '--threads' needs a number from 1 to 1024\n", name);
+  else if (is_long(bad, "--seed")) fprintf(stderr, "%s: '--seed' needs a whole number\n", name);
   else if (bad[1] == 'e' || bad[1] == 'l') fprintf(stderr, "%s: '%s' needs argument\n", name, bad);
   else fprintf(stderr, "%s: unrecognized option '%s'\n", name, bad);
   print_usage(stderr, name);

@@ -12,6 +12,7 @@
 
 static char *(*edit_line)(const char *prompt);         /* NULL: no Readline */
 static void (*add_to_history)(const char *line);
+static int *append;                                    /* what Readline adds after a sole match; it resets it */
 static lua_State *completing;                          /* whose names complete */
 static const char matches_key = 0;                     /* registry: the names that fit */
 
@@ -72,6 +73,7 @@ static int collect (lua_State *L) {
 static char *complete (const char *text, int state) {
   static lua_Integer next;
   lua_State *L = completing;
+  *append = '\0';
   if (state == 0) {
     lua_pushcfunction(L, collect);
     lua_pushstring(L, text);
@@ -90,12 +92,11 @@ static char *complete (const char *text, int state) {
 static void set_up_completion (void *lib) {
   char *(**entry)(const char *, int) = dlsym(lib, "rl_completion_entry_function");
   const char **breaks = dlsym(lib, "rl_basic_word_break_characters"), **name = dlsym(lib, "rl_readline_name");
-  int *append = dlsym(lib, "rl_completion_append_character");
+  append = dlsym(lib, "rl_completion_append_character");
   if (!entry || !breaks || !name || !append) return;
   *entry = complete;
   *breaks = " \t\n\"\\'><=;|&{}()[],+-*/%^~#";
   *name = "neap";
-  *append = '\0';
 }
 
 void line_open (lua_State *L) {
