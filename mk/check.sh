@@ -1,0 +1,50 @@
+#!/bin/sh
+# check.sh [STAGE ...] -- the slow half of the tests; closes with "N passed, N failed" over all stages.
+# Each stage is a function that runs tests and prints their verdict; one that ends with an error and no failed test
+# counts as one failure, so nothing broken can look whole.
+set -u
+
+make=${MAKE:-make}
+jobs=$(nproc)
+logs=build/check
+mkdir -p "$logs"
+
+tests() { $make --no-print-directory "$@" -j"$jobs" tests && $make --no-print-directory "$@" test-run; }
+
+stage_statistics() { tests CHECK=1 NEAP_TEST_TIMEOUT=600; }
+stage_address() {
+  ASAN_OPTIONS=detect_leaks=1 LSAN_OPTIONS="suppressions=$PWD/mk/leaks.supp:print_suppressions=0" \
+    UBSAN_OPTIONS=print_stacktrace=1 NEAP_TEST_TIMEOUT=400 tests SANITIZER=address,undefined
+}
+stage_thread() {
+  TSAN_OPTIONS="suppressions=$PWD/mk/races.supp" NEAP_TEST_TIMEOUT=400 tests SANITIZER=thread T=thread
+}
+stage_hostile() { NEAP_TEST_TIMEOUT=400 tests HOSTILE=1; }
+stage_valgrind() {
+  $make --no-print-directory -j"$jobs" tests || return 1
+  NEAP_TEST_WRAP="valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite,indirect" \
+    NEAP_TEST_TIMEOUT=400 lua5.4 tests/run.lua --c
+}
+blas() { LD_LIBRARY_PATH=$(dirname "$(dirname "$(readlink -f /usr/lib/*/libopenblas.so.0)")")/openblas-$1 tests; }
+stage_openmp() { blas openmp; }
+stage_serial() { blas serial; }
+stage_clang() {
+  command -v clang > /dev/null || { echo "clang is not here"; echo "0 passed, 0 failed"; return 0; }
+  $make --no-print-directory CC=clang BUILD=build/clang -j"$jobs" all && echo "1 passed, 0 failed"
+}
+
+passed=0 failed=0
+for stage in ${*:-address thread hostile valgrind statistics openmp serial clang}; do
+  began=$(date +%s)
+  log="$logs/$stage.log"
+  code=0
+  "stage_$stage" > "$log" 2>&1 || code=$?
+  p=$(sed -n 's/^\([0-9]*\) passed, [0-9]* failed$/\1/p' "$log" | tail -n 1)
+  f=$(sed -n 's/^[0-9]* passed, \([0-9]*\) failed$/\1/p' "$log" | tail -n 1)
+  [ "$code" = 0 ] || [ "${f:-0}" != 0 ] || f=1
+  [ "${f:-0}" = 0 ] || cat "$log"
+  printf '== %-10s %s passed, %s failed, %s s\n' "$stage:" "${p:-0}" "${f:-0}" "$(($(date +%s) - began))"
+  passed=$((passed + ${p:-0})) failed=$((failed + ${f:-0}))
+done
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ] && [ "$passed" -gt 0 ]
