@@ -3,7 +3,6 @@
 ** Invariant: the two static variables below are all that neap shares between contexts.  The lock is needed because the
 ** serial flavour has process-wide work buffers; the flag remembers, per thread, that the buffer was mapped.
 */
-#define _GNU_SOURCE
 #include "blas.h"
 #include "core.h"
 #include <dlfcn.h>
@@ -40,7 +39,7 @@ void neap_blas_prepare (neap_context *c) {
   b->serial = flavour == SERIAL;
   if (flavour == PTHREAD) one_thread();
   if (flavour == OPENMP) find_openmp(b);
-  if (b->serial) neap_log(c, "OpenBLAS is its serial flavour, which is not safe from two threads: neap calls it from one at a "
+  if (b->serial) neap_warn(c, "OpenBLAS is its serial flavour, which is not safe from two threads: neap calls it from one at a "
                              "time. Install libopenblas0-pthread for matrix products on all threads.");
   b->ready = true;
 }

@@ -1,0 +1,232 @@
+/*
+** matmul.c -- the matrix product: bmm, the bilinear row, and matmul, which makes every pair of shapes one of it.
+** Invariant: how a product is cut into tasks depends on its sizes only, never on the number of threads, and each
+** element is computed whole in one task; so results are the same bits for any number of threads.
+*/
+#include "linalg.h"
+#include <limits.h>
+#include <string.h>
+
+enum { LOOPS = 64,                         /* products of up to so many multiplications pay more for the call than for the work */
+       MAX_SLABS = 16, SLAB = 128, WIDE_SLAB = 256, ROUND = 16 };
+#define GRAIN 4e6                          /* multiplications a task should have: about 0.1 ms on one core */
+#define CALL 1e3                           /* what a product costs besides, in multiplications */
+#define IN_CACHE (1 << 16)                 /* elements of the shared operand that stay in L2 beside the rest */
+
+typedef struct product product;
+typedef void (*multiply_fn) (const product *p, const void *x, const void *y, void *out, int64_t m, int64_t n);
+
+struct product {
+  neap_context *c;
+  const neap_tensor *x, *y;
+  neap_tensor *out;
+  int64_t m, n, k, batch;
+  bool xt, yt; int ldx, ldy;               /* how BLAS reads x and y: transposed, and the leading dimension */
+  bool blas;                               /* otherwise loops over strides */
+  multiply_fn multiply;
+  int64_t items, slabs, width; bool by_rows;   /* a task: items of the batch, or one slab of rows (columns) of one */
+  atomic_int failed;
+};
+
+/* ---- kernels: x [m, k] · y [k, n] -> out [m, n], rows of out p->n apart ---- */
+
+#define LOOP_KERNEL(T) \
+static void loops_##T (const product *p, const void *xv, const void *yv, void *ov, int64_t m, int64_t n) { \
+  const T *x = xv, *y = yv; \
+  T *out = ov; \
+  const int64_t *xs = p->x->strides + p->x->ndim - 2, *ys = p->y->strides + p->y->ndim - 2; \
+  for (int64_t i = 0; i < m; i++) \
+    for (int64_t j = 0; j < n; j++) { \
+      T sum = 0; \
+      for (int64_t q = 0; q < p->k; q++) sum = (T)(sum + x[i * xs[0] + q * xs[1]] * y[q * ys[0] + j * ys[1]]); \
+      out[i * p->n + j] = sum; \
+    } \
+}
+LOOP_KERNEL(float)
+LOOP_KERNEL(double)
+LOOP_KERNEL(uint64_t)                      /* int64 wraps around as unsigned does */
+LOOP_KERNEL(uint8_t)
+
+/* y = matrix · v, added to zeros: beta = 0 leaves it to BLAS whether NaN in unset memory survives */
+#define BLAS_KERNEL(T, l) \
+static void blas_vector_##l (bool t, int rows, int cols, const T *a, int ld, const T *v, int incv, T *out, int inc) { \
+  for (int64_t i = 0; i < rows; i++) out[i * inc] = 0; \
+  if (t) cblas_##l##gemv(BLAS_ROWS, BLAS_T, cols, rows, 1, a, ld, v, incv, 1, out, inc); \
+  else cblas_##l##gemv(BLAS_ROWS, BLAS_N, rows, cols, 1, a, ld, v, incv, 1, out, inc); \
+} \
+static void blas_##l (const product *p, const void *x, const void *y, void *out, int64_t m, int64_t n) { \
+  int k = (int)p->k, ldo = (int)p->n; \
+  if (m == 1) blas_vector_##l(!p->yt, (int)n, k, y, p->ldy, x, p->xt ? p->ldx : 1, out, 1); \
+  else if (n == 1) blas_vector_##l(p->xt, (int)m, k, x, p->ldx, y, p->yt ? 1 : p->ldy, out, ldo); \
+  else cblas_##l##gemm(BLAS_ROWS, p->xt ? BLAS_T : BLAS_N, p->yt ? BLAS_T : BLAS_N, (int)m, (int)n, k, 1, x, p->ldx, \
+                       y, p->ldy, 0, out, ldo); \
+}
+BLAS_KERNEL(float, s)
+BLAS_KERNEL(double, d)
+
+/* ---- tasks ---- */
+
+/* where item b of the batch begins in t, in elements */
+static int64_t item_offset (const neap_tensor *t, int64_t b) {
+  int64_t at = 0;
+  for (int d = t->ndim - 3; d >= 0; d--) {
+    at += b % t->shape[d] * t->strides[d];
+    b /= t->shape[d];
+  }
+  return at;
+}
+
+static void multiply_slab (const product *p, int64_t item, int64_t slab) {
+  size_t size = neap_dtype_size(p->out->dtype);
+  int64_t from = slab * p->width, end = from + p->width, all = p->by_rows ? p->m : p->n;
+  if (end > all) end = all;
+  int64_t row = p->by_rows ? from : 0, col = p->by_rows ? 0 : from;
+  int64_t xo = item_offset(p->x, item) + row * p->x->strides[p->x->ndim - 2];
+  int64_t yo = item_offset(p->y, item) + col * p->y->strides[p->y->ndim - 1];
+  int64_t oo = item * p->m * p->n + row * p->n + col;
+  p->multiply(p, (char *)neap_ptr(p->x) + xo * (int64_t)size, (char *)neap_ptr(p->y) + yo * (int64_t)size,
+              (char *)neap_ptr(p->out) + oo * (int64_t)size, p->by_rows ? end - from : p->m, p->by_rows ? p->n : end - from);
+}
+
+static void run_task (void *arg, int64_t t) {
+  product *p = arg;
+  int token = p->blas ? neap_blas_enter(p->c) : 0;
+  if (token < 0) { atomic_store(&p->failed, 1); return; }
+  int64_t first = t / p->slabs * p->items, last = first + p->items;
+  if (last > p->batch) last = p->batch;
+  for (int64_t i = first; i < last; i++) multiply_slab(p, i, t % p->slabs);
+  if (p->blas) neap_blas_leave(p->c, token);
+}
+
+/* Big products become slabs of the longer side; many small ones are put together. */
+static void cut (product *p) {
+  double work = (double)p->m * (double)p->n * (double)p->k;
+  p->by_rows = p->m >= p->n;
+  int64_t side = p->by_rows ? p->m : p->n, shared = p->k * (p->by_rows ? p->n : p->m);
+  int64_t least = shared <= IN_CACHE ? SLAB : WIDE_SLAB;
+  int64_t slabs = side / least < MAX_SLABS ? side / least : MAX_SLABS;
+  if ((double)slabs > work / GRAIN) slabs = (int64_t)(work / GRAIN);
+  if (slabs < 1) slabs = 1;
+  p->width = slabs == 1 ? side : ((side + slabs - 1) / slabs + ROUND - 1) / ROUND * ROUND;
+  p->slabs = (side + p->width - 1) / p->width;
+  p->items = p->slabs > 1 || work >= GRAIN ? 1 : (int64_t)(GRAIN / (work + CALL)) + 1;
+}
+
+/* ---- choosing a kernel ---- */
+
+/* Can BLAS read a [rows, cols] matrix with these strides?  Then how. */
+static bool layout (const neap_tensor *t, bool *transposed, int *ld) {
+  int64_t rows = t->shape[t->ndim - 2], cols = t->shape[t->ndim - 1];
+  int64_t rs = t->strides[t->ndim - 2], cs = t->strides[t->ndim - 1];
+  if (cols == 1) cs = 1;                               /* a single row or column has no stride of its own */
+  if (rows == 1) rs = cs == 1 ? cols : 1;
+  *transposed = !(cs == 1 && rs >= cols);
+  if (*transposed && !(rs == 1 && cs >= rows)) return false;
+  int64_t step = *transposed ? cs : rs;
+  if (step > INT_MAX) return false;
+  *ld = (int)step;
+  return true;
+}
+
+static bool readable (product *p, const neap_tensor **t, bool *transposed, int *ld) {
+  if (layout(*t, transposed, ld)) return true;
+  *t = neap_contiguous_data(p->c, (neap_tensor *)*t);
+  return *t && layout(*t, transposed, ld);
+}
+
+static multiply_fn loops_for (neap_dtype d) {
+  switch (d) {
+    case NEAP_FLOAT32: return loops_float;
+    case NEAP_FLOAT64: return loops_double;
+    case NEAP_INT64: return loops_uint64_t;
+    default: return loops_uint8_t;
+  }
+}
+
+static bool choose (product *p) {
+  p->blas = neap_is_float(p->out->dtype) && p->m * p->n * p->k > LOOPS && p->m <= INT_MAX && p->n <= INT_MAX && p->k <= INT_MAX;
+  if (!p->blas) { p->multiply = loops_for(p->out->dtype); return true; }
+  p->multiply = p->out->dtype == NEAP_FLOAT32 ? blas_s : blas_d;
+  neap_blas_prepare(p->c);
+  return readable(p, &p->x, &p->xt, &p->ldx) && readable(p, &p->y, &p->yt, &p->ldy);
+}
+
+/* ---- bmm: x [B…, M, K] · y [B…, K, N] -> [B…, M, N] ---- */
+
+bool infer_bmm (neap_call *k, neap_meta *out) {
+  const neap_tensor *x = k->in[0], *y = k->in[1];
+  bool fits = x->ndim >= 2 && x->ndim == y->ndim && x->shape[x->ndim - 1] == y->shape[y->ndim - 2];
+  for (int i = 0; fits && i < x->ndim - 2; i++) fits = x->shape[i] == y->shape[i];
+  if (!fits) return neap_fail(k->c, NEAP_ESHAPE, "bmm: [batch…, M, K] x [batch…, K, N] expected, got %s x %s", SHAPE_TEXT(x), SHAPE_TEXT(y));
+  if (x->dtype == NEAP_BOOL) return neap_fail(k->c, NEAP_EDTYPE, "matmul: a number dtype expected, got bool");
+  out->dtype = x->dtype;
+  out->ndim = x->ndim;
+  memcpy(out->shape, x->shape, sizeof out->shape);
+  out->shape[x->ndim - 1] = y->shape[y->ndim - 1];
+  return true;
+}
+
+bool run_bmm (neap_call *k, neap_tensor *out) {
+  product p = { .c = k->c, .x = k->in[0], .y = k->in[1], .out = out };
+  p.m = out->shape[out->ndim - 2]; p.n = out->shape[out->ndim - 1]; p.k = p.x->shape[out->ndim - 1];
+  p.batch = linalg_batch(out);
+  if (neap_numel(out) == 0) return true;
+  if (p.k == 0) { memset(neap_ptr(out), 0, (size_t)neap_numel(out) * neap_dtype_size(out->dtype)); return true; }
+  if (!choose(&p)) return false;
+  cut(&p);
+  neap_parallel(k->c, (p.batch + p.items - 1) / p.items * p.slabs, run_task, &p);
+  return !p.failed || neap_blas_refuse(k->c, "matmul");
+}
+
+/* ---- matmul: any two shapes with one dimension or more ---- */
+
+/* x [batch…, M, K] · y [K, N]: all rows in one product */
+static neap_tensor *fold (neap_context *c, neap_tensor *x, neap_tensor *y) {
+  int64_t k = x->shape[x->ndim - 1], rows = 1, shape[NEAP_MAX_DIMS];
+  memcpy(shape, x->shape, sizeof shape);
+  for (int i = 0; i < x->ndim - 1; i++) rows *= shape[i];
+  shape[x->ndim - 1] = y->shape[1];
+  neap_tensor *flat = neap_bmm(c, neap_reshape(c, x, 2, (int64_t[]){ rows, k }), y);
+  return neap_reshape(c, flat, x->ndim, shape);
+}
+
+/* batch dimensions broadcast as elementwise ops' do */
+static neap_tensor *batched (neap_context *c, neap_tensor *x, neap_tensor *y) {
+  neap_tensor *in[] = { x, y };
+  return linalg_match(c, "matmul", in) ? neap_bmm(c, in[0], in[1]) : NULL;
+}
+
+static neap_tensor *matrices (neap_context *c, neap_tensor *x, neap_tensor *y) {
+  if (x->ndim == 2 && y->ndim == 2) return neap_bmm(c, x, y);
+  return y->ndim == 2 ? fold(c, x, y) : batched(c, x, y);
+}
+
+neap_tensor *build_matmul (neap_context *c, neap_tensor **in, int n, const neap_attrs *a) {
+  (void)a;
+  if (!linalg_given(c, "matmul", in, n)) return NULL;
+  neap_tensor *x = in[0], *y = in[1];
+  if (x->ndim == 0 || y->ndim == 0) return neap_fail(c, NEAP_ESHAPE, "matmul: at least one dimension each expected, got %s x %s", SHAPE_TEXT(x), SHAPE_TEXT(y));
+  if (x->shape[x->ndim - 1] != y->shape[y->ndim > 1 ? y->ndim - 2 : 0])
+    return neap_fail(c, NEAP_ESHAPE, "matmul: inner sizes differ: %s x %s", SHAPE_TEXT(x), SHAPE_TEXT(y));
+  neap_tensor *mx = x->ndim == 1 ? neap_unsqueeze(c, x, 1) : x, *my = y->ndim == 1 ? neap_unsqueeze(c, y, 2) : y;
+  neap_tensor *out = mx && my ? matrices(c, mx, my) : NULL;
+  if (out && x->ndim == 1) out = neap_select(c, out, -2, 1);
+  if (out && y->ndim == 1) out = neap_select(c, out, -1, 1);
+  return out;
+}
+
+neap_tensor *build_dot (neap_context *c, neap_tensor **in, int n, const neap_attrs *a) {
+  (void)a;
+  if (!linalg_given(c, "dot", in, n)) return NULL;
+  if (in[0]->ndim != 1 || in[1]->ndim != 1 || in[0]->shape[0] != in[1]->shape[0])
+    return neap_fail(c, NEAP_ESHAPE, "dot: two vectors of one size expected, got %s and %s", SHAPE_TEXT(in[0]), SHAPE_TEXT(in[1]));
+  return neap_matmul(c, in[0], in[1]);
+}
+
+neap_tensor *build_outer (neap_context *c, neap_tensor **in, int n, const neap_attrs *a) {
+  (void)a;
+  if (!linalg_given(c, "outer", in, n)) return NULL;
+  if (in[0]->ndim != 1 || in[1]->ndim != 1)
+    return neap_fail(c, NEAP_ESHAPE, "outer: two vectors expected, got %s and %s", SHAPE_TEXT(in[0]), SHAPE_TEXT(in[1]));
+  return neap_mul(c, neap_unsqueeze(c, in[0], 2), neap_unsqueeze(c, in[1], 1));
+}
