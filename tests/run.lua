@@ -84,9 +84,8 @@ local function count_c (job, output, tally)
 end
 
 local function explain_end (job, code)
-  if job.died_in then return ("died in %s (status %s)"):format(job.died_in, code) end
-  if code == "124" or code == "137" then return ("no end after %s s"):format(timeout) end
-  return "ended with status " .. code
+  local how = (code == "124" or code == "137") and ("no end after %s s"):format(timeout) or "status " .. code
+  return job.died_in and ("died in %s: %s"):format(job.died_in, how) or how
 end
 
 local function finish (job)
