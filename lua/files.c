@@ -1,5 +1,5 @@
 /*
-** files.c -- files and optimiser updates for Lua: the tables core.files and core.optim.
+** files.c -- files and optimiser updates for Lua: the tables core._files and core._optim, which stdlib wraps.
 ** Invariant: what a file held is in a userdata before Lua can raise; arrays of pointers handed to the runtime lie in
 ** userdata and point at tensors and strings that tables on the stack hold.
 */
@@ -330,7 +330,7 @@ static const luaL_Reg optim[] = {
 
 void open_files (lua_State *L) {
   luaL_newlib(L, files);
-  lua_setfield(L, -2, "files");
+  lua_setfield(L, -2, "_files");
   luaL_newlib(L, optim);
-  lua_setfield(L, -2, "optim");
+  lua_setfield(L, -2, "_optim");
 }

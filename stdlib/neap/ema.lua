@@ -1,0 +1,42 @@
+-- ema.lua -- exponential moving averages of parameters: neap.ema(params [, {decay = 0.999}]).
+-- Averaged weights sample better than the last ones; E:with(ema:params()) is the energy that has them.
+
+local neap = require "neap"
+local options = require "neap.options"
+local core = require("neap.core")._optim
+
+local EMA = {__name = "neap.ema"}
+EMA.__index = EMA
+
+-- Takes the parameters' present values in; call it after each optimiser step.  a ← decay·a + (1 − decay)·p, with decay
+-- at most (1 + steps) / (10 + steps), so that the first values are soon forgotten.
+function EMA:update ()
+  self.steps = self.steps + 1
+  core.ema(self.average, self.source, math.min(self.decay, (1 + self.steps) / (10 + self.steps)))
+end
+
+-- The averages, in the order of the parameters.
+function EMA:params () return self.average end
+
+function EMA:state ()
+  local out = {steps = self.steps, average = {}}
+  for i, t in ipairs(self.average) do out.average[i] = t:clone() end
+  return out
+end
+
+function EMA:set_state (t)
+  self.steps = t.steps
+  for i, a in ipairs(t.average) do self.average[i] = a:clone() end
+  return self
+end
+
+return function (params, given)
+  local o = options("ema", given, {decay = .999})
+  if type(params) ~= "table" then error("ema: params: an array of tensors expected, got " .. options.type_of(params), 2) end
+  if not (o.decay >= 0 and o.decay < 1) then
+    error(("ema: option 'decay': a number in [0, 1) expected, got %g"):format(o.decay), 2)
+  end
+  local average, source = {}, {}
+  for i, p in ipairs(params) do source[i], average[i] = p, p:detach():clone() end
+  return setmetatable({source = source, average = average, decay = o.decay, steps = 0}, EMA)
+end

@@ -1,0 +1,136 @@
+-- optim.lua -- optimisers: opt:step(params, grads) changes the parameters in place.
+-- params is a tensor, an array or a table with names; grads has the same keys (a parameter without a gradient stays as it is).
+-- Invariant: the averages of a parameter belong to its key, so every step must be given the same keys.
+
+local neap = require "neap"
+local options = require "neap.options"
+local core = require("neap.core")._optim
+
+local optim = {}
+
+-- Keys of a table in a fixed order: 1..n, then names sorted.
+local function keys_of (t)
+  local keys, names = {}, {}
+  for i = 1, #t do keys[i] = i end
+  for k in pairs(t) do
+    if type(k) == "string" then names[#names + 1] = k end
+  end
+  table.sort(names)
+  return table.move(names, 1, #names, #keys + 1, keys)
+end
+
+local Optimizer = {__name = "neap.optim"}
+Optimizer.__index = Optimizer
+
+-- The average `name` of the parameter at a key, zeros at first.
+local function average (self, name, key, p)
+  local of = self.averages[name]
+  of[key] = of[key] or neap.zeros_like(p:detach())
+  return of[key]
+end
+
+-- Parallel arrays: parameters with a gradient, gradients, then one array per average.
+local function line_up (self, params, grads)
+  local ps, gs, averages = {}, {}, {}
+  for i in ipairs(self.names) do averages[i] = {} end
+  for _, key in ipairs(keys_of(params)) do
+    if grads[key] ~= nil then
+      local n = #ps + 1
+      ps[n], gs[n] = params[key], grads[key]
+      for i, name in ipairs(self.names) do averages[i][n] = average(self, name, key, params[key]) end
+    end
+  end
+  return ps, gs, averages
+end
+
+-- The step size of the step about to be made.
+function Optimizer:current_lr ()
+  local lr = self.lr
+  return type(lr) == "number" and lr or lr(self.steps + 1)
+end
+
+-- step(params, grads)
+function Optimizer:step (params, grads)
+  if type(params) ~= "table" then params, grads = {params}, {grads} end
+  if type(grads) ~= "table" then
+    error(("%s: grads: a table with the keys of params expected, got %s"):format(self.name, options.type_of(grads)), 2)
+  end
+  local ps, gs, averages = line_up(self, params, grads)
+  self.update(self, ps, gs, averages, self:current_lr())
+  self.steps = self.steps + 1
+end
+
+local function copies (averages)
+  local out = {}
+  for name, of in pairs(averages) do
+    out[name] = {}
+    for key, t in pairs(of) do out[name][key] = t:clone() end
+  end
+  return out
+end
+
+-- state() -> {steps =, averages = {name = {key = tensor}}}, copied; set_state(t) takes it back.
+function Optimizer:state () return {steps = self.steps, averages = copies(self.averages)} end
+
+function Optimizer:set_state (t)
+  self.steps, self.averages = t.steps, copies(t.averages)
+  return self
+end
+
+-- Defines optim.name{options}: names of the averages it keeps, and update(self, params, grads, averages, lr).
+local function define (name, known, names, update)
+  known.lr = known.lr or options.any("number", "callable")
+  known.weight_decay = known.weight_decay or 0.
+  optim[name] = function (given)
+    local o = options("optim." .. name, given, known)
+    if o.lr == nil then error(("optim.%s: option 'lr' is missing"):format(name), 2) end
+    o.name, o.steps, o.update = "optim." .. name, 0, update
+    o.names = type(names) == "function" and names(o) or names
+    o.averages = {}
+    for _, n in ipairs(o.names) do o.averages[n] = {} end
+    return setmetatable(o, Optimizer)
+  end
+end
+
+-- sgd{lr =, momentum = 0, nesterov = false, weight_decay = 0}
+define("sgd", {momentum = 0., nesterov = false}, function (o) return o.momentum ~= 0 and {"momentum"} or {} end,
+  function (o, p, g, averages, lr)
+    core.sgd(p, g, averages[1], lr, o.momentum, o.nesterov, o.weight_decay)
+  end)
+
+-- adam{lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0} (Kingma and Ba 2015; weight_decay is added to the
+-- gradient); adamw takes it off the parameter instead, 0.01 by default (Loshchilov and Hutter 2019).
+for name, decay in pairs {adam = 0., adamw = .01} do
+  define(name, {beta1 = .9, beta2 = .999, eps = 1e-8, weight_decay = decay}, {"mean", "square"},
+    function (o, p, g, averages, lr)
+      core.adam(p, g, averages[1], averages[2], lr, o.beta1, o.beta2, o.eps, o.weight_decay, name == "adamw", o.steps + 1)
+    end)
+end
+
+-- rmsprop{lr =, alpha = 0.99, eps = 1e-8, weight_decay = 0} (Tieleman and Hinton 2012)
+define("rmsprop", {alpha = .99, eps = 1e-8}, {"square"}, function (o, p, g, averages, lr)
+  core.rmsprop(p, g, averages[1], lr, o.alpha, o.eps, o.weight_decay)
+end)
+
+-- adagrad{lr =, eps = 1e-10, weight_decay = 0} (Duchi et al. 2011)
+define("adagrad", {eps = 1e-10}, {"square"}, function (o, p, g, averages, lr)
+  core.adagrad(p, g, averages[1], lr, o.eps, o.weight_decay)
+end)
+
+-- norm(grads): the Euclidean norm of all gradients together.
+function optim.norm (grads)
+  local list = {}
+  for _, key in ipairs(keys_of(grads)) do list[#list + 1] = grads[key] end
+  return core.norm(list)
+end
+
+-- clip_norm(grads, most) -> gradients scaled down so that their norm is at most `most`, and the norm they had.
+function optim.clip_norm (grads, most)
+  local norm = optim.norm(grads)
+  if not (norm > most) then return grads, norm end
+  local out = {}
+  for key, g in pairs(grads) do out[key] = g * (most / norm) end
+  return out, norm
+end
+
+return optim

@@ -1,0 +1,94 @@
+-- options.lua -- reading a trailing table of options.
+-- Invariant: what comes back holds known names only, each of the type of its default.
+
+local options = {}
+
+-- Marks an option that has no default; options.any("number") also checks its type.
+local Any = {}
+Any.__index = Any
+function options.any (...) return setmetatable({...}, Any) end
+
+-- Edits that turn a into b (Levenshtein).
+local function distance (a, b)
+  local row = {}
+  for j = 0, #b do row[j] = j end
+  for i = 1, #a do
+    local diagonal
+    diagonal, row[0] = row[0], i
+    for j = 1, #b do
+      local cost = a:byte(i) == b:byte(j) and 0 or 1
+      diagonal, row[j] = row[j], math.min(row[j] + 1, row[j - 1] + 1, diagonal + cost)
+    end
+  end
+  return row[#b]
+end
+
+-- The name in known (a table with names as keys) that is nearest to name.
+function options.nearest (name, known)
+  local best, least
+  for k in pairs(known) do
+    local d = distance(name, k)
+    if not least or d < least or (d == least and k < best) then best, least = k, d end
+  end
+  return best
+end
+
+-- A type's name as messages say it.
+local function type_of (v)
+  local meta = type(v) == "userdata" and getmetatable(v)
+  return meta and meta.__name or math.type(v) or type(v)
+end
+options.type_of = type_of
+
+local function fits (v, expected)
+  if getmetatable(expected) ~= Any then
+    if math.type(expected) == "integer" then return math.tointeger(v) ~= nil and type(v) == "number" end
+    return type(v) == type(expected)
+  end
+  if #expected == 0 then return true end
+  for _, t in ipairs(expected) do
+    if t == type(v) or t == type_of(v) or (t == "integer" and type(v) == "number" and math.tointeger(v)) then return true end
+    if t == "callable" and (type(v) == "function" or (getmetatable(v) or {}).__call) then return true end
+  end
+  return false
+end
+
+local function wanted (expected)
+  if getmetatable(expected) == Any then return table.concat(expected, " or ") end
+  return math.type(expected) == "integer" and "integer" or type(expected)
+end
+
+-- options(fname, given, known [, level]): given's values over the defaults in known; an error names fname.
+function options.read (fname, given, known, level)
+  level = (level or 1) + 2
+  if given ~= nil and type(given) ~= "table" then
+    error(("%s: a table of options expected, got %s"):format(fname, type_of(given)), level)
+  end
+  local out = {}
+  for k, v in pairs(known) do if getmetatable(v) ~= Any then out[k] = v end end
+  for k, v in pairs(given or {}) do
+    if type(k) ~= "string" then
+      error(("%s: options are named, as in {name = value}, got the key %s"):format(fname, tostring(k)), level)
+    elseif known[k] == nil then
+      local near = options.nearest(k, known)
+      error(("%s: unknown option '%s' (%s)"):format(fname, k, near and "did you mean '" .. near .. "'?" or "it takes none"), level)
+    elseif not fits(v, known[k]) then
+      error(("%s: option '%s': %s expected, got %s"):format(fname, k, wanted(known[k]), type_of(v)), level)
+    end
+    if math.type(known[k]) == "integer" then v = math.tointeger(v) end
+    out[k] = v
+  end
+  return out
+end
+
+-- An argument that must be an integer of at least least.
+function options.integer (fname, name, v, least, level)
+  local i = type(v) == "number" and math.tointeger(v)
+  if not i or i < least then
+    local got = type(v) == "number" and tostring(v) or type_of(v)
+    error(("%s: %s: an integer of at least %d expected, got %s"):format(fname, name, least, got), (level or 1) + 2)
+  end
+  return i
+end
+
+return setmetatable(options, {__call = function (_, ...) return options.read(...) end})

@@ -1,0 +1,164 @@
+-- train.lua -- neap.train: the training loop, short Lua over loader, loss, gradients and optimiser.
+--
+--   local history = neap.train(E, x, {loss = neap.loss.dsm{sigma = .1}, steps = 2000})
+--
+-- Invariant: parameters change only in whole optimiser steps, so Ctrl-C, an error or a `false` from on_step leaves E usable.
+
+local neap = require "neap"
+local options = require "neap.options"
+local files = require("neap.core")._files
+
+local any = options.any
+local KNOWN = {
+  loss = any "callable", optimizer = any("table", "userdata"), batch = 128, steps = any "integer", epochs = any "integer",
+  seed = any "integer", log = any("boolean", "callable"), every = any "integer", on_step = any "callable",
+  clip_grad = any "number", ema = any("number", "table"), checkpoint = any(), resume = any(), guard = any(),
+  log_likelihood = any(), progress = any "boolean",
+}
+local LATER = {"checkpoint", "resume", "guard", "log_likelihood"}
+
+local function check (given)
+  local o = options("train", given, KNOWN, 2)
+  for _, name in ipairs(LATER) do
+    if o[name] then error(("train: option '%s' is not supported yet"):format(name), 3) end
+  end
+  if not o.loss then error("train: option 'loss' is missing", 3) end
+  if (o.steps == nil) == (o.epochs == nil) then error("train: one of 'steps' and 'epochs' expected", 3) end
+  for _, name in ipairs {"steps", "epochs", "every", "batch"} do
+    if o[name] and o[name] < 1 then error(("train: option '%s': at least 1 expected, got %d"):format(name, o[name]), 3) end
+  end
+  return o
+end
+
+-- What gives batches: a loader or any object with next(), a function, or rows to make a loader of.
+local function batches (x, o)
+  if type(x) == "function" then return x, nil end
+  local has_next, method = pcall(function () return x.next end)
+  local loader = x
+  if not (has_next and type(method) == "function") then
+    loader = neap.data.loader(x, {batch = o.batch, seed = o.seed})
+  end
+  return function () return loader:next() end, loader
+end
+
+local function count_steps (o, loader)
+  if o.steps then return o.steps end
+  if not loader then error("train: 'epochs' needs data with rows, use 'steps' with a function", 3) end
+  return o.epochs * #loader
+end
+
+-- The energy's parameters, then those of the loss (log Z of NCE).
+local function parameters (E, loss)
+  local params = table.move(E:params(), 1, #E:params(), 1, {})
+  local found, method = pcall(function () return loss.params end)
+  if found and type(method) == "function" then
+    for _, p in ipairs((loss:params())) do params[#params + 1] = p end
+  end
+  if #params == 0 then error("train: the energy has no parameters", 3) end
+  return params
+end
+
+-- ---- what is shown and kept ----
+
+-- A line on standard error, rewritten in place, from 2 seconds on and on a terminal only.
+local function progress_line (total, wanted)
+  local start, shown, width = neap.clock(), neap.clock() + 1.5, 0
+  local on = wanted ~= false and files.isatty(io.stderr)
+  local function show (step, loss)
+    local now = neap.clock()
+    if not on or now - shown < .5 then return end
+    shown = now
+    local rate = step / (now - start)
+    local line = ("train %d/%d  loss %.4g  %.4g steps/s  %.0f s left"):format(step, total, loss, rate, (total - step) / rate)
+    io.stderr:write("\r", line, (" "):rep(math.max(0, width - #line)))
+    io.stderr:flush()
+    width = #line
+  end
+  local function clear ()
+    if width > 0 then io.stderr:write("\r", (" "):rep(width), "\r"):flush() end
+    width = 0
+  end
+  return show, clear
+end
+
+-- Adds a record to the history every `every` steps: the mean of the losses since the last one.
+local function recorder (history, o, every, total)
+  local sum, n, start = 0, 0, neap.clock()
+  local log = o.log == true and function (r)
+    io.stderr:write(("step %d  loss %.6g  gradient %.4g  %.2f s\n"):format(r.step, r.loss, r.grad_norm, r.seconds))
+  end or o.log or function () end
+  return function (step, loss, norm)
+    sum, n = sum + loss, n + 1
+    history.steps, history.seconds = step, neap.clock() - start
+    if step % every ~= 0 and step ~= total then return end
+    local r = {step = step, loss = sum / n, grad_norm = norm, seconds = history.seconds}
+    for k, v in pairs {step = r.step, loss = r.loss, grad_norm = norm, time = r.seconds} do
+      history[k][#history[k] + 1] = v
+    end
+    sum, n = 0, 0
+    log(r)
+  end
+end
+
+-- ---- one step ----
+
+-- Loss and gradients, clipped; nothing has changed yet.
+local function evaluate (E, loss, batch, params, rng, clip, step)
+  local value, info = loss(E, batch, rng)
+  local number = value:item()
+  if number ~= number or math.abs(number) == math.huge then
+    error(("train: the loss is %s at step %d; the parameters are as the step before left them"):format(number, step), 0)
+  end
+  local grads = neap.gradients(value, params, {allow_unused = true})
+  local norm
+  if clip then grads, norm = neap.optim.clip_norm(grads, clip) else norm = neap.optim.norm(grads) end
+  return number, grads, norm, info
+end
+
+local function make_ema (o, params)
+  if o.ema == nil then return nil end
+  return type(o.ema) == "number" and neap.ema(params, {decay = o.ema}) or o.ema
+end
+
+local function loop (E, params, next_batch, o, total, note, show, ema)
+  local rng = o.seed and neap.rng(o.seed):split() or nil
+  for step = 1, total do
+    local loss, grads, norm, info = evaluate(E, o.loss, next_batch(step), params, rng, o.clip_grad, step)
+    o.optimizer:step(params, grads)
+    if ema then ema:update() end
+    note(step, loss, norm)
+    show(step, loss)
+    if o.on_step and o.on_step(step, loss, info) == false then return end
+  end
+end
+
+-- train(E, data, options) -> history.
+-- data: a tensor [N, …], {x, c}, a loader, or a function(step) that returns a batch.  Options:
+--   loss        loss(E, batch, rng) -> scalar, info: neap.loss.… or a function
+--   steps | epochs, batch = 128, seed (batches and the loss's draws)
+--   optimizer   neap.optim.…; adam{lr = 1e-3} when left out
+--   clip_grad   the most the gradients' joint norm may be
+--   ema         a decay, or neap.ema(…); the average is history.ema
+--   every       steps between records (a hundredth of all); log: true prints them, a function is called with each
+--   on_step     function(step, loss, info); false ends the training
+--   progress    false: no progress line
+-- history: arrays step, loss (mean since the record before), grad_norm, time (s); steps, seconds, interrupted, ema.
+-- Ctrl-C ends the training and returns what there is, with interrupted = true.
+return function (E, x, given)
+  local o = check(given)
+  local next_batch, loader = batches(x, o)
+  local total = count_steps(o, loader)
+  local params = parameters(E, o.loss)
+  o.optimizer = o.optimizer or neap.optim.adam{lr = 1e-3}
+  local history = {step = {}, loss = {}, grad_norm = {}, time = {}, steps = 0, seconds = 0, interrupted = false}
+  history.ema = make_ema(o, params)
+  local note = recorder(history, o, o.every or math.max(1, total // 100), total)
+  local show, clear = progress_line(total, o.progress)
+  local ok, message = pcall(loop, E, params, next_batch, o, total, note, show, history.ema)
+  clear()
+  if not ok then
+    if not tostring(message):match "interrupted!$" then error(message, 0) end
+    history.interrupted = true
+  end
+  return history
+end
