@@ -31,9 +31,10 @@ NEAP_API neap_loss *neap_loss_pcd (neap_context *c, const neap_pcd_config *cfg);
 NEAP_API neap_loss *neap_loss_score_matching (neap_context *c);
 /* Denoising score matching (Vincent 2011): mean ½|σ s(x + σn) + n|², s = −∇E. */
 NEAP_API neap_loss *neap_loss_dsm (neap_context *c, double sigma);
-/* The same with a noise level drawn for each row (Song & Ermon 2019).  conditional: E is called as E(x, σ), σ [B, 1] appended
-** to the batch's own condition; otherwise one E serves all levels. */
-NEAP_API neap_loss *neap_loss_multi_dsm (neap_context *c, int n, const double *sigmas, bool conditional);
+/* The same with one of n noise levels drawn for each row, all equally likely (Song & Ermon 2019).  conditional: 1, E is called
+** as E(x, σ) with σ [B, 1], joined to the batch's own condition [B, k] if it has one; 0, one E serves all levels, and learns a
+** blend of the blurred densities; −1, 1 if E may take a condition and the batch has none, else 0. */
+NEAP_API neap_loss *neap_loss_multi_dsm (neap_context *c, int n, const double *sigmas, int conditional);
 
 /* A function of x [B, event…] given by the host; NULL with an error in c on failure. */
 typedef neap_tensor *(*neap_tensor_fn) (neap_context *c, void *arg, neap_tensor *x);
@@ -42,8 +43,9 @@ typedef neap_tensor *(*neap_tensor_fn) (neap_context *c, void *arg, neap_tensor 
 NEAP_API neap_loss *neap_loss_fisher (neap_context *c, neap_tensor_fn f, bool is_log_prob, void *arg, void (*release) (void *arg));
 
 /* Noise contrastive estimation (Gutmann & Hyvärinen 2012) with ratio noise rows per row of data:
-** −mean log σ(G(x)) − ratio·mean log σ(−G(y)),  G = −E − log Z − log p_noise − log ratio; log Z is learned. */
+** −mean log σ(G(x)) − ratio·mean log σ(−G(y)),  G = −E − log Z − log p_noise − log ratio; log Z is learned, from 0. */
 typedef struct neap_nce_config {
+  neap_energy *noise;                        /* one with an exact sampler and log Z (a reference is taken); or NULL, and: */
   neap_tensor *(*sample) (neap_context *c, void *arg, neap_rng *rng, neap_tensor *x, int64_t n);   /* [n, event…], like x */
   neap_tensor_fn log_prob;                   /* normalised: [n] */
   void *arg;

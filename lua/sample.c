@@ -1,0 +1,292 @@
+/*
+** sample.c -- s:sample(E, {…}) -> draws, info, with progress on a terminal.
+** Invariant: an interrupted run raises, as Ctrl-C should; what it had is kept by the sampler for s:partial().
+** info computes ess, rhat and verdict when they are first asked for, in stdlib's neap.diag.
+*/
+#include "sampler.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define INFO "neap.info"
+
+static double now (void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---- progress ---- */
+
+typedef struct progress {
+  neap_context *c;
+  const char *name;
+  int function;                              /* stack index of the user's; 0: a line on stderr */
+  double started, said, patience;            /* seconds; patience: how long to stay silent */
+  bool shown;
+  int64_t done, total;
+} progress;
+
+static int call_progress (lua_State *L) {
+  progress *p = lua_touserdata(L, 1);
+  lua_pushvalue(L, 2);
+  lua_pushinteger(L, p->done);
+  lua_pushinteger(L, p->total);
+  lua_call(L, 2, 0);
+  return 0;
+}
+
+static bool tell_function (progress *p) {
+  lua_State *L = bind_running(p->c);
+  if (!lua_checkstack(L, 8)) return neap_fail(p->c, NEAP_EMEMORY, "not enough memory: Lua's stack");
+  lua_pushcfunction(L, call_progress);
+  lua_pushlightuserdata(L, p);
+  lua_pushvalue(L, p->function);
+  return bind_call(L, 2, 0);
+}
+
+static void tell_terminal (progress *p, double t) {
+  double left = (t - p->started) / (double)p->done * (double)(p->total - p->done);
+  fprintf(stderr, "\r%s: %lld of %lld steps, %.0f s left \033[K", p->name, (long long)p->done, (long long)p->total, left);
+  fflush(stderr);
+  p->shown = true;
+}
+
+/* at most ten times a second */
+static bool tell (void *arg, int64_t done, int64_t total) {
+  progress *p = arg;
+  double t = now();
+  p->done = done;
+  p->total = total;
+  if (t - p->started < p->patience || (t - p->said < .1 && (done < total || !p->function))) return true;
+  p->said = t;
+  if (p->function) return tell_function(p);
+  tell_terminal(p, t);
+  return true;
+}
+
+/* progress = nil: on a terminal, after 2 s; false: never; true: at once; function(done, total) */
+static void read_progress (lua_State *L, progress *p, neap_sample_config *cfg) {
+  int type = bind_field(L, 3, "progress");
+  p->started = now();
+  p->patience = type == LUA_TNIL ? 2 : 0;
+  if (type == LUA_TFUNCTION) p->function = lua_gettop(L);
+  else if (type != LUA_TNIL && type != LUA_TBOOLEAN)
+    luaL_error(L, "sample: option 'progress': boolean or function expected, got %s", luaL_typename(L, -1));
+  if (type == LUA_TNIL ? !isatty(2) : !lua_toboolean(L, -1)) return;   /* the value stays on the stack */
+  cfg->progress = tell;
+  cfg->progress_arg = p;
+}
+
+/* ---- options ---- */
+
+typedef struct sample_args {
+  neap_sample_config cfg;
+  neap_dtype dtype;
+  int init, condition;                       /* stack indices of values that become tensors; 0: none */
+} sample_args;
+
+static int64_t positive (lua_State *L, const char *name, int64_t otherwise) {
+  int64_t v = bind_optinteger(L, 3, "sample", name, otherwise);
+  if (v < 1) luaL_error(L, "sample: option '%s': a positive integer expected, got %I", name, (LUAI_UACINT)v);
+  return v;
+}
+
+static void read_numbers (lua_State *L, sample_args *a) {
+  a->cfg.steps = positive(L, "steps", 1000);
+  a->cfg.thin = positive(L, "thin", 1);
+  if (bind_field(L, 3, "chains") != LUA_TNIL) a->cfg.chains = positive(L, "chains", 1);
+  lua_pop(L, 1);
+  a->cfg.warmup = bind_optinteger(L, 3, "sample", "warmup", 0);
+  int d = bind_optdtype(L, 3, "sample", "dtype", -1);
+  if (d < 0) return;
+  a->dtype = (neap_dtype)d;
+  a->cfg.dtype = &a->dtype;
+}
+
+/* pushes the run's stream: its own when seeded */
+static void read_rng (lua_State *L, neap_context *c, sample_args *a) {
+  neap_rng **box = bind_rngbox(L);
+  bool seeded = bind_field(L, 3, "seed") != LUA_TNIL;
+  lua_pop(L, 1);
+  int64_t seed = bind_optinteger(L, 3, "sample", "seed", 0);
+  neap_scope sc = neap_scope_open(c);
+  *box = seeded ? neap_rng_new(c, (uint64_t)seed) : neap_rng_keep(neap_rng_default(c));
+  bind_close(L, sc);
+  a->cfg.rng = *box;
+}
+
+/* {"uniform", …}, as opposed to a table of numbers */
+static bool names_start (lua_State *L, int i) {
+  if (!lua_istable(L, i)) return lua_type(L, i) == LUA_TSTRING;
+  bool named = lua_rawgeti(L, i, 1) == LUA_TSTRING;
+  lua_pop(L, 1);
+  return named;
+}
+
+/* leaves the value on the stack; a function of the stream is called here, where nothing is owned */
+static void read_init (lua_State *L, sample_args *a) {
+  int type = bind_field(L, 3, "init");
+  if (type == LUA_TFUNCTION) {
+    bind_pushrng(L, a->cfg.rng);
+    lua_call(L, 1, 1);
+    if (!bind_totensor(L, -1))
+      luaL_error(L, "sample: option 'init': the function must return a tensor [chains, event...], got %s", luaL_typename(L, -1));
+  }
+  if (type == LUA_TNIL) return;
+  if (names_start(L, lua_gettop(L))) a->cfg.start = bind_start(L, -1, "sample", ", a tensor or a function");
+  else if (bind_totensor(L, -1) || lua_istable(L, -1)) a->init = lua_gettop(L);
+  else bind_start(L, -1, "sample", ", a tensor or a function");        /* raises */
+}
+
+static neap_tensor *lend (lua_State *L, int i) { return i ? bind_lendtensor(L, i) : NULL; }
+
+/* ---- info ---- */
+
+static void set_number (lua_State *L, const char *name, double v) {
+  if (isnan(v)) return;
+  lua_pushnumber(L, v);
+  lua_setfield(L, -2, name);
+}
+
+static void set_integer (lua_State *L, const char *name, int64_t v) {
+  lua_pushinteger(L, (lua_Integer)v);
+  lua_setfield(L, -2, name);
+}
+
+/* info[key] for what is computed on demand */
+static int info_index (lua_State *L) {
+  static const char *const lazy[] = { "ess", "rhat", "verdict", NULL };
+  const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  for (int i = 0; lazy[i]; i++) {
+    if (strcmp(key, lazy[i]) != 0) continue;
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "neap.diag");
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, "of_run");
+    lua_pushvalue(L, 1);
+    lua_pushvalue(L, 2);
+    lua_call(L, 2, 1);
+    lua_pushvalue(L, 2);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, 1);
+    return 1;
+  }
+  lua_pushnil(L);
+  return 1;
+}
+
+static int info_tostring (lua_State *L) {
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "neap.diag");
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, "describe_run");
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 1);
+  return 1;
+}
+
+/* pushes info; draws and energy are the boxes at these indices */
+static void push_info (lua_State *L, neap_sampler *s, const neap_sample_info *f, int draws, int energy) {
+  lua_createtable(L, 0, 12);
+  lua_pushstring(L, neap_sampler_name(s));
+  lua_setfield(L, -2, "sampler");
+  lua_pushvalue(L, draws);
+  lua_setfield(L, -2, "draws");
+  lua_pushvalue(L, energy);
+  lua_setfield(L, -2, "energy");
+  set_integer(L, "grad_evals", f->grad_evals);
+  set_integer(L, "divergences", f->divergences);
+  set_number(L, "accept_rate", f->accept_rate);
+  set_number(L, "step_size", neap_sampler_step_size(s));
+  set_number(L, "seconds", f->seconds);
+  luaL_setmetatable(L, INFO);
+}
+
+/* ---- partial results ---- */
+
+static neap_tensor *rows (neap_context *c, neap_tensor *t, int64_t n) { return neap_slice(c, t, 1, 1, n, 1); }
+
+/* After an interrupt inside scope sc: fills the boxes with what there is, and keeps the error pending.  False: nothing. */
+static bool save_partial (neap_context *c, const neap_sample_info *f, neap_tensor **draws, neap_tensor **energy) {
+  char text[256];
+  if (neap_status_of(c) != NEAP_EINTERRUPTED || f->kept < 1) return false;
+  snprintf(text, sizeof text, "%s", neap_error(c));
+  neap_clear_error(c);
+  *draws = neap_keep(rows(c, f->draws, f->kept));
+  *energy = neap_keep(rows(c, f->energy, f->kept));
+  neap_clear_error(c);
+  neap_fail(c, NEAP_EINTERRUPTED, "%s (sampler:partial() has %lld draws)", text, (long long)f->kept);
+  return *draws && *energy;
+}
+
+/* s:partial() -> draws, info of the run that was interrupted last; nil when there is none */
+int sampler_method_partial (lua_State *L) {
+  bind_checksampler(L, 1);
+  if (lua_getiuservalue(L, 1, 1) != LUA_TTABLE) return 1;
+  lua_getfield(L, -1, "draws");
+  lua_insert(L, -2);
+  return 2;
+}
+
+/* ---- the method ---- */
+
+/* at: draws box, energy box */
+static int finish (lua_State *L, neap_sampler *s, const neap_sample_info *f, int at, bool partial, neap_scope sc) {
+  if (partial) {
+    neap_context *c = bind_context(L);
+    char text[256];
+    snprintf(text, sizeof text, "%s", neap_error(c));
+    neap_scope_close(c, sc);
+    neap_clear_error(c);
+    push_info(L, s, f, at, at + 1);
+    lua_setiuservalue(L, 1, 1);
+    sc = neap_scope_open(c);
+    neap_fail(c, NEAP_EINTERRUPTED, "%s", text);
+  }
+  bind_close(L, sc);
+  push_info(L, s, f, at, at + 1);
+  lua_pushvalue(L, at);
+  lua_insert(L, -2);
+  return 2;
+}
+
+int sampler_method_sample (lua_State *L) {
+  static const char *const names[] = { "chains", "init", "dtype", "steps", "warmup", "thin", "seed", "progress", "condition", NULL };
+  neap_sampler *s = bind_checksampler(L, 1);
+  neap_energy *E = bind_checkenergy(L, 2);
+  neap_context *c = bind_context(L);
+  lua_settop(L, 3);
+  bind_options(L, 3, "sample", names);
+  lua_pushnil(L);
+  lua_setiuservalue(L, 1, 1);
+  sample_args a = { 0 };
+  progress p = { .c = c, .name = neap_sampler_name(s) };
+  read_numbers(L, &a);
+  read_rng(L, c, &a);
+  read_init(L, &a);
+  if (bind_field(L, 3, "condition") != LUA_TNIL) a.condition = lua_gettop(L);
+  read_progress(L, &p, &a.cfg);
+  neap_tensor **draws = bind_box(L), **energy = bind_box(L);
+  int at = lua_gettop(L) - 1;
+  neap_sample_info f = { 0 };
+  neap_scope sc = neap_scope_open(c);
+  a.cfg.x = lend(L, a.init);
+  a.cfg.condition = lend(L, a.condition);
+  *draws = neap_keep(neap_sampler_sample(c, s, E, &a.cfg, &f));
+  *energy = neap_keep(*draws ? f.energy : NULL);
+  if (p.shown) fprintf(stderr, "\r\033[K");
+  bool partial = !*draws && save_partial(c, &f, draws, energy);
+  return finish(L, s, &f, at, partial, sc);
+}
+
+void open_run (lua_State *L) {
+  luaL_newmetatable(L, INFO);
+  lua_pushcfunction(L, info_index);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, info_tostring);
+  lua_setfield(L, -2, "__tostring");
+  lua_pop(L, 1);
+}

@@ -1,0 +1,130 @@
+/*
+** cd.c -- contrastive divergence (Hinton 2002) and its persistent form (Tieleman 2008, Du and Mordatch 2019).
+** mean E(x⁺) − mean E(x⁻) has the likelihood's gradient in expectation when x⁻ follows exp(−E); x⁻ comes from
+** a few steps of a sampler, from the data (cd) or from chains that go on from call to call (pcd).
+** Invariant: x⁻ is a constant: no derivative passes through the sampler.
+*/
+#include "loss/loss.h"
+
+/* x [B, event…] -> x after the sampler's steps; NULL on failure */
+static neap_tensor *negatives (neap_context *c, neap_loss *l, loss_batch *b, neap_tensor *x, neap_tensor *cond) {
+  neap_state *st = neap_sampler_init(c, l->sampler, b->E, x, cond, b->rng);
+  if (!st) return NULL;
+  bool ok = sampler_advance(c, l->sampler, b->E, st, l->steps);
+  x = ok ? neap_lend(c, neap_keep(neap_state_get(st, "x"))) : NULL;
+  neap_tensor *accepted = neap_state_get(st, "accepted");
+  if (x && accepted && !loss_tell(c, b, "accept_rate", rows_scale(c, rows_mean(c, accepted), 1. / (double)l->steps))) x = NULL;
+  neap_state_free(st);
+  return x;
+}
+
+/* mean E⁺ − mean E⁻ + reg·mean(E⁺² + E⁻²) */
+static neap_tensor *contrast (neap_context *c, neap_loss *l, loss_batch *b, neap_tensor *y, neap_tensor *ycond) {
+  neap_tensor *pos = neap_energy_eval(c, b->E, b->x, b->cond), *neg = y ? neap_energy_eval(c, b->E, y, ycond) : NULL;
+  neap_tensor *mp = rows_mean(c, pos), *mn = rows_mean(c, neg), *loss = neap_sub(c, mp, mn);
+  if (!loss || !loss_tell(c, b, "positive", mp) || !loss_tell(c, b, "negative", mn) || !loss_tell(c, b, "samples", y)) return NULL;
+  if (l->reg == 0) return loss;
+  return rows_axpy(c, l->reg, neap_add(c, rows_mean(c, neap_square(c, pos)), rows_mean(c, neap_square(c, neg))), loss);
+}
+
+/* ---- cd ---- */
+
+static neap_tensor *eval_cd (neap_context *c, neap_loss *l, loss_batch *b) {
+  neap_tensor *x = b->x;
+  if (l->start.kind != NEAP_START_DATA)
+    x = sampler_start(c, "cd", l->start, b->rng, x->dtype, x->ndim, x->shape, x);
+  return contrast(c, l, b, negatives(c, l, b, x, b->cond), b->cond);
+}
+
+static const neap_loss_kind cd = { "cd", NULL, eval_cd };
+
+/* What both take. */
+static neap_loss *with_sampler (neap_context *c, const neap_loss_kind *kind, neap_sampler *s, int64_t steps, neap_start start, double reg) {
+  if (!s) return neap_fail(c, NEAP_EARG, "%s: sampler: a sampler expected, got none", kind->name);
+  if (steps < 0) return neap_fail(c, NEAP_EARG, "%s: steps: a positive integer expected, got %lld", kind->name, (long long)steps);
+  if (!(reg >= 0)) return neap_fail(c, NEAP_EARG, "%s: reg: a number from 0 up expected, got %g", kind->name, reg);
+  neap_loss *l = loss_new(c, kind);
+  if (!l) return NULL;
+  l->sampler = neap_sampler_keep(s);
+  l->steps = steps ? steps : 1;
+  l->start = start;
+  l->reg = reg;
+  return l;
+}
+
+neap_loss *neap_loss_cd (neap_context *c, const neap_cd_config *cfg) {
+  neap_start start = cfg->start;
+  if (start.kind == NEAP_START_DEFAULT) start.kind = NEAP_START_DATA;
+  return with_sampler(c, &cd, cfg->sampler, cfg->steps, start, cfg->reg);
+}
+
+/* ---- pcd ---- */
+
+/* n rows of t [B, …] at random, with replacement */
+static neap_tensor *some_rows (neap_context *c, loss_batch *b, neap_tensor *t, int64_t n) {
+  neap_tensor *i = neap_rng_randint(c, b->rng, 1, t->shape[0], 1, &n);
+  return i ? neap_index_select(c, t, 1, i) : NULL;
+}
+
+/* n first positions [n, event…] */
+static neap_tensor *fresh (neap_context *c, neap_loss *l, loss_batch *b, int64_t n) {
+  int64_t shape[NEAP_MAX_DIMS];
+  neap_start start = sampler_default_start(l->sampler, l->start);
+  if (start.kind == NEAP_START_DATA) return some_rows(c, b, b->x, n);
+  for (int i = 0; i < b->x->ndim; i++) shape[i] = b->x->shape[i];
+  shape[0] = n;
+  return sampler_start(c, "pcd", start, b->rng, b->x->dtype, b->x->ndim, shape, NULL);
+}
+
+/* The chains, and with a conditional batch the condition that each belongs to. */
+static bool ensure_buffer (neap_context *c, neap_loss *l, loss_batch *b) {
+  neap_tensor *buffer = neap_state_get(l->memory, "buffer");
+  if (buffer) {
+    if (buffer->ndim == b->x->ndim && rows_same_event(buffer, b->x)) return true;
+    return neap_fail(c, NEAP_ESHAPE, "pcd: batch: x is %s, but the buffer holds %s", SHAPE_TEXT(b->x), SHAPE_TEXT(buffer));
+  }
+  int64_t n = l->buffer ? l->buffer : b->x->shape[0];
+  neap_tensor *x = fresh(c, l, b, n), *cond = b->cond && x ? some_rows(c, b, b->cond, n) : NULL;
+  if (b->cond && !(cond && neap_state_set(c, l->memory, "condition", neap_detach(c, cond)))) return false;
+  return x && neap_state_set(c, l->memory, "buffer", neap_detach(c, x));
+}
+
+/* int64 [n]: which of the buffer's rows are run now; NULL with no error: all of them */
+static neap_tensor *turn (neap_context *c, loss_batch *b, int64_t have) {
+  int64_t n = b->x->shape[0];
+  if (n >= have) return NULL;
+  neap_tensor *order = neap_rng_permutation(c, b->rng, have);
+  return order ? neap_slice(c, order, 1, 1, n, 1) : NULL;
+}
+
+static neap_tensor *restart_some (neap_context *c, neap_loss *l, loss_batch *b, neap_tensor *x) {
+  if (l->reinit == 0 || !x) return x;
+  neap_tensor *p = neap_full(c, NEAP_FLOAT32, 1, x->shape, l->reinit);
+  neap_tensor *hit = p ? neap_rng_bernoulli(c, b->rng, p) : NULL;
+  return hit ? rows_where(c, neap_ne(c, hit, neap_scalar(c, NEAP_FLOAT32, 0)), fresh(c, l, b, x->shape[0]), x) : NULL;
+}
+
+static neap_tensor *eval_pcd (neap_context *c, neap_loss *l, loss_batch *b) {
+  if (!ensure_buffer(c, l, b)) return NULL;
+  neap_tensor *buffer = neap_state_get(l->memory, "buffer"), *cond = neap_state_get(l->memory, "condition");
+  neap_tensor *rows = turn(c, b, buffer->shape[0]), *x = rows ? neap_index_select(c, buffer, 1, rows) : buffer;
+  if (!neap_ok(c)) return NULL;
+  if (rows && cond) cond = neap_index_select(c, cond, 1, rows);
+  x = negatives(c, l, b, restart_some(c, l, b, x), cond);
+  if (x && !neap_state_set(c, l->memory, "buffer", rows ? neap_index_copy(c, buffer, 1, rows, x) : x)) return NULL;
+  return contrast(c, l, b, x, cond);
+}
+
+static const char *const pcd_memory[] = { "buffer", "condition", NULL };
+static const neap_loss_kind pcd = { "pcd", pcd_memory, eval_pcd };
+
+neap_loss *neap_loss_pcd (neap_context *c, const neap_pcd_config *cfg) {
+  if (cfg->buffer < 0) return neap_fail(c, NEAP_EARG, "pcd: buffer: a positive integer expected, got %lld", (long long)cfg->buffer);
+  if (!(cfg->reinit >= 0 && cfg->reinit <= 1))
+    return neap_fail(c, NEAP_EARG, "pcd: reinit: a probability expected, got %g", cfg->reinit);
+  neap_loss *l = with_sampler(c, &pcd, cfg->sampler, cfg->steps, cfg->start, cfg->reg);
+  if (!l) return NULL;
+  l->buffer = cfg->buffer;
+  l->reinit = cfg->reinit;
+  return l;
+}

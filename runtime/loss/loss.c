@@ -1,0 +1,95 @@
+/*
+** loss.c -- the loss object: life, memory, evaluation.
+** Invariant: what a loss remembers are untaped tensors in its memory; a parameter keeps its identity for ever, so
+** an optimiser may hold it.
+*/
+#include "loss/loss.h"
+#include <string.h>
+
+neap_loss *loss_new (neap_context *c, const neap_loss_kind *kind) {
+  neap_loss *l = neap_ok(c) ? neap_calloc(c, sizeof *l) : NULL;
+  if (!l) return NULL;
+  l->kind = kind;
+  l->ctx = c;
+  atomic_fetch_add(&c->refs, 1);
+  l->refs = 1;
+  if ((l->memory = neap_state_new(c, NULL))) return l;
+  neap_loss_release(l);
+  return NULL;
+}
+
+neap_loss *neap_loss_keep (neap_loss *l) {
+  if (l) l->refs++;
+  return l;
+}
+
+void neap_loss_release (neap_loss *l) {
+  if (!l || --l->refs > 0) return;
+  neap_sampler_release(l->sampler);
+  neap_energy_release(l->noise);
+  neap_release(l->sigmas);
+  neap_release(l->log_z);
+  neap_state_free(l->memory);
+  if (l->release) l->release(l->arg);
+  neap_context *c = l->ctx;
+  neap_free(c, l, sizeof *l);
+  neap_context_release(c);
+}
+
+const char *neap_loss_name (const neap_loss *l) { return l->kind->name; }
+int neap_loss_nparams (const neap_loss *l) { return l->log_z ? 1 : 0; }
+neap_tensor *neap_loss_param (const neap_loss *l, int i) { return i == 0 ? l->log_z : NULL; }
+const char *neap_loss_param_name (const neap_loss *l, int i) { return i == 0 && l->log_z ? "log_z" : NULL; }
+
+/* ---- evaluation ---- */
+
+bool loss_tell (neap_context *c, loss_batch *b, const char *name, neap_tensor *t) {
+  return !b->info || (t && neap_state_set(c, b->info, name, neap_detach(c, t)));
+}
+
+neap_tensor *loss_half_square (neap_context *c, neap_tensor *r) {
+  return rows_scale(c, rows_mean(c, rows_dot(c, r, r)), .5);
+}
+
+static bool check (neap_context *c, neap_loss *l, neap_tensor *x) {
+  if (!x || !neap_ok(c)) return false;
+  if (x->ndim < 1 || x->shape[0] < 1)
+    return neap_fail(c, NEAP_ESHAPE, "%s: batch: x [B, event…] with B ≥ 1 expected, got %s", l->kind->name, SHAPE_TEXT(x));
+  return true;
+}
+
+neap_tensor *neap_loss_eval (neap_context *c, neap_loss *l, neap_energy *E, neap_tensor *x, neap_tensor *cond, neap_rng *rng,
+                             neap_state *info) {
+  if (!check(c, l, x)) return NULL;
+  loss_batch b = { E, x, cond, rng ? rng : neap_rng_default(c), info };
+  neap_scope sc = neap_scope_open(c);
+  return neap_scope_return(c, sc, l->kind->eval(c, l, &b));
+}
+
+/* ---- memory ---- */
+
+neap_state *neap_loss_state (neap_context *c, neap_loss *l) { return neap_ok(c) ? l->memory : NULL; }
+
+static bool knows (const neap_loss *l, const char *name) {
+  for (const char *const *n = l->kind->remembers; n && *n; n++)
+    if (strcmp(*n, name) == 0) return true;
+  return false;
+}
+
+static bool restore (neap_context *c, neap_loss *l, const char *name, neap_tensor *t) {
+  if (!knows(l, name)) return neap_fail(c, NEAP_EARG, "%s: set_state: it remembers no '%s'", l->kind->name, name);
+  if (l->log_z && strcmp(name, "log_z") == 0) return neap_write(c, l->log_z, t);
+  neap_tensor *copy = neap_zeros_like(c, t);
+  return copy && neap_write(c, copy, t) && neap_state_set(c, l->memory, name, copy);
+}
+
+bool neap_loss_set_state (neap_context *c, neap_loss *l, const neap_state *state) {
+  neap_scope sc = neap_scope_open(c);
+  bool ok = neap_ok(c);
+  for (int i = 0; ok && i < neap_state_count(state); i++) {
+    const char *name = neap_state_name(state, i);
+    ok = restore(c, l, name, neap_state_get(state, name));
+  }
+  neap_scope_close(c, sc);
+  return ok;
+}

@@ -1,0 +1,51 @@
+/*
+** loss.h -- what a loss is inside the runtime.
+** A loss is a row: a name, what it remembers, and eval, written in ops over a batch.  Only E's parameters and the
+** loss's own are differentiated: samples, noise and target scores are constants.
+*/
+#ifndef NEAP_LOSS_H
+#define NEAP_LOSS_H
+
+#include "core.h"
+#include "sampler/sampler.h"
+
+typedef struct loss_batch {
+  neap_energy *E;
+  neap_tensor *x, *cond;                     /* [B, event…], [B, …] or NULL */
+  neap_rng *rng;
+  neap_state *info;                          /* or NULL */
+} loss_batch;
+
+typedef struct neap_loss_kind {
+  const char *name;
+  const char *const *remembers;              /* names of its tensors, NULL-terminated; NULL: none */
+  neap_tensor *(*eval)(neap_context *c, neap_loss *l, loss_batch *b);
+} neap_loss_kind;
+
+struct neap_loss {
+  const neap_loss_kind *kind;
+  neap_context *ctx;
+  int refs;
+  neap_sampler *sampler;                     /* cd, pcd */
+  int64_t steps, buffer, ratio;
+  neap_start start;
+  double reinit, reg, sigma;
+  int conditional;                           /* multi_dsm */
+  neap_tensor *sigmas;                       /* multi_dsm: [n], float64 */
+  neap_energy *noise;                        /* nce */
+  neap_tensor_fn f;                          /* fisher: log p or score; nce: log p of the noise */
+  bool is_log_prob;
+  neap_tensor *(*sample)(neap_context *c, void *arg, neap_rng *rng, neap_tensor *x, int64_t n);
+  void *arg;
+  void (*release)(void *arg);
+  neap_tensor *log_z;                        /* nce: its parameter, also in memory */
+  neap_state *memory;
+};
+
+neap_loss *loss_new (neap_context *c, const neap_loss_kind *kind);
+/* Puts a detached t into the batch's info, if it is wanted. */
+bool loss_tell (neap_context *c, loss_batch *b, const char *name, neap_tensor *t);
+/* ½ mean over rows of |r|², r [B, event…] -> 0-d. */
+neap_tensor *loss_half_square (neap_context *c, neap_tensor *r);
+
+#endif

@@ -1,0 +1,63 @@
+/*
+** hmc.c -- Hamiltonian Monte Carlo with a fixed path length and unit mass (Duane et al. 1987, Neal 2011).
+** A fresh momentum p ~ N(0, I), L leapfrog steps of H = E(x) + |p|²/2, then Metropolis on the error of H.
+** Invariant: "energy" and "grad" belong to "x".  A path whose error exceeds 1000 or is not a number is a divergence.
+*/
+#include "sampler/sampler.h"
+
+#define DIVERGENCE 1000.
+
+typedef struct phase { neap_tensor *x, *p, *e, *g; } phase;
+
+/* L leapfrog steps: half a kick, then drifts and kicks in turn, the last kick a half */
+static bool leapfrog (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st, phase *z) {
+  double eps = s->step_size;
+  z->p = rows_axpy(c, -eps / 2, z->g, z->p);
+  for (int64_t i = 1; i <= s->leapfrog_steps; i++) {
+    z->x = rows_axpy(c, eps, z->p, z->x);
+    if (!sampler_gradient(c, E, st, z->x, &z->e, &z->g)) return false;
+    z->p = rows_axpy(c, i < s->leapfrog_steps ? -eps : -eps / 2, z->g, z->p);
+  }
+  return true;
+}
+
+/* H [chains] */
+static neap_tensor *hamiltonian (neap_context *c, const phase *z) {
+  return rows_axpy(c, .5, rows_dot(c, z->p, z->p), z->e);
+}
+
+/* !(error <= 1000): NaN diverges too */
+static neap_tensor *diverged (neap_context *c, neap_tensor *error) {
+  return error ? neap_logical_not(c, neap_le(c, error, neap_scalar(c, error->dtype, DIVERGENCE))) : NULL;
+}
+
+static bool init (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {
+  return sampler_init_gradient(c, s, E, st) && sampler_counter(c, st, "divergences");
+}
+
+static bool step (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {
+  neap_tensor *x = neap_state_get(st, "x");
+  phase z = { x, sampler_noise(c, E, st, x), neap_state_get(st, "energy"), neap_state_get(st, "grad") };
+  neap_tensor *h = hamiltonian(c, &z);
+  if (!leapfrog(c, s, E, st, &z)) return false;
+  neap_tensor *error = neap_sub(c, hamiltonian(c, &z), h);
+  neap_tensor *accept = sampler_accept(c, st, neap_neg(c, error));
+  return sampler_take(c, st, "x", accept, z.x) && sampler_take(c, st, "energy", accept, z.e) &&
+         sampler_take(c, st, "grad", accept, z.g) && sampler_count(c, st, "accepted", accept) &&
+         sampler_count(c, st, "divergences", diverged(c, error));
+}
+
+static const neap_sampler_kind hmc = { "hmc", false, NEAP_START_NORMAL, init, step };
+
+neap_sampler *neap_sampler_hmc (neap_context *c, double step_size, int64_t leapfrog_steps) {
+  if (!sampler_positive(c, "hmc", "step_size", step_size)) return NULL;
+  if (leapfrog_steps < 1)
+    return neap_fail(c, NEAP_EARG, "hmc: leapfrog_steps: a positive integer expected, got %lld", (long long)leapfrog_steps);
+  neap_sampler *s = sampler_new(c, &hmc);
+  if (!s) return NULL;
+  s->step_size = step_size;
+  s->leapfrog_steps = leapfrog_steps;
+  s->grads_init = 1;
+  s->grads_step = (int)leapfrog_steps;
+  return s;
+}

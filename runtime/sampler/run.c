@@ -1,0 +1,182 @@
+/*
+** run.c -- a whole run: chains started, warmed up, stepped, draws kept.
+** Invariant: draws and energies are allocated once, before the first step; draw i is written when it is made, so what
+** an interrupted run has is whole.  A draw's energy is the kernel's own where it carries one.
+*/
+#include "sampler/sampler.h"
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+typedef struct run {
+  neap_context *c;
+  neap_sampler *s;
+  neap_energy *E;
+  neap_sample_config cfg;                    /* with defaults filled in */
+  neap_state *st;
+  neap_sample_info *info;
+  bool owes;                                 /* the last draw's energy comes with the next step */
+  int64_t done;                              /* steps, warm-up included */
+} run;
+
+static double now (void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---- settings ---- */
+
+static bool at_least (run *r, const char *option, int64_t *v, int64_t least, int64_t otherwise) {
+  if (*v == 0) *v = otherwise;
+  if (*v >= least) return true;
+  return neap_fail(r->c, NEAP_EARG, "%s: %s: an integer from %lld up expected, got %lld", r->s->kind->name, option,
+                   (long long)least, (long long)*v);
+}
+
+static bool settings (run *r) {
+  neap_sample_config *f = &r->cfg;
+  int64_t rows = f->x && f->x->ndim > 0 ? f->x->shape[0] : 4;
+  if (!at_least(r, "chains", &f->chains, 1, rows) || !at_least(r, "steps", &f->steps, 1, 1000) ||
+      !at_least(r, "warmup", &f->warmup, 0, 0) || !at_least(r, "thin", &f->thin, 1, 1))
+    return false;
+  if (f->x && f->chains != rows)
+    return neap_fail(r->c, NEAP_ESHAPE, "%s: chains = %lld, but init is %s", r->s->kind->name, (long long)f->chains, SHAPE_TEXT(f->x));
+  if (f->thin > f->steps)
+    return neap_fail(r->c, NEAP_EARG, "%s: thin: at most steps = %lld expected, got %lld", r->s->kind->name, (long long)f->steps,
+                     (long long)f->thin);
+  return true;
+}
+
+static neap_dtype start_dtype (run *r) {
+  if (r->cfg.dtype) return *r->cfg.dtype;
+  if (neap_energy_nparams(r->E) > 0) return neap_energy_param(r->E, 0)->dtype;
+  return neap_default_dtype(r->c);
+}
+
+/* [chains, event…] */
+static neap_tensor *first (run *r) {
+  int64_t shape[NEAP_MAX_DIMS + 1];
+  if (r->cfg.x) return r->cfg.x;
+  int n = neap_energy_event(r->E, shape + 1);
+  if (n < 0 || n >= NEAP_MAX_DIMS)
+    return neap_fail(r->c, NEAP_EARG, "%s: init: the shape of one x is not known: give a tensor [chains, event…], or tell "
+                     "neap.energy its event", r->s->kind->name);
+  shape[0] = r->cfg.chains;
+  return sampler_start(r->c, r->s->kind->name, sampler_default_start(r->s, r->cfg.start), r->cfg.rng, start_dtype(r), n + 1,
+                       shape, NULL);
+}
+
+static bool begin (run *r) {
+  if (!r->cfg.rng) r->cfg.rng = neap_rng_default(r->c);
+  neap_scope sc = neap_scope_open(r->c);
+  r->st = neap_sampler_init(r->c, r->s, r->E, first(r), r->cfg.condition, r->cfg.rng);
+  neap_scope_close(r->c, sc);
+  return r->st != NULL;
+}
+
+/* draws [asked, chains, event…], energy [asked, chains], lent by the caller's scope */
+static bool allocate (run *r) {
+  neap_tensor *x = neap_state_get(r->st, "x");
+  int64_t shape[NEAP_MAX_DIMS + 1] = { r->cfg.steps / r->cfg.thin };
+  if (x->ndim >= NEAP_MAX_DIMS)
+    return neap_fail(r->c, NEAP_ESHAPE, "%s: x: at most %d dimensions expected, got %s", r->s->kind->name, NEAP_MAX_DIMS - 1, SHAPE_TEXT(x));
+  memcpy(shape + 1, x->shape, (size_t)x->ndim * sizeof *shape);
+  r->info->draws = neap_empty(r->c, x->dtype, x->ndim + 1, shape);
+  r->info->energy = neap_full(r->c, neap_is_float(x->dtype) ? x->dtype : NEAP_FLOAT64, 2, shape, NAN);
+  return r->info->draws && r->info->energy;
+}
+
+/* ---- what is kept ---- */
+
+/* t[i] = v, i from 0 */
+static bool put (neap_context *c, neap_tensor *t, int64_t i, neap_tensor *v) {
+  neap_tensor *row = neap_tensor_view(c, t->store, t->dtype, t->ndim - 1, t->shape + 1, t->strides + 1, t->offset + i * t->strides[0]);
+  return row && v && neap_write(c, row, v);
+}
+
+/* the energy of the state's x, if the kernel carries it */
+static neap_tensor *carried (run *r, const char *name) {
+  neap_tensor *e = neap_state_get(r->st, name);
+  return e && e->ndim == 1 && e->shape[0] == r->cfg.chains ? e : NULL;
+}
+
+static bool put_energy (run *r, neap_tensor *e) {
+  r->owes = false;
+  return put(r->c, r->info->energy, r->info->kept - 1, e);
+}
+
+static bool keep (run *r) {
+  neap_tensor *x = neap_state_get(r->st, "x"), *e = carried(r, "energy");
+  if (!put(r->c, r->info->draws, r->info->kept, x)) return false;
+  r->info->kept++;
+  r->owes = !e && carried(r, "energy_before");
+  return r->owes || put_energy(r, e ? e : sampler_energy(r->c, r->E, r->st, x));
+}
+
+/* ---- the loop ---- */
+
+static bool restart_count (run *r, const char *name) {
+  neap_tensor *t = neap_state_get(r->st, name);
+  return !t || neap_state_set(r->c, r->st, name, neap_zeros_like(r->c, t));
+}
+
+static bool after_step (run *r) {
+  int64_t i = ++r->done - r->cfg.warmup;
+  if (r->owes && !put_energy(r, carried(r, "energy_before"))) return false;
+  if (i == 0 && !(restart_count(r, "accepted") && restart_count(r, "divergences"))) return false;
+  if (i > 0 && i % r->cfg.thin == 0 && !keep(r)) return false;
+  return !r->cfg.progress || r->cfg.progress(r->cfg.progress_arg, r->done, r->cfg.steps + r->cfg.warmup);
+}
+
+static bool iterate (run *r) {
+  bool ok = true;
+  while (ok && r->done < r->cfg.steps + r->cfg.warmup) {
+    ok = sampler_advance(r->c, r->s, r->E, r->st, 1);
+    neap_scope sc = neap_scope_open(r->c);
+    ok = ok && after_step(r) && neap_ok(r->c);
+    neap_scope_close(r->c, sc);
+  }
+  neap_scope sc = neap_scope_open(r->c);
+  if (ok && r->owes) ok = put_energy(r, sampler_energy(r->c, r->E, r->st, neap_state_get(r->st, "x")));
+  neap_scope_close(r->c, sc);
+  return ok;
+}
+
+/* Σ over chains of a count, read by hand since an error may be pending; 0 when there is none */
+static double total (run *r, const char *name) {
+  neap_tensor *t = r->st ? carried(r, name) : NULL;
+  double sum = 0;
+  for (int64_t i = 0; t && i < t->shape[0]; i++) {
+    void *p = neap_ptr(t);
+    if (t->dtype == NEAP_FLOAT64) sum += ((double *)p)[i * t->strides[0]];
+    else if (t->dtype == NEAP_FLOAT32) sum += (double)((float *)p)[i * t->strides[0]];
+  }
+  return sum;
+}
+
+static void report (run *r, double started) {
+  neap_sample_info *f = r->info;
+  int64_t after = r->done - r->cfg.warmup;
+  bool rejects = r->st && neap_state_get(r->st, "accepted");
+  f->accept_rate = !rejects ? 1 : after > 0 ? total(r, "accepted") / ((double)after * (double)r->cfg.chains) : NAN;
+  f->divergences = (int64_t)total(r, "divergences");
+  f->grad_evals = r->cfg.chains * (r->s->grads_init + r->s->grads_step * r->done);
+  f->seconds = now() - started;
+}
+
+neap_tensor *neap_sampler_sample (neap_context *c, neap_sampler *s, neap_energy *E, const neap_sample_config *cfg,
+                                  neap_sample_info *info) {
+  static const neap_sample_config all_default;
+  neap_sample_info own;
+  run r = { .c = c, .s = s, .E = E, .cfg = cfg ? *cfg : all_default, .info = info ? info : &own };
+  memset(r.info, 0, sizeof *r.info);
+  double started = now();
+  if (!neap_ok(c)) return NULL;
+  neap_mode m = neap_no_grad(c);
+  bool ok = settings(&r) && begin(&r) && allocate(&r) && iterate(&r);
+  report(&r, started);
+  neap_state_free(r.st);
+  neap_mode_restore(c, m);
+  return ok ? r.info->draws : NULL;
+}

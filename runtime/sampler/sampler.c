@@ -1,0 +1,90 @@
+/*
+** sampler.c -- the sampler object, and the expressions that every kernel is made of.
+** Invariant: a sampler holds settings only, so one object may serve any number of chains and energies.
+*/
+#include "sampler/sampler.h"
+#include <math.h>
+
+neap_sampler *sampler_new (neap_context *c, const neap_sampler_kind *kind) {
+  neap_sampler *s = neap_ok(c) ? neap_calloc(c, sizeof *s) : NULL;
+  if (!s) return NULL;
+  s->kind = kind;
+  s->ctx = c;
+  atomic_fetch_add(&c->refs, 1);
+  s->refs = 1;
+  s->step_size = s->noise_std = NAN;
+  return s;
+}
+
+neap_sampler *neap_sampler_keep (neap_sampler *s) {
+  if (s) s->refs++;
+  return s;
+}
+
+void neap_sampler_release (neap_sampler *s) {
+  if (!s || --s->refs > 0) return;
+  if (s->custom.free) s->custom.free(s->custom.arg);
+  neap_context *c = s->ctx;
+  neap_free(c, s, sizeof *s);
+  neap_context_release(c);
+}
+
+const char *neap_sampler_name (const neap_sampler *s) { return s->kind->name; }
+double neap_sampler_step_size (const neap_sampler *s) { return s->step_size; }
+
+bool sampler_positive (neap_context *c, const char *sampler, const char *option, double v) {
+  if (isfinite(v) && v > 0) return true;
+  return neap_fail(c, NEAP_EARG, "%s: %s: a positive number expected, got %g", sampler, option, v);
+}
+
+bool neap_sampler_set_step_size (neap_context *c, neap_sampler *s, double step_size) {
+  if (isnan(s->step_size)) return neap_fail(c, NEAP_EARG, "%s: has no step size", s->kind->name);
+  if (!sampler_positive(c, s->kind->name, "step_size", step_size)) return false;
+  s->step_size = step_size;
+  return true;
+}
+
+/* ---- expressions of kernels ---- */
+
+neap_tensor *sampler_noise (neap_context *c, neap_energy *E, neap_state *st, neap_tensor *x) {
+  neap_tensor *n = rows_normal(c, st->rng, x), *mask = neap_energy_mask(E);
+  return mask && n ? neap_where(c, mask, neap_scalar(c, n->dtype, 0), n) : n;
+}
+
+bool sampler_gradient (neap_context *c, neap_energy *E, neap_state *st, neap_tensor *x, neap_tensor **e, neap_tensor **g) {
+  return x && neap_energy_value_and_grad(c, E, x, neap_state_get(st, "condition"), e, g);
+}
+
+neap_tensor *sampler_energy (neap_context *c, neap_energy *E, neap_state *st, neap_tensor *x) {
+  return x ? neap_energy_eval(c, E, x, neap_state_get(st, "condition")) : NULL;
+}
+
+neap_tensor *sampler_accept (neap_context *c, neap_state *st, neap_tensor *log_ratio) {
+  if (!log_ratio) return NULL;
+  neap_tensor *u = neap_rng_uniform(c, st->rng, log_ratio->dtype, log_ratio->ndim, log_ratio->shape);
+  return neap_le(c, neap_log1p(c, neap_neg(c, u)), log_ratio);     /* u is in [0, 1), 1 − u in (0, 1] */
+}
+
+bool sampler_take (neap_context *c, neap_state *st, const char *name, neap_tensor *accept, neap_tensor *proposal) {
+  neap_tensor *old = neap_state_get(st, name), *t = rows_where(c, accept, proposal, old);
+  return t && neap_state_set(c, st, name, t);
+}
+
+bool sampler_count (neap_context *c, neap_state *st, const char *name, neap_tensor *event) {
+  neap_tensor *t = neap_add(c, neap_state_get(st, name), event);
+  return t && neap_state_set(c, st, name, t);
+}
+
+bool sampler_counter (neap_context *c, neap_state *st, const char *name) {
+  if (neap_state_get(st, name)) return true;
+  neap_tensor *x = neap_state_get(st, "x");
+  neap_tensor *t = neap_full(c, NEAP_FLOAT64, 1, x->shape, 0);
+  return t && neap_state_set(c, st, name, t);
+}
+
+bool sampler_init_gradient (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {
+  neap_tensor *e, *g;
+  (void)s;
+  return sampler_gradient(c, E, st, neap_state_get(st, "x"), &e, &g) && neap_state_set(c, st, "energy", e) &&
+         neap_state_set(c, st, "grad", g) && sampler_counter(c, st, "accepted");
+}

@@ -1,0 +1,71 @@
+/*
+** sampler.h -- what a sampler is inside the runtime.
+** A sampler is a row: a name, init and step.  Both are written in ops over the tensors of a neap_state and
+** never look at values, so a step can be recorded; choices between rows are made by where.
+*/
+#ifndef NEAP_SAMPLER_H
+#define NEAP_SAMPLER_H
+
+#include "core.h"
+#include "sampler/rows.h"
+
+#define NEAP_STATE_MAX 24
+#define NEAP_STATE_NAME 32
+
+struct neap_state {
+  neap_context *ctx;
+  neap_rng *rng;
+  int count;
+  struct { char name[NEAP_STATE_NAME]; neap_tensor *t; } entries[NEAP_STATE_MAX];
+};
+
+typedef struct neap_sampler_kind {
+  const char *name;
+  bool keeps;                                /* what init made is kept between calls of step, not computed anew */
+  neap_start_kind start;                     /* what NEAP_START_DEFAULT means */
+  /* Computes what step carries besides x; called again to refresh it unless keeps.  NULL: nothing. */
+  bool (*init)(neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st);
+  bool (*step)(neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st);
+} neap_sampler_kind;
+
+struct neap_sampler {
+  const neap_sampler_kind *kind;
+  neap_context *ctx;
+  int refs;
+  double step_size;                          /* NAN: none */
+  double noise_std;                          /* langevin; NAN: √(2 step_size) */
+  double clip, clamp_min, clamp_max;         /* langevin; 0: none */
+  int64_t leapfrog_steps;
+  int grads_init, grads_step;                /* gradients of the energy for each chain */
+  neap_custom_sampler custom;
+};
+
+/* A counted sampler of this kind with nothing set; NULL on failure. */
+neap_sampler *sampler_new (neap_context *c, const neap_sampler_kind *kind);
+/* False with an error unless v is finite and positive. */
+bool sampler_positive (neap_context *c, const char *sampler, const char *option, double v);
+
+/* N(0, 1) like x, zero at coordinates that E holds fixed. */
+neap_tensor *sampler_noise (neap_context *c, neap_energy *E, neap_state *st, neap_tensor *x);
+/* Energies and gradients at x under the state's condition. */
+bool sampler_gradient (neap_context *c, neap_energy *E, neap_state *st, neap_tensor *x, neap_tensor **e, neap_tensor **g);
+neap_tensor *sampler_energy (neap_context *c, neap_energy *E, neap_state *st, neap_tensor *x);
+/* init of kernels that carry "energy" and "grad" of x. */
+bool sampler_init_gradient (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st);
+/* The Metropolis choice: bool [chains], true where log u <= log_ratio with u ~ U(0, 1]; false where it is NaN. */
+neap_tensor *sampler_accept (neap_context *c, neap_state *st, neap_tensor *log_ratio);
+/* Replaces st[name] by proposal where accept holds. */
+bool sampler_take (neap_context *c, neap_state *st, const char *name, neap_tensor *accept, neap_tensor *proposal);
+/* Adds 1 to st[name] [chains] where event [chains] holds. */
+bool sampler_count (neap_context *c, neap_state *st, const char *name, neap_tensor *event);
+/* Zeros [chains] under name unless the state has it already. */
+bool sampler_counter (neap_context *c, neap_state *st, const char *name);
+
+/* First positions of this shape; data is what NEAP_START_DATA takes (may be NULL). */
+neap_tensor *sampler_start (neap_context *c, const char *who, neap_start start, neap_rng *r, neap_dtype d,
+                            int ndim, const int64_t *shape, neap_tensor *data);
+neap_start sampler_default_start (const neap_sampler *s, neap_start start);
+/* n steps without computing anything anew first: for chains that came from init just now. */
+bool sampler_advance (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st, int64_t n);
+
+#endif

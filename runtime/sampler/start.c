@@ -1,0 +1,33 @@
+/*
+** start.c -- where chains start.
+** Invariant: first positions are drawn from the caller's random stream, in one draw.
+*/
+#include "sampler/sampler.h"
+
+neap_start sampler_default_start (const neap_sampler *s, neap_start start) {
+  if (start.kind == NEAP_START_DEFAULT) start.kind = s->kind->start;
+  return start;
+}
+
+static neap_tensor *uniform (neap_context *c, const char *who, neap_start start, neap_tensor *u) {
+  double lo = start.lo, hi = start.lo == 0 && start.hi == 0 ? 1 : start.hi;
+  if (!(lo < hi)) return neap_fail(c, NEAP_EARG, "%s: init: {\"uniform\", lower, upper} expected, got %g and %g", who, lo, hi);
+  return u ? neap_add(c, rows_scale(c, u, hi - lo), neap_scalar(c, u->dtype, lo)) : NULL;
+}
+
+neap_tensor *sampler_start (neap_context *c, const char *who, neap_start start, neap_rng *r, neap_dtype d,
+                            int ndim, const int64_t *shape, neap_tensor *data) {
+  switch (start.kind) {
+    case NEAP_START_UNIFORM:
+      return uniform(c, who, start, neap_rng_uniform(c, r, d, ndim, shape));
+    case NEAP_START_BERNOULLI: {
+      neap_tensor *half = neap_full(c, d, ndim, shape, .5);
+      return half ? neap_rng_bernoulli(c, r, half) : NULL;
+    }
+    case NEAP_START_DATA:
+      if (data) return data;
+      return neap_fail(c, NEAP_EARG, "%s: init: \"data\" is for losses only", who);
+    default:
+      return neap_rng_normal(c, r, d, ndim, shape);
+  }
+}
