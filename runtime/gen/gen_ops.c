@@ -76,15 +76,15 @@ static void fill_attr (FILE *f, const arg *a, int *nf, int *ni) {
   const char *s = a->name;
   switch (a->type) {
     case 'T': case 't': case 'L': break;
-    case 'n': fprintf(f, "  a.f[%d] = %s;\n", (*nf)++, s); break;
-    case 'e': fprintf(f, "  a.text = %s;\n", s); break;
-    case 'D': case 'S': fprintf(f, "  if (!neap_attr_list(c, \"%s\", &a, n%s, %s)) return NULL;\n", s, s, s); break;
-    default: fprintf(f, "  a.i[%d] = %s;\n", (*ni)++, s); break;
+    case 'n': fprintf(f, "  attrs.f[%d] = %s;\n", (*nf)++, s); break;
+    case 'e': fprintf(f, "  attrs.text = %s;\n", s); break;
+    case 'D': case 'S': fprintf(f, "  if (!neap_attr_list(c, \"%s\", &attrs, n%s, %s)) return NULL;\n", s, s, s); break;
+    default: fprintf(f, "  attrs.i[%d] = %s;\n", (*ni)++, s); break;
   }
 }
 
 static void call (FILE *f, const row *r, const arg *args, int n, bool attrs) {
-  const char *a = attrs ? "&a" : "NULL";
+  const char *a = attrs ? "&attrs" : "NULL";
   int tensors = 0;
   for (int i = 0; i < n; i++) {
     if (args[i].type == 'L') {
@@ -104,7 +104,7 @@ static void constructor (FILE *f, const row *r) {
   fprintf(f, "neap_tensor *neap_%s (", r->name);
   parameters(f, args, n);
   fprintf(f, ") {\n");
-  if (attrs) fprintf(f, "  neap_attrs a = { .count = -1 };\n");
+  if (attrs) fprintf(f, "  neap_attrs attrs = { .count = -1 };\n");
   for (int i = 0; i < n; i++) fill_attr(f, &args[i], &nf, &ni);
   call(f, r, args, n, attrs);
   fprintf(f, "}\n\n");
