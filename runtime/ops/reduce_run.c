@@ -1,0 +1,103 @@
+/*
+** reduce_run.c -- runs sums, maxima and minima over [outer, n, inner].
+** Invariant: the work is split by outer, by tiles of columns and, when these are few, by at most 16 lanes of n;
+** the split depends on the sizes alone and lanes are combined in their order, so threads never change a result.
+*/
+#include "ops/reduce.h"
+#include <string.h>
+
+#define COLUMNS 256                        /* of one tile */
+#define LANES 16
+
+#define T float
+#define ACC double
+#define BITS int32_t
+#include "ops/reduce_tile.h"
+#define T double
+#define ACC double
+#define BITS int64_t
+#include "ops/reduce_tile.h"
+#define T int64_t
+#define ACC int64_t
+#include "ops/reduce_tile.h"
+#define T uint8_t
+#define ACC int64_t
+#include "ops/reduce_tile.h"
+
+/* x [n, w], rows ld apart -> out [w] of double (floats) or int64 */
+typedef void tile_fn (const void *x, int64_t n, int64_t ld, int64_t w, void *out);
+
+static tile_fn *const tiles[][3] = {
+  [NEAP_FLOAT32] = { sum_float, max_float, min_float },
+  [NEAP_FLOAT64] = { sum_double, max_double, min_double },
+  [NEAP_INT64] = { sum_int64_t, max_int64_t, min_int64_t },
+  [NEAP_UINT8] = { sum_uint8_t, max_uint8_t, min_uint8_t },
+  [NEAP_BOOL] = { sum_uint8_t, max_uint8_t, min_uint8_t },
+};
+
+typedef struct job {
+  const reduce_plan *p;
+  tile_fn *f;
+  int64_t lanes, tiles, per, units;
+  char *out; neap_dtype out_dtype;         /* [outer, lanes, inner] */
+} job;
+
+typedef union accs { double f[COLUMNS]; int64_t i[COLUMNS]; } accs;
+
+static void store (const accs *a, int64_t w, neap_dtype d, char *out) {
+  for (int64_t j = 0; j < w; j++)
+    switch (d) {
+      case NEAP_FLOAT32: ((float *)out)[j] = (float)a->f[j]; break;
+      case NEAP_FLOAT64: ((double *)out)[j] = a->f[j]; break;
+      case NEAP_INT64: ((int64_t *)out)[j] = a->i[j]; break;
+      default: ((uint8_t *)out)[j] = (uint8_t)a->i[j]; break;
+    }
+}
+
+static void run_unit (const job *b, int64_t unit) {
+  const reduce_plan *p = b->p;
+  int64_t tile = unit % b->tiles, lane = unit / b->tiles % b->lanes, o = unit / b->tiles / b->lanes;
+  int64_t col = tile * COLUMNS, w = p->inner - col < COLUMNS ? p->inner - col : COLUMNS;
+  int64_t from = p->n * lane / b->lanes, to = p->n * (lane + 1) / b->lanes;
+  accs a;
+  const char *x = p->data + ((o * p->n + from) * p->inner + col) * (int64_t)neap_dtype_size(p->dtype);
+  b->f(x, to - from, p->inner, w, &a);
+  store(&a, w, b->out_dtype, b->out + ((o * b->lanes + lane) * p->inner + col) * (int64_t)neap_dtype_size(b->out_dtype));
+}
+
+static void run_block (void *arg, int64_t block) {
+  const job *b = arg;
+  int64_t end = (block + 1) * b->per < b->units ? (block + 1) * b->per : b->units;
+  for (int64_t u = block * b->per; u < end; u++) run_unit(b, u);
+}
+
+static void run_job (neap_context *c, job *b) {
+  b->units = b->p->outer * b->lanes * b->tiles;
+  int64_t width = b->p->inner < COLUMNS ? b->p->inner : COLUMNS;
+  op_blocks(c, b->units, b->p->n / b->lanes * width, run_block, b, &b->per);
+}
+
+static int64_t count_lanes (const reduce_plan *p, int64_t ntiles) {
+  if (p->outer * ntiles >= LANES) return 1;
+  int64_t lanes = p->n * (p->inner < COLUMNS ? p->inner : COLUMNS) / TILE_WORK;
+  return lanes < 1 ? 1 : lanes > LANES ? LANES : lanes;
+}
+
+bool reduce_run (neap_context *c, const reduce_plan *p, reduce_fold fold, neap_tensor *out) {
+  if (p->outer * p->inner == 0) return true;
+  job b = { .p = p, .f = tiles[p->dtype][fold], .out = neap_ptr(out), .out_dtype = out->dtype };
+  b.tiles = (p->inner + COLUMNS - 1) / COLUMNS;
+  b.lanes = count_lanes(p, b.tiles);
+  if (b.lanes == 1) { run_job(c, &b); return true; }
+  neap_dtype wide = neap_is_float(p->dtype) ? NEAP_FLOAT64 : NEAP_INT64;
+  const int64_t shape[] = { p->outer, b.lanes, p->inner };
+  neap_tensor *partial = neap_tensor_new(c, wide, 3, shape);
+  if (!partial) return false;
+  b.out = neap_ptr(partial);
+  b.out_dtype = wide;
+  run_job(c, &b);
+  reduce_plan rest = { neap_ptr(partial), wide, p->outer, b.lanes, p->inner };
+  job last = { .p = &rest, .f = tiles[wide][fold], .lanes = 1, .tiles = b.tiles, .out = neap_ptr(out), .out_dtype = out->dtype };
+  run_job(c, &last);
+  return true;
+}
