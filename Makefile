@@ -36,7 +36,8 @@ LUA_LIBS ?= -Wl,--whole-archive -l:liblua$(LUA_V).a -Wl,--no-whole-archive
 # SLEEF's vector functions stand before libm, whose own (libmvec) are less exact.
 LIBS ?= -lopenblas -lsleefgnuabi -ljansson -lpng -lz -lpthread -lm -ldl
 
-MODE_FLAGS := $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-omit-frame-pointer -fno-sanitize-recover=all)
+# gcc's sanitizers hide from it that variables are set.
+MODE_FLAGS := $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-omit-frame-pointer -fno-sanitize-recover=all -Wno-maybe-uninitialized)
 MODE_FLAGS += $(if $(HOSTILE),-DNEAP_HOSTILE,-DNDEBUG)
 ALL_CFLAGS = -std=gnu11 -Wall -Wextra $(WERROR) -fPIC -fvisibility=hidden -pthread -D_GNU_SOURCE $(CFLAGS) $(MODE_FLAGS) \
              -Iruntime -I$(BUILD)/gen
@@ -152,13 +153,15 @@ $(BUILD)/examples/%: examples/%.c $(BUILD)/libneap.a $(BUILD)/libneap-lua.a $(BU
 -include $(patsubst %.o,%.d,$(RUNTIME_O) $(MODULE_O) $(PROGRAM_O)) $(addsuffix .d,$(TEST_BIN) $(EXAMPLE_BIN)) \
          $(BUILD)/gen/gen_ops.d
 
-# ---- what people type; each installs what it needs first, then starts make again
+# ---- what people type; each installs what it needs first, then starts make again, on all cores unless told otherwise
+
+again = +$(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
 deps:
 	@sh mk/deps.sh all
 test:
 	@sh mk/deps.sh test
-	@+$(MAKE) --no-print-directory tests
+	@$(again) tests
 	@+$(MAKE) --no-print-directory test-run
 test-run:
 	@NEAP_BUILD='$(BUILD)' NEAP_SANITIZER='$(SANITIZER)' NEAP_HOSTILE='$(HOSTILE)' CC='$(CC)' \
@@ -168,12 +171,12 @@ check:
 	@MAKE='$(MAKE)' sh mk/check.sh $(STAGES)
 demo:
 	@sh mk/deps.sh demo
-	@+$(MAKE) --no-print-directory all
+	@$(again) all
 	@mkdir -p demo
 	@$(BUILD)/neap examples/demo.lua
 bench:
 	@sh mk/deps.sh build
-	@+$(MAKE) --no-print-directory all
+	@$(again) all
 	@for f in $(wildcard tests/bench/bench_*.lua); do $(BUILD)/neap $$f || exit 1; done
 hostile:
 	@+$(MAKE) --no-print-directory HOSTILE=1 test
