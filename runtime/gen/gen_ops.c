@@ -141,7 +141,7 @@ static void source (const char *dir) {
 static void rules (const char *dir) {
   FILE *f = create(dir, "neap_rules.h"), *e = create(dir, "neap_rules_end.h");
   for (int i = 0; i < NROWS; i++) {
-    fprintf(f, "#define %s(...) neap_%s(c, __VA_ARGS__)\n", rows[i].name, rows[i].name);
+    fprintf(f, "#undef %s\n#define %s(...) neap_%s(c, __VA_ARGS__)\n", rows[i].name, rows[i].name, rows[i].name);  /* isnan is a macro of math.h */
     fprintf(e, "#undef %s\n", rows[i].name);
   }
   fclose(f);
