@@ -80,8 +80,8 @@ static bool at_end (neap_reader *r) {
 
 neap_tensor *neap_idx_load (neap_context *c, const char *path) {
   neap_reader r;
-  neap_raw raw;
-  int ndim;
+  neap_raw raw = {0};
+  int ndim = 0;
   int64_t shape[NEAP_MAX_DIMS];
   if (!neap_reader_open(&r, c, path))
     return NULL;

@@ -1,0 +1,30 @@
+-- color.lua -- colours: names for marks, and the map from numbers to colours.
+-- The map runs from dark violet over blue-green to yellow, with lightness rising evenly, so that it also reads in grey.
+
+local neap = require "neap"
+local color = {}
+
+-- For marks, told apart by most kinds of colour vision.
+color.cycle = {{.12, .47, .71}, {.89, .34, .13}, {.17, .63, .37}, {.55, .34, .65}, {.65, .45, .16}, {.4, .4, .4}}
+color.named = {black = {0, 0, 0}, white = {1, 1, 1}, grey = {.5, .5, .5}, red = {.85, .15, .15}, blue = {.12, .47, .71},
+               green = {.17, .63, .37}, orange = {.89, .34, .13}, violet = {.55, .34, .65}}
+
+-- A name, a table of three numbers in 0..1, or the n-th of the cycle.
+function color.of (c, n)
+  if type(c) == "table" then return c end
+  if c == nil then return color.cycle[(n - 1) % #color.cycle + 1] end
+  return color.named[c] or error(("plot: unknown colour '%s'"):format(tostring(c)), 0)
+end
+
+-- x [...] of numbers in 0..1 -> [..., 3]: hue turns by 0.6 of a circle while lightness rises (after Green 2011's cubehelix).
+function color.map (x)
+  x = x:clamp(0, 1)
+  local angle = (x * -.85 + .78) * (2 * math.pi)
+  local amplitude = x * (1 - x) * .62 + .09 * (1 - x) + .28 * x:square()
+  local light = x * .83 + .09
+  local c, s = angle:cos() * amplitude, angle:sin() * amplitude
+  local r, g, b = light - .14861 * c + 1.78277 * s, light - .29227 * c - .90649 * s, light + 1.97294 * c
+  return neap.stack({r, g, b}, x.ndim + 1):clamp(0, 1)
+end
+
+return color
