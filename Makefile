@@ -56,7 +56,7 @@ RUNTIME_C := $(filter-out runtime/gen/%,$(call find,runtime,*.c))
 ISA_C := $(if $(RUNTIME_C),$(shell awk 'FNR == 1 && /per-isa/ { print FILENAME } FNR > 1 { nextfile }' $(RUNTIME_C)))
 PLAIN_C := $(filter-out $(ISA_C),$(RUNTIME_C))
 ISAS := base $(if $(filter x86_64,$(shell uname -m)),avx2 avx512)
-ISA_FLAGS := -O3 -fopenmp-simd -fno-math-errno -fno-trapping-math
+ISA_FLAGS := -O3 -fopenmp-simd -fno-math-errno -fno-trapping-math -fwrapv
 ISA_base :=
 ISA_avx2 := -mavx2 -mfma
 ISA_avx512 := -mavx512f -mavx512dq -mavx512vl -mavx512bw -mfma -mprefer-vector-width=512

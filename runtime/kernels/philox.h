@@ -1,0 +1,186 @@
+/*
+** philox.h -- Philox4x32-10 (Salmon et al. 2011) on vectors, and draws made of its words; part of tile.c.
+**
+** Invariant: element i of a draw is a function of (key, step, i).  Block b of a draw is Philox of the counter
+** (b, step), two 64-bit halves; it gives four words.  Sixteen blocks at a time are computed side by side:
+**   float32: elements 64g + 16w + l (l < 16, w < 4) use word w of block 16g + l
+**   float64, uint64: elements 32g + 16w + l (w < 2) use words 2w, 2w+1 of block 16g + l
+** Normals are Box and Muller's (1958): the elements l and 16 + l are radius · cos, radius · sin.
+*/
+#ifndef NEAP_PHILOX_H
+#define NEAP_PHILOX_H
+
+#include "tile_math.h"
+#if defined __x86_64__
+#include <immintrin.h>
+#elif defined __aarch64__
+#include <arm_neon.h>
+#endif
+
+#if defined __AVX512F__
+#define LANES 8
+#elif defined __AVX2__
+#define LANES 4
+#else
+#define LANES 2
+#endif
+
+/* One 32-bit word per 64-bit lane, in the low half; the high half may hold anything. */
+typedef uint64_t lanes __attribute__((vector_size(8 * LANES)));
+typedef uint32_t half_lanes __attribute__((vector_size(4 * LANES)));
+
+/* low halves of a times m */
+static inline lanes multiply (lanes a, uint32_t m) {
+#if defined __AVX512F__
+  return (lanes)_mm512_mul_epu32((__m512i)a, _mm512_set1_epi64((int64_t)m));
+#elif defined __AVX2__
+  return (lanes)_mm256_mul_epu32((__m256i)a, _mm256_set1_epi64x((int64_t)m));
+#elif defined __SSE2__
+  return (lanes)_mm_mul_epu32((__m128i)a, _mm_set1_epi64x((int64_t)m));
+#elif defined __aarch64__
+  return (lanes)vmull_u32(vmovn_u64((uint64x2_t)a), vdup_n_u32(m));
+#else
+  return (a & 0xffffffffu) * (uint64_t)m;
+#endif
+}
+
+/* ten rounds on one vector of blocks: x[0..3] are their words */
+static inline void philox_rounds (neap_key key, lanes *x) {
+  for (int round = 0; round < 10; round++) {
+    lanes p = multiply(x[0], 0xD2511F53u), q = multiply(x[2], 0xCD9E8D57u);
+    x[0] = (q >> 32) ^ x[1] ^ (uint64_t)key.k0;
+    x[2] = (p >> 32) ^ x[3] ^ (uint64_t)key.k1;
+    x[1] = q;
+    x[3] = p;
+    key.k0 += 0x9E3779B9u;
+    key.k1 += 0xBB67AE85u;
+  }
+}
+
+/* words of blocks block .. block+15, word by word: w [4][16] */
+static inline void philox_16 (neap_key key, uint64_t step, uint64_t block, uint32_t *w) {
+  for (int i = 0; i < 16; i += LANES) {
+    lanes n, x[4];
+    for (int l = 0; l < LANES; l++) n[l] = block + (uint64_t)(i + l);
+    x[0] = n; x[1] = n >> 32;
+    x[2] = (lanes){0} + step; x[3] = (lanes){0} + (step >> 32);
+    philox_rounds(key, x);
+    for (int k = 0; k < 4; k++) {
+      half_lanes low = __builtin_convertvector(x[k], half_lanes);
+      memcpy(w + 16 * k + i, &low, sizeof low);
+    }
+  }
+}
+
+/* ---- from words to uniforms ---- */
+
+/* 53 bits of two words, as an integer */
+static inline double integer_53 (uint32_t hi, uint32_t lo) {
+  return (double)(int32_t)(hi >> 5) * 0x1p26 + (double)(int32_t)(lo >> 6);
+}
+
+static void draw_uniform_f32 (neap_key key, uint64_t step, int64_t first, int64_t n, void *out) {
+  uint32_t w[64];
+  float *o = out;
+  for (int64_t i = 0; i < n; i += 64, o += 64) {
+    philox_16(key, step, (uint64_t)(first + i) / 4, w);
+    _Pragma("omp simd")
+    for (int l = 0; l < 64; l++) o[l] = (float)(int32_t)(w[l] >> 8) * 0x1p-24f;
+  }
+}
+
+static void draw_uniform_f64 (neap_key key, uint64_t step, int64_t first, int64_t n, void *out) {
+  uint32_t w[64];
+  double *o = out;
+  for (int64_t i = 0; i < n; i += 32, o += 32) {
+    philox_16(key, step, (uint64_t)(first + i) / 2, w);
+    _Pragma("omp simd")
+    for (int l = 0; l < 16; l++) o[l] = integer_53(w[l], w[16 + l]) * 0x1p-53;
+    _Pragma("omp simd")
+    for (int l = 0; l < 16; l++) o[16 + l] = integer_53(w[32 + l], w[48 + l]) * 0x1p-53;
+  }
+}
+
+static void draw_words (neap_key key, uint64_t step, int64_t first, int64_t n, void *out) {
+  uint32_t w[64];
+  uint64_t *o = out;
+  for (int64_t i = 0; i < n; i += 32, o += 32) {
+    philox_16(key, step, (uint64_t)(first + i) / 2, w);
+    for (int l = 0; l < 16; l++) o[l] = (uint64_t)w[l] << 32 | w[16 + l];
+    for (int l = 0; l < 16; l++) o[16 + l] = (uint64_t)w[32 + l] << 32 | w[48 + l];
+  }
+}
+
+/* ---- normals ---- */
+
+/* The angle is 2π·word/2³²: the nearest quarter turn k is split off exactly, |r| <= π/4 is left. */
+static inline uint32_t quarter (uint32_t word) { return (word + 0x20000000u) >> 30; }
+
+/* sin and cos of r + kπ/2, times radius */
+static inline void turn_f32 (float radius, float r, uint32_t k, float *x, float *y) {
+  float z = r * r;
+  float s = r + r * z * (-.1666665491f + z * (8.332175942e-3f + z * -1.951698457e-4f));
+  float c = 1 - .5f * z + z * z * (4.166664681e-2f + z * (-1.388736438e-3f + z * 2.443807907e-5f));
+  float a = k & 1 ? s : c, b = k & 1 ? c : s;
+  *x = radius * from_bits_f32(bits_f32(a) ^ ((k + 1) & 2) << 30);
+  *y = radius * from_bits_f32(bits_f32(b) ^ (k & 2) << 30);
+}
+static inline void turn_f64 (double radius, double r, uint64_t k, double *x, double *y) {
+  double s = sin_core_f64(r), c = cos_core_f64(r), a = k & 1 ? s : c, b = k & 1 ? c : s;
+  *x = radius * from_bits_f64(bits_f64(a) ^ ((k + 1) & 2) << 62);
+  *y = radius * from_bits_f64(bits_f64(b) ^ (k & 2) << 62);
+}
+
+/* √(−2 log u) for u in (0, 1]; never infinite, never NaN */
+static inline float radius_f32 (float u) {
+  int32_t e = exponent_f32(u);
+  float f = from_bits_f32(bits_f32(u) - ((uint32_t)e << 23)) - 1;
+  return sqrtf(-2 * log_core_f32(f, (float)e));
+}
+static inline double radius_f64 (double u) {
+  int64_t e = exponent_f64(u);
+  double f = from_bits_f64(bits_f64(u) - ((uint64_t)e << 52)) - 1;
+  return __builtin_sqrt(-2 * log_core_f64(f, to_double(e)));
+}
+
+/* 31 bits make the radius, which reaches 6.6; 32 the angle */
+static inline void box_muller_f32 (const uint32_t *w, float *o) {
+  _Pragma("omp simd")
+  for (int l = 0; l < 16; l++) {
+    uint32_t k = quarter(w[16 + l]);
+    float radius = radius_f32(((float)(int32_t)(w[l] >> 1) + .5f) * 0x1p-31f);
+    float angle = (float)(int32_t)(w[16 + l] - (k << 30)) * 1.46291807926716e-9f;
+    turn_f32(radius, angle, k, o + l, o + 16 + l);
+  }
+}
+/* 53 bits make the radius, which reaches 8.6; 58 the angle */
+static inline void box_muller_f64 (const uint32_t *w, double *o) {
+  _Pragma("omp simd")
+  for (int l = 0; l < 16; l++) {
+    uint32_t k = quarter(w[32 + l]);
+    double radius = radius_f64((integer_53(w[l], w[16 + l]) + .5) * 0x1p-53);
+    double whole = (double)(int32_t)(w[32 + l] - (k << 30)), part = (double)(int32_t)(w[48 + l] >> 6);
+    turn_f64(radius, (whole * 0x1p26 + part) * 2.179917811255395e-17, k, o + l, o + 16 + l);
+  }
+}
+
+static void draw_normal_f32 (neap_key key, uint64_t step, int64_t first, int64_t n, void *out) {
+  uint32_t w[64];
+  float *o = out;
+  for (int64_t i = 0; i < n; i += 64, o += 64) {
+    philox_16(key, step, (uint64_t)(first + i) / 4, w);
+    box_muller_f32(w, o);
+    box_muller_f32(w + 32, o + 32);
+  }
+}
+
+static void draw_normal_f64 (neap_key key, uint64_t step, int64_t first, int64_t n, void *out) {
+  uint32_t w[64];
+  double *o = out;
+  for (int64_t i = 0; i < n; i += 32, o += 32) {
+    philox_16(key, step, (uint64_t)(first + i) / 2, w);
+    box_muller_f64(w, o);
+  }
+}
+
+#endif
