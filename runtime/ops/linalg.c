@@ -61,10 +61,17 @@ bool linalg_match (neap_context *c, const char *op, neap_tensor **in) {
 
 /* ---- shapes ---- */
 
+/* what messages call a row: the op that users know it by */
+static const char *known_as (const neap_call *k) {
+  const char *name = k->op->name;
+  return strcmp(name, "solve_lu") == 0 ? "solve" : strcmp(name, "solve_tri") == 0 ? "solve_triangular"
+       : strcmp(name, "eigh_packed") == 0 ? "eigh" : name;
+}
+
 static bool square (neap_call *k) {
   const neap_tensor *x = k->in[0];
   if (x->ndim >= 2 && x->shape[x->ndim - 1] == x->shape[x->ndim - 2]) return true;
-  return neap_fail(k->c, NEAP_ESHAPE, "%s: square matrices expected, got %s", k->op->name, SHAPE_TEXT(x));
+  return neap_fail(k->c, NEAP_ESHAPE, "%s: square matrices expected, got %s", known_as(k), SHAPE_TEXT(x));
 }
 
 /* a [B…, N, N], b [B…, N, M] -> [B…, N, M] */
@@ -72,9 +79,9 @@ static bool infer_system (neap_call *k, neap_meta *out) {
   if (!square(k)) return false;
   const neap_tensor *a = k->in[0], *b = k->in[1];
   if (b->ndim < 2 || b->shape[b->ndim - 2] != a->shape[a->ndim - 1])
-    return neap_fail(k->c, NEAP_ESHAPE, "%s: the matrix is %s, so the right side must be [batch…, %lld, columns], got %s", k->op->name,
+    return neap_fail(k->c, NEAP_ESHAPE, "%s: the matrix is %s, so the right side must be [batch…, %lld, columns], got %s", known_as(k),
                      SHAPE_TEXT(a), (long long)a->shape[a->ndim - 1], SHAPE_TEXT(b));
-  if (!linalg_match(k->c, k->op->name, k->in)) return false;
+  if (!linalg_match(k->c, known_as(k), k->in)) return false;
   op_meta(out, k->in[1]->dtype, k->in[1]->ndim, k->in[1]->shape);
   return true;
 }
@@ -161,14 +168,14 @@ static bool run_matrices (neap_call *k, neap_tensor *out, job *j, matrix_fn f, s
   char *scratch = a ? neap_malloc(k->c, all) : NULL;
   if (!scratch) return false;
   j->a = neap_ptr(a); j->work = scratch; j->integers = (int *)(scratch + bytes);
-  int token = neap_blas_begin(k->c, k->op->name), info = 0;
+  int token = neap_blas_begin(k->c, known_as(k)), info = 0;
   if (token >= 0) {
     info = each_matrix(k, out, j, f, batch, &which);
     neap_blas_leave(k->c, token);
   }
   neap_free(k->c, scratch, all);
-  if (info < 0) return neap_fail(k->c, NEAP_ENUMERIC, "%s: matrix %lld of %s holds NaN or infinity", k->op->name, (long long)which, SHAPE_TEXT(a));
-  if (info > 0) return neap_fail(k->c, NEAP_ENUMERIC, "%s: matrix %lld of %s %s %d", k->op->name, (long long)which, SHAPE_TEXT(a), why, info);
+  if (info < 0) return neap_fail(k->c, NEAP_ENUMERIC, "%s: matrix %lld of %s holds NaN or infinity", known_as(k), (long long)which, SHAPE_TEXT(a));
+  if (info > 0) return neap_fail(k->c, NEAP_ENUMERIC, "%s: matrix %lld of %s %s %d", known_as(k), (long long)which, SHAPE_TEXT(a), why, info);
   return neap_ok(k->c);
 }
 
