@@ -109,9 +109,11 @@ static bool broadcast (neap_call *k, neap_meta *m) {
 }
 
 bool neap_attr_list (neap_context *c, const char *name, neap_attrs *a, int n, const int64_t *list) {
-  if (n > NEAP_ATTR_INTS) return neap_fail(c, NEAP_EARG, "%s: at most %d entries expected, got %d", name, NEAP_ATTR_INTS, n);
-  a->count = n < 0 ? -1 : n;
-  if (n > 0) memcpy(a->dims, list, (size_t)n * sizeof *list);
+  int have = a->count > 0 ? a->count : 0;              /* a second list follows the first */
+  if (n < 0) return true;
+  if (n > NEAP_ATTR_INTS - have) return neap_fail(c, NEAP_EARG, "%s: at most %d entries expected, got %d", name, NEAP_ATTR_INTS - have, n);
+  if (n > 0) memcpy(a->dims + have, list, (size_t)n * sizeof *list);
+  a->count = have + n;
   return true;
 }
 

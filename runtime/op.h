@@ -19,7 +19,7 @@ typedef struct neap_attrs {
   const char *text;                        /* an equation (e); alive only during the call: composites */
 } neap_attrs;
 
-/* Copies a list into a->dims; false with an error when it is too long. */
+/* Appends a list to a->dims (n < 0: none was given); false with an error when it is too long. */
 bool neap_attr_list (neap_context *c, const char *name, neap_attrs *a, int n, const int64_t *list);
 
 typedef enum neap_kind {
