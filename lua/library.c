@@ -11,8 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-int luaopen_neap_core (lua_State *L);
-
 void library_version (void) {
   printf("neap %s  %s\n", NEAP_VERSION, LUA_COPYRIGHT);
   fflush(stdout);
@@ -84,5 +82,6 @@ void library_open (lua_State *L, const options *o) {
   lua_pushliteral(L, "neap");
   lua_call(L, 1, 1);
   lua_setglobal(L, "neap");
+  neap_lua_interruptible(L);
   configure(L, o);
 }

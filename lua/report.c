@@ -3,17 +3,14 @@
 ** Invariant: SIGINT is caught only while user code runs under protected_call; the first one asks it to stop, a second
 ** one finds the default action and ends the process.
 */
+#include "bind.h"
 #include "program.h"
-#include <lauxlib.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 static const char *name = "neap";            /* before messages; the program sets it from argv[0] */
 static lua_State *volatile running;          /* what the signal handler stops */
-
-/* lua/module.c: stops whatever runs in L's state, in whichever coroutine, and neap's native loops. */
-void neap_lua_interrupt (lua_State *L);
 
 void report_name (const char *n) { name = n; }
 const char *report_current_name (void) { return name; }
