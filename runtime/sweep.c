@@ -43,7 +43,9 @@ static int by_age (const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 
+/* a released entry counts: what it depended on is gone, and a derivative through it is an error */
 static bool depends (neap_sweep *s, const neap_tensor *t) {
+  if (t->node && t->node->released) return true;
   for (int i = 0; t->node && i < t->node->n; i++) {
     neap_entry *in = neap_sweep_find(s, t->node->in[i]);
     if (in && in->need) return true;
