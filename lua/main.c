@@ -3,6 +3,7 @@
 ** Invariant: everything that may raise runs inside the one protected call of main, so a failure is always a message and an
 ** exit code, and the state is always closed.
 */
+#include "blas.h"
 #include "program.h"
 #include <lauxlib.h>
 #include <lualib.h>
@@ -97,6 +98,7 @@ static int program (lua_State *L) {
 }
 
 int main (int argc, char **argv) {
+  neap_blas_stop_workers();
   if (argc > 0 && argv[0][0]) report_name(argv[0]);
   lua_State *L = luaL_newstate();
   if (L == NULL) {

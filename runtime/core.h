@@ -87,7 +87,7 @@ static inline bool neap_ok (const neap_context *c) { return c->status == NEAP_OK
 bool neap_same_shape (const neap_tensor *a, const neap_tensor *b);
 /* "[2, 3]" into buf (at least 24*NEAP_MAX_DIMS bytes); returns buf.  For messages. */
 #define NEAP_SHAPE_BYTES (24 * NEAP_MAX_DIMS)
-char *neap_shape_text (char *buf, int ndim, const int64_t *shape);
+NEAP_API char *neap_shape_text (char *buf, int ndim, const int64_t *shape);
 #define SHAPE_TEXT(t) neap_shape_text((char[NEAP_SHAPE_BYTES]){0}, (t)->ndim, (t)->shape)
 
 /* dim 1..ndim or -1..-ndim  ->  0..ndim-1; false with an error that names op and argument. */

@@ -82,12 +82,12 @@ struct neap_node {
 neap_node *neap_node_new (neap_context *c, int op, neap_tensor **in, int n, const neap_attrs *a);
 void neap_node_clear (neap_node *node);    /* drops the inputs: the tape behind it is released */
 
-extern const neap_op neap_ops[];           /* indexed by NEAP_OP_name; NEAP_OP_COUNT of them */
-const neap_op *neap_op_find (const char *name);
+NEAP_API extern const neap_op neap_ops[];           /* indexed by NEAP_OP_name; NEAP_OP_COUNT of them */
+NEAP_API const neap_op *neap_op_find (const char *name);
 
 /* The one constructor: check -> promote -> broadcast -> shape -> run (or view) -> tape.
 ** in: n tensors (NULL only where the signature says optional); a NULL = no attributes. */
-neap_tensor *neap_apply (neap_context *c, int op, neap_tensor **in, int n, const neap_attrs *a);
+NEAP_API neap_tensor *neap_apply (neap_context *c, int op, neap_tensor **in, int n, const neap_attrs *a);
 
 neap_dtype neap_promote (neap_dtype a, neap_dtype b);
 /* The shape all n inputs broadcast to; false with an error that names op and both shapes. */
