@@ -1,0 +1,255 @@
+-- plot.lua -- pictures of samples, curves and energies: every function gives a figure with :save("x.png" | "x.svg") and :show().
+-- Figures are put side by side by neap.plot.panels{…}.  Marks of several calls share a panel with figure:add(other).
+-- Invariant: a figure holds plain marks in data coordinates; render.lua and svg.lua turn them into pixels and text.
+
+local neap = require "neap"
+local options = require "neap.options"
+local color = require "neap.plot.color"
+local any = options.any
+
+local plot = {}
+local Figure = {__name = "neap.plot"}
+Figure.__index = Figure
+
+-- What every plot may be given.
+local function known (more)
+  local all = {title = any "string", xlim = any "table", ylim = any "table", width = 320, height = 320, label = any "string",
+               color = any("string", "table")}
+  for k, v in pairs(more or {}) do all[k] = v end
+  return all
+end
+
+local function tensor_type () return options.type_of(neap.zeros(1)) end
+
+-- x as float64 of ndim dimensions
+local function tensor (fname, name, x, ndim)
+  if type(x) == "table" then x = neap.tensor(x, {dtype = "float64"}) end
+  if options.type_of(x) ~= tensor_type() then
+    error(("%s: %s: tensor expected, got %s"):format(fname, name, options.type_of(x)), 3)
+  end
+  if x.ndim ~= ndim then
+    error(("%s: %s: %d dimensions expected, got [%s]"):format(fname, name, ndim, table.concat(x.shape, ", ")), 3)
+  end
+  return x:detach():to "float64"
+end
+
+-- Limits that hold all finite values, a little wider.
+local function limits (x, margin)
+  x = x[x:isfinite()]
+  if x:numel() == 0 then return {0, 1} end
+  local lo, hi = x:amin():item(), x:amax():item()
+  local wider = hi > lo and (hi - lo) * margin or .5
+  return {lo - wider, hi + wider}
+end
+
+local function figure (o, marks, xlim, ylim, bare)
+  local panel = {marks = marks, title = o.title, xlim = o.xlim or xlim, ylim = o.ylim or ylim, bare = bare}
+  for _, name in ipairs {"xlim", "ylim"} do
+    local l = panel[name]
+    if type(l[1]) ~= "number" or type(l[2]) ~= "number" or not (l[1] < l[2]) then
+      error(("plot: option '%s': two numbers {low, high} expected"):format(name), 3)
+    end
+  end
+  return setmetatable({panels = {panel}, size = {width = o.width, height = o.height}}, Figure)
+end
+
+-- Lays the marks of another figure's first panel over this one's, in this one's limits.
+function Figure:add (other)
+  local marks = self.panels[1].marks
+  for _, m in ipairs(other.panels[1].marks) do
+    if m.automatic then m.color = color.of(nil, #marks + 1) end
+    marks[#marks + 1] = m
+  end
+  return self
+end
+
+function Figure:pixels () return require "neap.plot.render".pixels(self) end
+
+-- save("name.png" | "name.svg")
+function Figure:save (path)
+  local ending = type(path) == "string" and path:lower():match "%.(%w+)$"
+  if ending == "png" then
+    neap.image.save(path, self:pixels())
+  elseif ending == "svg" then
+    local text = require "neap.plot.svg"(self)
+    local f, message = io.open(path, "wb")
+    if not f then error("plot: cannot write " .. message, 2) end
+    f:write(text)
+    f:close()
+  else
+    error("plot: save: a name that ends in .png or .svg expected, got " .. tostring(path), 2)
+  end
+  return self
+end
+
+-- Draws the figure into the terminal with coloured half blocks, `columns` characters wide.
+function Figure:show (columns)
+  local x = self:pixels():permute(3, 1, 2)
+  local w = columns or tonumber(os.getenv "COLUMNS") or 80
+  local h = math.floor(x:size(2) * w / x:size(3)) // 2 * 2
+  local function pick (n, from) return ((neap.arange(1, n, {dtype = "float64"}) - .5) * (from / n)):floor():to("int64") + 1 end
+  local bytes = (x:index_select(2, pick(h, x:size(2))):index_select(3, pick(w, x:size(3))) * 255):round():to("int64"):totable()
+  for row = 1, h - 1, 2 do
+    for column = 1, w do
+      local function at (k, r) return bytes[k][r][column] end
+      io.write(("\27[38;2;%d;%d;%dm\27[48;2;%d;%d;%dm▀"):format(at(1, row), at(2, row), at(3, row), at(1, row + 1), at(2, row + 1), at(3, row + 1)))
+    end
+    io.write "\27[0m\n"
+  end
+  return self
+end
+
+-- panels({figure, …} [, {columns =}]): the panels of all figures in one picture, with the first one's size.
+function plot.panels (figures, given)
+  local o = options("plot.panels", given, {columns = any "integer"})
+  if type(figures) ~= "table" or getmetatable(figures[1]) ~= Figure then error("plot.panels: an array of figures expected", 2) end
+  local out = setmetatable({panels = {}, size = figures[1].size, columns = o.columns}, Figure)
+  for _, f in ipairs(figures) do
+    for _, p in ipairs(f.panels) do out.panels[#out.panels + 1] = p end
+  end
+  return out
+end
+
+-- scatter(x [N, 2] [, {size = 1.5, alpha = 0.6, …}])
+function plot.scatter (x, given)
+  x = tensor("plot.scatter", "x", x, 2)
+  if x:size(2) ~= 2 then error(("plot.scatter: x: [N, 2] expected, got [%s]"):format(table.concat(x.shape, ", ")), 2) end
+  local o = options("plot.scatter", given, known {size = 1.5, alpha = .6})
+  local a, b = x:select(2, 1), x:select(2, 2)
+  local mark = {kind = "points", x = a, y = b, size = o.size, alpha = o.alpha, color = color.of(o.color, 1), label = o.label,
+                automatic = o.color == nil}
+  return figure(o, {mark}, limits(a, .05), limits(b, .05))
+end
+
+-- line(y [N]) or line(x, y [, {line_width = 1.5, …}]): tensors or arrays; other options as for scatter
+function plot.line (x, y, given)
+  if type(y) == "table" and #y == 0 or y == nil then
+    given, y = y, tensor("plot.line", "y", x, 1)
+    x = neap.arange(1, #y, {dtype = "float64"})
+  end
+  x, y = tensor("plot.line", "x", x, 1), tensor("plot.line", "y", y, 1)
+  if #x ~= #y then error(("plot.line: x and y have %d and %d points"):format(#x, #y), 2) end
+  local o = options("plot.line", given, known {line_width = 1.5, alpha = 1.})
+  local mark = {kind = "line", xs = x:totable(), ys = y:totable(), width = o.line_width, alpha = o.alpha, color = color.of(o.color, 1),
+                label = o.label, automatic = o.color == nil}
+  return figure(o, {mark}, limits(x, 0), limits(y, .05))
+end
+
+-- trace(draws [steps] or [steps, chains]): one line for each chain
+function plot.trace (draws, given)
+  if options.type_of(draws) == tensor_type() and draws.ndim == 1 then draws = draws:unsqueeze(2) end
+  draws = tensor("plot.trace", "draws", draws, 2)
+  local o = options("plot.trace", given, known {alpha = .8})
+  local marks, xs = {}, neap.arange(1, draws:size(1), {dtype = "float64"})
+  for k = 1, draws:size(2) do
+    marks[k] = {kind = "line", xs = xs:totable(), ys = draws:select(2, k):totable(), width = 1, alpha = o.alpha, color = color.of(o.color, k)}
+  end
+  return figure(o, marks, limits(xs, 0), limits(draws:flatten(), .05))
+end
+
+-- hist(x [N] [, {bins = 40, density = true}])
+function plot.hist (x, given)
+  x = tensor("plot.hist", "x", x, 1)
+  local o = options("plot.hist", given, known {bins = 40, density = true})
+  if o.bins < 1 then error("plot.hist: option 'bins': at least 1 expected", 2) end
+  local l = o.xlim or limits(x, 0)
+  local width = (l[2] - l[1]) / o.bins
+  x = x[neap.logical_and(x:ge(l[1]), x:le(l[2]))]
+  local bin = ((x - l[1]) / width):floor():clamp(0, o.bins - 1):to("int64") + 1
+  local heights = neap.zeros(o.bins, {dtype = "float64"}):scatter_add(1, bin, neap.ones_like(x))
+  if o.density then heights = heights / (math.max(1, x:numel()) * width) end
+  local edges = neap.linspace(l[1], l[2], o.bins + 1, {dtype = "float64"}):totable()
+  local mark = {kind = "bars", edges = edges, heights = heights:totable(), color = color.of(o.color, 1), label = o.label}
+  return figure(o, {mark}, l, {0, math.max(heights:amax():item() * 1.05, 1e-12)})
+end
+
+-- heatmap(z [rows, columns] [, {xlim =, ylim =, low =, high =}]): the first row is drawn at the bottom
+function plot.heatmap (z, given)
+  z = tensor("plot.heatmap", "z", z, 2)
+  local o = options("plot.heatmap", given, known {low = any "number", high = any "number"})
+  local l = limits(z:flatten(), 0)
+  local low, high = o.low or l[1], o.high or l[2]
+  local image = color.map(((z - low) / math.max(high - low, 1e-300))):to("float32"):flip(1)
+  return figure(o, {{kind = "image", image = image}}, {.5, z:size(2) + .5}, {.5, z:size(1) + .5})
+end
+
+-- f over a grid of points within xlim and ylim -> [points, points], row by row from below
+local function over_grid (f, xlim, ylim, points)
+  local x = neap.linspace(xlim[1], xlim[2], points):unsqueeze(1):expand(points, points)
+  local y = neap.linspace(ylim[1], ylim[2], points):unsqueeze(2):expand(points, points)
+  return f(neap.stack({x:flatten(), y:flatten()}, 2)):detach():to("float64"):reshape(points, points)
+end
+
+-- energy(E [, {xlim =, ylim =, points = 160, samples = [N, 2], kind = "density" | "energy", size =, alpha =}]): the density
+-- exp(−E), or E itself, of an energy over the plane, with samples on it.
+function plot.energy (E, given)
+  local o = options("plot.energy", given, known {points = 160, samples = any(), kind = "density", size = 1., alpha = .5})
+  if o.kind ~= "density" and o.kind ~= "energy" then
+    error(("plot.energy: option 'kind': \"density\" or \"energy\" expected, got \"%s\""):format(o.kind), 2)
+  end
+  local xlim, ylim = o.xlim or {-3, 3}, o.ylim or {-3, 3}
+  local e = over_grid(function (x) return E(x) end, xlim, ylim, o.points)
+  local z = o.kind == "energy" and e or (e:amin() - e):exp()
+  local image = color.map((z - z:amin()) / (z:amax() - z:amin()):clamp(1e-300, nil)):to("float32"):flip(1)
+  local marks = {{kind = "image", image = image}}
+  if o.samples then
+    local x = tensor("plot.energy", "samples", o.samples, 2)
+    marks[2] = {kind = "points", x = x:select(2, 1), y = x:select(2, 2), size = o.size, alpha = o.alpha, color = color.of(o.color or "white")}
+  end
+  return figure(o, marks, xlim, ylim)
+end
+
+-- Where z crosses a level between grid points: one short line for each cell it passes through.
+local function crossings (z, level, xlim, ylim)
+  local rows, columns, lines = #z, #z[1], {}
+  local function px (j) return xlim[1] + (j - 1) / (columns - 1) * (xlim[2] - xlim[1]) end
+  local function py (i) return ylim[1] + (i - 1) / (rows - 1) * (ylim[2] - ylim[1]) end
+  local function edge (out, i, j, k, l)
+    local a, b = z[i][j], z[k][l]
+    if (a < level) == (b < level) then return end
+    local t = (level - a) / (b - a)
+    out[#out + 1] = {px(j) + t * (px(l) - px(j)), py(i) + t * (py(k) - py(i))}
+  end
+  for i = 1, rows - 1 do
+    for j = 1, columns - 1 do
+      local p = {}
+      edge(p, i, j, i, j + 1); edge(p, i, j + 1, i + 1, j + 1); edge(p, i + 1, j + 1, i + 1, j); edge(p, i + 1, j, i, j)
+      for k = 1, #p - 1, 2 do lines[#lines + 1] = {xs = {p[k][1], p[k + 1][1]}, ys = {p[k][2], p[k + 1][2]}} end
+    end
+  end
+  return lines
+end
+
+-- contour(z [rows, columns] [, {levels = 8 | {…}, xlim =, ylim =}]): lines of equal height; the first row is at the bottom
+function plot.contour (z, given)
+  z = tensor("plot.contour", "z", z, 2)
+  local o = options("plot.contour", given, known {levels = any("integer", "table"), line_width = 1.})
+  if z:size(1) < 2 or z:size(2) < 2 then error("plot.contour: z: at least 2 × 2 values expected", 2) end
+  local l = limits(z:flatten(), 0)
+  local levels = o.levels or 8
+  if type(levels) == "number" then
+    local n = levels
+    levels = {}
+    for k = 1, n do levels[k] = l[1] + (l[2] - l[1]) * k / (n + 1) end
+  end
+  local xlim, ylim, marks, rows = o.xlim or {1, z:size(2)}, o.ylim or {1, z:size(1)}, {}, z:totable()
+  for _, level in ipairs(levels) do
+    local shade = color.map(neap.tensor((level - l[1]) / math.max(l[2] - l[1], 1e-300))):totable()
+    for _, m in ipairs(crossings(rows, level, xlim, ylim)) do
+      m.kind, m.width, m.alpha, m.color = "line", o.line_width, 1, o.color and color.of(o.color) or shade
+      marks[#marks + 1] = m
+    end
+  end
+  return figure(o, marks, xlim, ylim)
+end
+
+-- images(x [, {columns =, padding =}]): pictures side by side, as image.grid
+function plot.images (x, given)
+  local o = options("plot.images", given, known {columns = any "integer", padding = 2})
+  local grid = neap.image.grid(x, {columns = o.columns, padding = o.padding})
+  if grid.ndim == 2 then grid = grid:unsqueeze(1):expand(3, grid:size(1), grid:size(2)) end
+  o.width, o.height = grid:size(3), grid:size(2)
+  return figure(o, {{kind = "image", image = grid:permute(2, 3, 1):to("float32")}}, {0, o.width}, {0, o.height}, true)
+end
+
+return plot
