@@ -111,11 +111,11 @@ NEAP_API neap_tensor *neap_energy_log_z (neap_context *c, neap_energy *E);
 /* −E(x) − log_z [B]; log_z NULL: in closed form. */
 NEAP_API neap_tensor *neap_energy_log_prob (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond, neap_tensor *log_z);
 /* log Σ e^(−E) over all states of an event of at most 24 units, each lo or hi.  An RBM is summed over its smaller side. */
-NEAP_API bool neap_energy_log_z_enumerate (neap_context *c, neap_energy *E, neap_tensor *cond, double lo, double hi, double *log_z);
+NEAP_API bool neap_energy_log_z_enumerate (neap_context *c, neap_energy *E, double lo, double hi, double *log_z);
 /* log ∫ e^(−E) by the trapezoid rule on a grid over n = 1, 2 or 3 dimensions, in float64; error: its difference from
-** the grid of half as many points (NULL: not wanted). */
-NEAP_API bool neap_energy_log_z_quadrature (neap_context *c, neap_energy *E, neap_tensor *cond, int n, const double *lower,
-                                            const double *upper, int64_t points, double *log_z, double *error);
+** the grid of half as many points (NULL: not wanted).  points per dimension, made odd. */
+NEAP_API bool neap_energy_log_z_quadrature (neap_context *c, neap_energy *E, int n, const double *lower, const double *upper,
+                                            int64_t points, double *log_z, double *error);
 /* n exact draws [n, event…] where E has an exact sampler; otherwise NULL and NEAP_EARG. */
 NEAP_API neap_tensor *neap_energy_sample (neap_context *c, neap_energy *E, int64_t n, neap_rng *rng, neap_dtype d);
 

@@ -66,10 +66,14 @@ neap_energy *energy_finish (neap_context *c, neap_energy *E);
 /* The slot of that name; -1 when there is none. */
 int energy_find (const neap_energy *E, const char *name);
 const energy_class *energy_class_find (const char *name);
+/* For check: E holds the coordinates of mask at values (both may be NULL); false with a pending error. */
+bool energy_hold (neap_energy *E, neap_tensor *mask, neap_tensor *mask_values);
 
 /* All slots (or only variable ones) of E and its parts: *list of *n, each tensor once under a unique name; free with
 ** neap_free(c, *list, *n * sizeof). */
 bool energy_collect (neap_context *c, const neap_energy *E, bool all, energy_slot **list, int *n);
+
+void energy_function_release (neap_context *c, energy_function *f);   /* NULL is ignored */
 
 /* What an energy is called in messages. */
 const char *energy_title (const neap_energy *E);
@@ -83,6 +87,11 @@ neap_tensor *energy_get_derived (neap_context *c, neap_energy *E, int i, const n
 bool energy_constant (const neap_energy *E, int n);
 /* Keeps t as derived tensor i; false with a pending error. */
 bool energy_derive (neap_energy *E, int i, neap_tensor *t);
+
+/* Part i's energies; the condition only if it may take one. */
+neap_tensor *energy_part (neap_context *c, neap_energy *E, int i, neap_tensor *x, neap_tensor *cond);
+/* Part i's energies beside each other, [B, nparts]. */
+neap_tensor *energy_all_parts (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond);
 
 /* ---- classes ---- */
 extern const energy_class energy_function_class, energy_mlp_class, energy_rbm_class, energy_gaussian_class, energy_gmm_class,

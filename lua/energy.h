@@ -1,0 +1,33 @@
+/*
+** energy.h -- what the Lua side of energies shares.
+** Invariant: an energy that is being made goes into a box that exists already, so nothing leaks when Lua raises.
+*/
+#ifndef NEAP_LUA_ENERGY_H
+#define NEAP_LUA_ENERGY_H
+
+#include "state.h"
+
+#define ENERGY "neap.energy"
+
+/* What the table or number at i gives: float64, so that constants lose nothing; a tensor is taken as it is.
+** Lent by the open scope; nil gives NULL without error. */
+neap_tensor *energy_constant_at (lua_State *L, int i, const char *fname);
+/* The field name of the table at 1, likewise. */
+neap_tensor *energy_constant_field (lua_State *L, const char *fname, const char *name);
+/* The energies of the array at i, in a userdata pushed on the stack; raises when one is something else. */
+neap_energy **energy_array (lua_State *L, int i, const char *fname, int *n);
+/* The event of option event, a size or a table of sizes; returns ndim, -1 when it is not given. */
+int energy_event_field (lua_State *L, int table, const char *fname, int64_t *event);
+
+/* Pushes two tables: the parameter tensors' boxes and their names, from the value at i: a tensor, a nested table, or an
+** object with params().  Array places first, then names in alphabetical order. */
+void energy_flatten (lua_State *L, int i, const char *fname);
+
+/* neap.energy(f, options) and exponential_family{…} */
+int energy_from_lua (lua_State *L);
+int energy_exponential_family (lua_State *L);
+void energy_add_makers (lua_State *L);                  /* into the table on top */
+void energy_add_methods (lua_State *L);                 /* into the table on top */
+void energy_add_algebra (lua_State *L);                 /* into the metatable on top */
+
+#endif

@@ -1,0 +1,87 @@
+/*
+** energy_algebra.c -- E1 + E2, w * E, E / T, E1 - w * E2, E + number, -E.
+** Invariant: a Lua number is a constant without parameters; a tensor is kept by reference, and is a parameter if it is
+** a variable.
+*/
+#include "energy.h"
+
+/* ---- pieces, inside a scope; NULL with a pending error ---- */
+
+typedef neap_energy *(*by_tensor) (neap_context *c, neap_energy *E, neap_tensor *t);
+
+static neap_energy *with_tensor (lua_State *L, neap_context *c, neap_energy *E, int i, by_tensor f, const char *what) {
+  neap_tensor *t = energy_constant_at(L, i, what);
+  return t ? f(c, E, t) : NULL;
+}
+
+/* a + w·b, which owns nothing of what it is given */
+static neap_energy *sum (neap_context *c, neap_energy *a, neap_energy *b, double w) {
+  neap_energy *scaled = w == 1 ? neap_energy_keep(b) : neap_energy_scale(c, b, w);
+  neap_energy *E = scaled ? neap_energy_sum(c, 2, (neap_energy *[]){ a, scaled }) : NULL;
+  neap_energy_release(scaled);
+  return E;
+}
+
+/* E − t as E + (−t) */
+static neap_energy *minus_tensor (neap_context *c, neap_energy *E, neap_tensor *t) {
+  neap_tensor *n = neap_neg(c, t);
+  return n ? neap_energy_offset_by(c, E, n) : NULL;
+}
+
+/* t − E */
+static neap_energy *tensor_minus (neap_context *c, neap_energy *E, neap_tensor *t) {
+  neap_energy *n = neap_energy_scale(c, E, -1), *out = n ? neap_energy_offset_by(c, n, t) : NULL;
+  neap_energy_release(n);
+  return out;
+}
+
+/* ---- metamethods: which operand is what ---- */
+
+typedef neap_energy *(*operation) (lua_State *L, neap_context *c, neap_energy *a, neap_energy *b);
+
+static int operate (lua_State *L, operation f) {
+  neap_context *c = bind_context(L);
+  neap_energy *a = bind_toenergy(L, 1), *b = bind_toenergy(L, 2), **box = bind_energybox(L);
+  neap_scope s = neap_scope_open(c);
+  *box = f(L, c, a, b);
+  bind_close(L, s);
+  return 1;
+}
+
+static neap_energy *do_add (lua_State *L, neap_context *c, neap_energy *a, neap_energy *b) {
+  if (a && b) return sum(c, a, b, 1);
+  return with_tensor(L, c, a ? a : b, a ? 2 : 1, neap_energy_offset_by, "energy + value");
+}
+
+static neap_energy *do_sub (lua_State *L, neap_context *c, neap_energy *a, neap_energy *b) {
+  if (a && b) return sum(c, a, b, -1);
+  return a ? with_tensor(L, c, a, 2, minus_tensor, "energy - value") : with_tensor(L, c, b, 1, tensor_minus, "value - energy");
+}
+
+static neap_energy *do_mul (lua_State *L, neap_context *c, neap_energy *a, neap_energy *b) {
+  if (a && b) return neap_fail(c, NEAP_EARG, "energies are not multiplied with each other: E1 + E2 is the product of their densities");
+  return with_tensor(L, c, a ? a : b, a ? 2 : 1, neap_energy_scale_by, "weight * energy");
+}
+
+static neap_energy *do_div (lua_State *L, neap_context *c, neap_energy *a, neap_energy *b) {
+  if (b) return neap_fail(c, NEAP_EARG, "an energy cannot be divided by; E / T takes a number T");
+  if (lua_type(L, 2) == LUA_TNUMBER && lua_tonumber(L, 2) == 0) return neap_fail(c, NEAP_EARG, "energy / T: T must not be 0");
+  return with_tensor(L, c, a, 2, neap_energy_divide_by, "energy / T");
+}
+
+static neap_energy *do_unm (lua_State *L, neap_context *c, neap_energy *a, neap_energy *b) {
+  (void)L; (void)b;
+  return neap_energy_scale(c, a, -1);
+}
+
+static int energy_add (lua_State *L) { return operate(L, do_add); }
+static int energy_sub (lua_State *L) { return operate(L, do_sub); }
+static int energy_mul (lua_State *L) { return operate(L, do_mul); }
+static int energy_div (lua_State *L) { return operate(L, do_div); }
+static int energy_unm (lua_State *L) { return operate(L, do_unm); }
+
+void energy_add_algebra (lua_State *L) {
+  static const luaL_Reg algebra[] = { { "__add", energy_add }, { "__sub", energy_sub }, { "__mul", energy_mul },
+                                      { "__div", energy_div }, { "__unm", energy_unm }, { NULL, NULL } };
+  luaL_setfuncs(L, algebra, 0);
+}

@@ -1,0 +1,266 @@
+/*
+** energy_make.c -- neap.energy.NAME{…}: reading options, and the algebra's metamethods.
+** Invariant: options are read before anything is made; tables of numbers become float64 constants, tensors stay.
+*/
+#include "energy.h"
+#include <math.h>
+#include <string.h>
+
+/* ---- reading ---- */
+
+neap_tensor *energy_constant_at (lua_State *L, int i, const char *fname) {
+  neap_context *c = bind_context(L);
+  int type = lua_type(L, i);
+  if (type == LUA_TNIL || type == LUA_TNONE) return NULL;
+  if (type == LUA_TNUMBER || type == LUA_TTABLE) return bind_nested(L, c, i, NEAP_FLOAT64, fname);
+  neap_tensor *t = bind_totensor(L, i);
+  if (t) return neap_lend(c, neap_keep(t));
+  return neap_fail(c, NEAP_EARG, "%s: tensor, table or number expected, got %s", fname, luaL_typename(L, i));
+}
+
+neap_tensor *energy_constant_field (lua_State *L, const char *fname, const char *name) {
+  char what[96];
+  snprintf(what, sizeof what, "%s: option '%s'", fname, name);
+  lua_pushstring(L, name);
+  lua_rawget(L, 1);
+  neap_tensor *t = energy_constant_at(L, -1, what);
+  lua_pop(L, 1);
+  return t;
+}
+
+neap_energy **energy_array (lua_State *L, int i, const char *fname, int *n) {
+  if (!lua_istable(L, i)) luaL_error(L, "%s: a table of energies expected, got %s", fname, luaL_typename(L, i));
+  i = lua_absindex(L, i);
+  lua_Unsigned count = lua_rawlen(L, i);
+  if (count == 0 || count > 100000) luaL_error(L, "%s: at least one energy expected", fname);
+  neap_energy **list = lua_newuserdatauv(L, count * sizeof *list, 0);
+  for (lua_Unsigned j = 0; j < count; j++) {
+    lua_rawgeti(L, i, (lua_Integer)j + 1);
+    list[j] = bind_toenergy(L, -1);
+    if (!list[j]) luaL_error(L, "%s: element %d: energy expected, got %s", fname, (int)j + 1, luaL_typename(L, -1));
+    lua_pop(L, 1);
+  }
+  *n = (int)count;
+  return list;
+}
+
+int energy_event_field (lua_State *L, int table, const char *fname, int64_t *event) {
+  int type = bind_field(L, table, "event"), n = -1;
+  if (type == LUA_TNUMBER || type == LUA_TTABLE) n = bind_sizes(L, lua_gettop(L), lua_gettop(L), fname, event);
+  else if (type != LUA_TNIL) luaL_error(L, "%s: option 'event': a size or a table of sizes expected, got %s", fname, luaL_typename(L, -1));
+  lua_pop(L, 1);
+  return n;
+}
+
+/* the table at 1, whose keys are all known */
+static void check_options (lua_State *L, const char *fname, const char *const *names) {
+  if (!lua_istable(L, 1)) luaL_error(L, "%s: a table of options expected, as in %s{...}, got %s", fname, fname, luaL_typename(L, 1));
+  lua_settop(L, 1);
+  bind_options(L, 1, fname, names);
+}
+
+/* closes s and raises, or leaves the filled box on top */
+static int finish (lua_State *L, neap_scope s) {
+  bind_close(L, s);
+  return 1;
+}
+
+/* ---- networks ---- */
+
+static int make_mlp (lua_State *L) {
+  static const char *const names[] = { "sizes", "activation", "condition", "dtype", "rng", NULL };
+  int64_t sizes[64];
+  check_options(L, "mlp", names);
+  neap_context *c = bind_context(L);
+  neap_mlp_config cfg = { .sizes = sizes, .condition = bind_optinteger(L, 1, "mlp", "condition", 0) };
+  cfg.dtype = (neap_dtype)bind_optdtype(L, 1, "mlp", "dtype", (int)neap_default_dtype(c));
+  if (bind_field(L, 1, "sizes") != LUA_TTABLE) return luaL_error(L, "mlp: option 'sizes': a table expected, {inputs, hidden, ...}");
+  cfg.nsizes = (int)lua_rawlen(L, -1);
+  if (cfg.nsizes > 64) return luaL_error(L, "mlp: at most 64 layers");
+  for (int i = 0; i < cfg.nsizes; i++) {
+    lua_rawgeti(L, -1, i + 1);
+    sizes[i] = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : luaL_error(L, "mlp: sizes[%d]: integer expected, got %s", i + 1, luaL_tolstring(L, -1, NULL));
+    lua_pop(L, 1);
+  }
+  int type = bind_field(L, 1, "activation");
+  if (type != LUA_TNIL && type != LUA_TSTRING) return luaL_error(L, "mlp: option 'activation': a name expected, got %s", luaL_typename(L, -1));
+  cfg.activation = lua_tostring(L, -1);
+  bind_field(L, 1, "rng");
+  cfg.rng = bind_optrng(L, lua_gettop(L));
+  neap_energy **box = bind_energybox(L);
+  neap_scope s = neap_scope_open(c);
+  *box = neap_energy_mlp(c, &cfg);
+  return finish(L, s);
+}
+
+static int64_t need_size (lua_State *L, const char *fname, const char *name) {
+  int64_t n = bind_optinteger(L, 1, fname, name, NEAP_NONE);
+  if (n == NEAP_NONE) luaL_error(L, "%s: option '%s' is missing", fname, name);
+  return n;
+}
+
+static int make_rbm (lua_State *L) {
+  static const char *const names[] = { "visible", "hidden", "dtype", "rng", NULL };
+  check_options(L, "rbm", names);
+  neap_context *c = bind_context(L);
+  int64_t visible = need_size(L, "rbm", "visible"), hidden = need_size(L, "rbm", "hidden");
+  neap_dtype d = (neap_dtype)bind_optdtype(L, 1, "rbm", "dtype", (int)neap_default_dtype(c));
+  bind_field(L, 1, "rng");
+  neap_rng *rng = bind_optrng(L, lua_gettop(L));
+  neap_energy **box = bind_energybox(L);
+  neap_scope s = neap_scope_open(c);
+  *box = neap_energy_rbm(c, visible, hidden, d, rng);
+  return finish(L, s);
+}
+
+/* ---- densities ---- */
+
+static int make_gaussian (lua_State *L) {
+  static const char *const names[] = { "mean", "cov", "precision", "std", NULL };
+  check_options(L, "gaussian", names);
+  neap_context *c = bind_context(L);
+  neap_energy **box = bind_energybox(L);
+  neap_scope s = neap_scope_open(c);
+  neap_tensor *t[4];
+  for (int i = 0; i < 4; i++) t[i] = energy_constant_field(L, "gaussian", names[i]);
+  if (neap_status_of(c) == NEAP_OK) *box = neap_energy_gaussian(c, t[0], t[1], t[2], t[3]);
+  return finish(L, s);
+}
+
+static int make_gmm (lua_State *L) {
+  static const char *const names[] = { "means", "covs", "std", "weights", NULL };
+  check_options(L, "gmm", names);
+  neap_context *c = bind_context(L);
+  neap_energy **box = bind_energybox(L);
+  neap_scope s = neap_scope_open(c);
+  neap_tensor *t[4];
+  for (int i = 0; i < 4; i++) t[i] = energy_constant_field(L, "gmm", names[i]);
+  if (neap_status_of(c) == NEAP_OK) *box = neap_energy_gmm(c, t[0], t[1], t[2], t[3]);
+  return finish(L, s);
+}
+
+static int make_mixture (lua_State *L) {
+  static const char *const names[] = { "energies", "weights", NULL };
+  int n;
+  check_options(L, "mixture", names);
+  neap_context *c = bind_context(L);
+  bind_field(L, 1, "energies");
+  neap_energy **list = energy_array(L, -1, "mixture: option 'energies'", &n), **box = bind_energybox(L);
+  neap_scope s = neap_scope_open(c);
+  neap_tensor *w = energy_constant_field(L, "mixture", "weights");
+  if (neap_status_of(c) == NEAP_OK) *box = neap_energy_mixture(c, n, list, w);
+  return finish(L, s);
+}
+
+static int make_any (lua_State *L) {
+  int n;
+  neap_energy **list = energy_array(L, 1, "any", &n), **box = bind_energybox(L);
+  neap_context *c = bind_context(L);
+  neap_scope s = neap_scope_open(c);
+  *box = neap_energy_any(c, n, list);
+  return finish(L, s);
+}
+
+/* ---- formulas ---- */
+
+/* option name, a number that must be given when otherwise is NaN */
+static double number (lua_State *L, const char *fname, const char *name, double otherwise) {
+  double v = bind_optnumber(L, 1, fname, name, otherwise);
+  bool missing = isnan(otherwise) && isnan(v);
+  if (missing) luaL_error(L, "%s: option '%s' is missing", fname, name);
+  return v;
+}
+
+/* formulas that need no options may be called without */
+static void optional_options (lua_State *L, const char *fname, const char *const *names) {
+  if (lua_isnoneornil(L, 1)) { lua_settop(L, 0); lua_newtable(L); }
+  check_options(L, fname, names);
+}
+
+static int make_double_well (lua_State *L) {
+  static const char *const names[] = { "barrier", "dim", NULL };
+  optional_options(L, "double_well", names);
+  neap_context *c = bind_context(L);
+  double barrier = number(L, "double_well", "barrier", 1);
+  int64_t dim = bind_optinteger(L, 1, "double_well", "dim", 1);
+  neap_energy **box = bind_energybox(L);
+  neap_scope s = neap_scope_open(c);
+  *box = neap_energy_double_well(c, barrier, dim);
+  return finish(L, s);
+}
+
+static int make_funnel (lua_State *L) {
+  static const char *const names[] = { "dim", NULL };
+  optional_options(L, "funnel", names);
+  neap_context *c = bind_context(L);
+  int64_t dim = bind_optinteger(L, 1, "funnel", "dim", 10);
+  neap_energy **box = bind_energybox(L);
+  neap_scope s = neap_scope_open(c);
+  *box = neap_energy_funnel(c, dim);
+  return finish(L, s);
+}
+
+static double pair_at (lua_State *L, const char *fname, const char *name, int i, double otherwise) {
+  int type = bind_field(L, 1, name), ok = 1;
+  if (type == LUA_TNIL) { lua_pop(L, 1); return otherwise; }
+  if (type != LUA_TTABLE || lua_rawlen(L, -1) != 2) luaL_error(L, "%s: option '%s': two numbers expected", fname, name);
+  lua_rawgeti(L, -1, i);
+  double v = lua_tonumberx(L, -1, &ok);
+  if (!ok) luaL_error(L, "%s: option '%s': number expected, got %s", fname, name, luaL_typename(L, -1));
+  lua_pop(L, 2);
+  return v;
+}
+
+static int make_banana (lua_State *L) {
+  static const char *const names[] = { "b", "std", NULL };
+  optional_options(L, "banana", names);
+  neap_context *c = bind_context(L);
+  double b = number(L, "banana", "b", 1), s1 = pair_at(L, "banana", "std", 1, 1), s2 = pair_at(L, "banana", "std", 2, .5);
+  neap_energy **box = bind_energybox(L);
+  neap_scope s = neap_scope_open(c);
+  *box = neap_energy_banana(c, b, s1, s2);
+  return finish(L, s);
+}
+
+static int make_rosenbrock (lua_State *L) {
+  static const char *const names[] = { "a", "b", "dim", NULL };
+  optional_options(L, "rosenbrock", names);
+  neap_context *c = bind_context(L);
+  double a = number(L, "rosenbrock", "a", 1), b = number(L, "rosenbrock", "b", 100);
+  int64_t dim = bind_optinteger(L, 1, "rosenbrock", "dim", 2);
+  neap_energy **box = bind_energybox(L);
+  neap_scope s = neap_scope_open(c);
+  *box = neap_energy_rosenbrock(c, a, b, dim);
+  return finish(L, s);
+}
+
+static int make_ring (lua_State *L) {
+  static const char *const names[] = { "radius", "std", "dim", NULL };
+  check_options(L, "ring", names);
+  neap_context *c = bind_context(L);
+  double radius = number(L, "ring", "radius", NAN), std = number(L, "ring", "std", NAN);
+  int64_t dim = bind_optinteger(L, 1, "ring", "dim", 2);
+  neap_energy **box = bind_energybox(L);
+  neap_scope s = neap_scope_open(c);
+  *box = neap_energy_ring(c, radius, std, dim);
+  return finish(L, s);
+}
+
+static int open_file (lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  neap_context *c = bind_context(L);
+  neap_energy **box = bind_energybox(L);
+  neap_scope s = neap_scope_open(c);
+  *box = neap_energy_open(c, path);
+  return finish(L, s);
+}
+
+void energy_add_makers (lua_State *L) {
+  static const luaL_Reg makers[] = {
+    { "mlp", make_mlp }, { "rbm", make_rbm }, { "gaussian", make_gaussian }, { "gmm", make_gmm }, { "mixture", make_mixture },
+    { "any", make_any }, { "double_well", make_double_well }, { "funnel", make_funnel }, { "banana", make_banana },
+    { "rosenbrock", make_rosenbrock }, { "ring", make_ring }, { "exponential_family", energy_exponential_family },
+    { "load", open_file }, { NULL, NULL }
+  };
+  luaL_setfuncs(L, makers, 0);
+}

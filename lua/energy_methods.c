@@ -1,0 +1,347 @@
+/*
+** energy_methods.c -- E:score(x) and its like, E:log_z, E:with, E:save and the rest of what an energy can be asked.
+** Invariant: results' boxes exist before the runtime is called; conditions come last among tensors and may be left out.
+*/
+#include "energy.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- one tensor out of the energy and tensors at 2 … ---- */
+
+enum { MOST = 3 };
+typedef struct query { lua_State *L; neap_context *c; neap_energy *E; neap_tensor *t[MOST]; int options; } query;
+typedef neap_tensor *(*query_fn) (query *q);
+
+/* t[0 … n−1] from the stack, and after them a condition, which may be nil */
+static bool lend_tensors (query *q, int n, bool condition) {
+  for (int i = 0; i < n + condition; i++) {
+    q->t[i] = NULL;
+    if (i == n && lua_isnoneornil(q->L, i + 2)) return true;
+    if (!(q->t[i] = bind_lendtensor(q->L, i + 2))) return false;
+  }
+  return true;
+}
+
+/* options: where their table stands; 0 = f takes no condition either */
+enum { PLAIN = 0, NO_OPTIONS = -1 };
+
+static int ask (lua_State *L, int n, int options, query_fn f) {
+  bind_state *S = bind_state_of(L);
+  query q = { .L = L, .c = S->c, .E = bind_checkenergy(L, 1), .options = options };
+  bind_tbox *b = bind_newbox(L, S);
+  neap_tensor *t;
+  neap_scope s;
+  int tries = 0;
+  do {
+    s = neap_scope_open(S->c);
+    t = lend_tensors(&q, n, options != PLAIN) ? f(&q) : NULL;
+  } while (!t && bind_again(L, S, s, &tries));
+  bind_fill(L, b, s, t);
+  return 1;
+}
+
+static bool is_value (lua_State *L, int i) { return bind_boxat(L, i) || lua_type(L, i) == LUA_TNUMBER; }
+
+/* f(x…, [c,] [options]): makes room for c at its place when a table of options stands there; returns where options are */
+static int place_condition (lua_State *L, int i) {
+  lua_settop(L, i + 1);
+  bool options = lua_istable(L, i) && lua_rawlen(L, i) == 0 && !is_value(L, i);
+  if (options) { lua_pushnil(L); lua_insert(L, i); lua_settop(L, i + 1); }
+  return i + 1;
+}
+
+static int no_more (lua_State *L, int most) {
+  if (lua_gettop(L) > most) return luaL_argerror(L, most, "too many arguments");
+  lua_settop(L, most);
+  return 0;
+}
+
+static neap_tensor *q_score (query *q) { return neap_energy_score(q->c, q->E, q->t[0], q->t[1]); }
+static neap_tensor *q_grad (query *q) { return neap_energy_grad(q->c, q->E, q->t[0], q->t[1]); }
+static neap_tensor *q_hvp (query *q) { return neap_energy_hvp(q->c, q->E, q->t[0], q->t[2], q->t[1]); }
+static neap_tensor *q_log_ratio (query *q) { return neap_energy_log_ratio(q->c, q->E, q->t[0], q->t[1], q->t[2]); }
+static neap_tensor *q_laplacian (query *q) { return neap_energy_laplacian(q->c, q->E, q->t[0], q->t[1]); }
+
+static int energy_score (lua_State *L) { luaL_checkany(L, 2); no_more(L, 3); return ask(L, 1, NO_OPTIONS, q_score); }
+static int energy_grad (lua_State *L) { luaL_checkany(L, 2); no_more(L, 3); return ask(L, 1, NO_OPTIONS, q_grad); }
+static int energy_hvp (lua_State *L) { luaL_checkany(L, 3); no_more(L, 4); return ask(L, 2, NO_OPTIONS, q_hvp); }
+static int energy_log_ratio (lua_State *L) { luaL_checkany(L, 3); no_more(L, 4); return ask(L, 2, NO_OPTIONS, q_log_ratio); }
+
+static neap_tensor *q_log_prob (query *q) {
+  neap_tensor *z = NULL;
+  if (bind_field(q->L, q->options, "log_z") != LUA_TNIL && !(z = energy_constant_at(q->L, -1, "log_prob: option 'log_z'"))) return NULL;
+  return neap_energy_log_prob(q->c, q->E, q->t[0], q->t[1], z);
+}
+
+static int energy_log_prob (lua_State *L) {
+  static const char *const names[] = { "log_z", NULL };
+  luaL_checkany(L, 2);
+  int options = place_condition(L, 3);
+  bind_options(L, options, "log_prob", names);
+  return ask(L, 1, options, q_log_prob);
+}
+
+static neap_tensor *q_hutchinson (query *q) {
+  int64_t samples = lua_tointeger(q->L, q->options + 1);
+  neap_rng *rng = lua_touserdata(q->L, q->options + 2);
+  return neap_energy_laplacian_hutchinson(q->c, q->E, q->t[0], q->t[1], (int)samples, rng);
+}
+
+/* option method at options is one of choices (NULL-terminated); returns its place, 0 when not given */
+static int method_option (lua_State *L, int options, const char *fname, const char *const *choices) {
+  int type = bind_field(L, options, "method"), i = 0;
+  if (type != LUA_TNIL && type != LUA_TSTRING) return luaL_error(L, "%s: option 'method': a name expected, got %s", fname, luaL_typename(L, -1));
+  const char *name = type == LUA_TNIL ? choices[0] : lua_tostring(L, -1);
+  while (choices[i] && strcmp(choices[i], name) != 0) i++;
+  if (!choices[i]) return luaL_error(L, "%s: method '%s' is not known (did you mean '%s'?)", fname, name, bind_nearest(name, choices));
+  lua_pop(L, 1);
+  return i;
+}
+
+static int energy_laplacian (lua_State *L) {
+  static const char *const names[] = { "method", "samples", "rng", NULL }, *const methods[] = { "exact", "hutchinson", NULL };
+  luaL_checkany(L, 2);
+  int options = place_condition(L, 3);
+  bind_options(L, options, "laplacian", names);
+  int method = method_option(L, options, "laplacian", methods);
+  int64_t samples = bind_optinteger(L, options, "laplacian", "samples", 1);
+  bind_field(L, options, "rng");
+  neap_rng *rng = bind_optrng(L, lua_gettop(L));
+  if (method == 0) return ask(L, 1, options, q_laplacian);
+  if (samples > 1000000) return luaL_error(L, "laplacian: samples must be at most 1000000");
+  lua_pushinteger(L, samples);
+  lua_replace(L, options + 1);
+  lua_pushlightuserdata(L, rng);
+  lua_insert(L, options + 2);
+  return ask(L, 1, options, q_hutchinson);
+}
+
+/* E:value_and_grad(x, c) -> energies, gradient */
+static int energy_value_and_grad (lua_State *L) {
+  query q = { .L = L, .c = bind_context(L), .E = bind_checkenergy(L, 1) };
+  luaL_checkany(L, 2);
+  no_more(L, 3);
+  bind_tbox *be = bind_newbox(L, bind_state_of(L)), *bg = bind_newbox(L, bind_state_of(L));
+  neap_tensor *e, *g;
+  neap_scope s = neap_scope_open(q.c);
+  if (lend_tensors(&q, 1, true) && neap_energy_value_and_grad(q.c, q.E, q.t[0], q.t[1], &e, &g)) {
+    be->t = neap_keep(e);
+    bg->t = neap_keep(g);
+  }
+  bind_close(L, s);
+  return 2;
+}
+
+/* ---- RBM ---- */
+
+static neap_tensor *q_hidden (query *q) { return neap_rbm_hidden(q->c, q->E, q->t[0]); }
+static neap_tensor *q_visible (query *q) { return neap_rbm_visible(q->c, q->E, q->t[0]); }
+static neap_tensor *q_joint (query *q) { return neap_rbm_joint(q->c, q->E, q->t[0], q->t[1]); }
+static int energy_hidden (lua_State *L) { luaL_checkany(L, 2); no_more(L, 2); return ask(L, 1, PLAIN, q_hidden); }
+static int energy_visible (lua_State *L) { luaL_checkany(L, 2); no_more(L, 2); return ask(L, 1, PLAIN, q_visible); }
+static int energy_joint (lua_State *L) { luaL_checkany(L, 3); no_more(L, 3); return ask(L, 2, PLAIN, q_joint); }
+
+/* ---- log Z ---- */
+
+/* option name at 2: a number for all dimensions, or a table of one per dimension; returns their number (0: a number) */
+static int read_bounds (lua_State *L, const char *name, double v[3]) {
+  int type = bind_field(L, 2, name), ok = 1, n = 0;
+  if (type == LUA_TNUMBER) v[0] = v[1] = v[2] = lua_tonumber(L, -1);
+  else if (type != LUA_TTABLE) return luaL_error(L, "log_z: option '%s': a number or a table of numbers expected, got %s", name, luaL_typename(L, -1));
+  else if ((n = (int)lua_rawlen(L, -1)) < 1 || n > 3) return luaL_error(L, "log_z: option '%s': 1 to 3 numbers expected, got %d", name, n);
+  for (int i = 0; i < n; i++) {
+    lua_rawgeti(L, -1, i + 1);
+    v[i] = lua_tonumberx(L, -1, &ok);
+    if (!ok) return luaL_error(L, "log_z: option '%s': number expected, got %s", name, luaL_typename(L, -1));
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return n;
+}
+
+static int grid_dims (lua_State *L, const neap_energy *E, int nlower, int nupper) {
+  int64_t event[NEAP_MAX_DIMS], n = 1;
+  int ndim = neap_energy_event(E, event);
+  if (nlower && nupper && nlower != nupper) return luaL_error(L, "log_z: lower has %d numbers, upper %d", nlower, nupper);
+  if (nlower || nupper) return nlower ? nlower : nupper;
+  if (ndim < 0) return luaL_error(L, "log_z: the event's shape is not known; give lower and upper as tables");
+  for (int i = 0; i < ndim; i++) n *= event[i];
+  return n > 3 ? 4 : (int)n;
+}
+
+static void quadrature (lua_State *L, neap_energy *E, double *log_z, double *error) {
+  double lower[3], upper[3];
+  int nlower = read_bounds(L, "lower", lower), nupper = read_bounds(L, "upper", upper), n = grid_dims(L, E, nlower, nupper);
+  int64_t points = bind_optinteger(L, 2, "log_z", "points", n == 1 ? 2001 : n == 2 ? 401 : 101);
+  neap_context *c = bind_context(L);
+  neap_scope s = neap_scope_open(c);
+  neap_energy_log_z_quadrature(c, E, n, lower, upper, points, log_z, error);
+  bind_close(L, s);
+}
+
+static void enumerate (lua_State *L, neap_energy *E, double *log_z) {
+  double v[3] = { 0, 1 };
+  if (bind_field(L, 2, "values") != LUA_TNIL && read_bounds(L, "values", v) != 2)
+    luaL_error(L, "log_z: option 'values': the two values of a unit expected, {0, 1}");
+  lua_pop(L, 1);
+  neap_context *c = bind_context(L);
+  neap_scope s = neap_scope_open(c);
+  neap_energy_log_z_enumerate(c, E, v[0], v[1], log_z);
+  bind_close(L, s);
+}
+
+static void closed_form (lua_State *L, neap_energy *E, double *log_z) {
+  neap_context *c = bind_context(L);
+  neap_scope s = neap_scope_open(c);
+  neap_tensor *t = neap_energy_log_z(c, E);
+  if (t) neap_item(c, t, log_z);
+  bind_close(L, s);
+}
+
+/* E:log_z{method=} -> estimate, info.  An RBM's exact value is an enumeration. */
+static int energy_log_z (lua_State *L) {
+  static const char *const names[] = { "method", "lower", "upper", "points", "values", NULL };
+  static const char *const methods[] = { "exact", "enumerate", "quadrature", NULL };
+  double log_z = NAN, error = NAN;
+  neap_energy *E = bind_checkenergy(L, 1);
+  lua_settop(L, 2);
+  bind_options(L, 2, "log_z", names);
+  int method = method_option(L, 2, "log_z", methods);
+  if (method == 2) quadrature(L, E, &log_z, &error);
+  else if (method == 1 || neap_energy_is_rbm(E)) enumerate(L, E, &log_z);
+  else closed_form(L, E, &log_z);
+  lua_pushnumber(L, log_z);
+  lua_createtable(L, 0, 2);
+  lua_pushstring(L, methods[method]);
+  lua_setfield(L, -2, "method");
+  lua_pushnumber(L, method == 2 ? error : 0);
+  lua_setfield(L, -2, "error");
+  return 2;
+}
+
+/* ---- other energies from this one ---- */
+
+typedef neap_energy *(*by_one) (neap_context *c, neap_energy *E, neap_tensor *t);
+
+static int derive (lua_State *L, by_one f, const char *fname) {
+  neap_energy *E = bind_checkenergy(L, 1);
+  luaL_checkany(L, 2);
+  neap_context *c = bind_context(L);
+  neap_energy **box = bind_energybox(L);
+  neap_scope s = neap_scope_open(c);
+  neap_tensor *t = energy_constant_at(L, 2, fname);
+  if (t) *box = f(c, E, t);
+  bind_close(L, s);
+  return 1;
+}
+
+static int energy_translate (lua_State *L) { return derive(L, neap_energy_translate, "translate"); }
+static int energy_given (lua_State *L) { return derive(L, neap_energy_given, "given"); }
+
+/* E:fix(mask, values): the mask may be a table of booleans or of 0 and 1 */
+static int energy_fix (lua_State *L) {
+  neap_energy *E = bind_checkenergy(L, 1);
+  luaL_checkany(L, 3);
+  neap_context *c = bind_context(L);
+  neap_energy **box = bind_energybox(L);
+  neap_scope s = neap_scope_open(c);
+  neap_tensor *mask = lua_istable(L, 2) ? bind_nested(L, c, 2, NEAP_BOOL, "fix: mask") : bind_lendtensor(L, 2);
+  neap_tensor *v = mask ? energy_constant_at(L, 3, "fix: values") : NULL;
+  if (mask && v) *box = neap_energy_fix(c, E, mask, v);
+  bind_close(L, s);
+  return 1;
+}
+
+static int energy_clone (lua_State *L) {
+  neap_energy *E = bind_checkenergy(L, 1);
+  neap_context *c = bind_context(L);
+  neap_energy **box = bind_energybox(L);
+  neap_scope s = neap_scope_open(c);
+  *box = neap_energy_clone(c, E);
+  bind_close(L, s);
+  return 1;
+}
+
+/* the keys of the table at 2 are places or names of parameters */
+static void check_param_keys (lua_State *L, const neap_energy *E) {
+  int n = neap_energy_nparams(E);
+  for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
+    bool ok = false;
+    if (lua_isinteger(L, -2)) ok = lua_tointeger(L, -2) >= 1 && lua_tointeger(L, -2) <= n;
+    else for (int i = 0; !ok && i < n; i++) ok = lua_type(L, -2) == LUA_TSTRING && strcmp(lua_tostring(L, -2), neap_energy_param_name(E, i)) == 0;
+    if (!ok) luaL_error(L, "with: the energy has no parameter '%s'", luaL_tolstring(L, -2, NULL));
+  }
+}
+
+/* E:with(params): an array in the order of E:params(), or a table by names, where those left out stay */
+static int energy_with (lua_State *L) {
+  neap_energy *E = bind_checkenergy(L, 1);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  int n = neap_energy_nparams(E), count = (int)lua_rawlen(L, 2);
+  check_param_keys(L, E);
+  if (count > 0 && count != n) return luaL_error(L, "with: %d parameters expected, got %d", n, count);
+  neap_tensor **to = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *to, 0);
+  for (int i = 0; i < n; i++) {
+    const char *name = neap_energy_param_name(E, i);
+    if (count) lua_rawgeti(L, 2, i + 1);
+    else { lua_pushstring(L, name); lua_rawget(L, 2); }
+    to[i] = lua_isnil(L, -1) ? neap_energy_param(E, i) : bind_totensor(L, -1);
+    if (!to[i]) return luaL_error(L, "with: parameter '%s': tensor expected, got %s", name, luaL_typename(L, -1));
+    lua_pop(L, 1);
+  }
+  neap_energy **box = bind_energybox(L);
+  neap_context *c = bind_context(L);
+  neap_scope s = neap_scope_open(c);
+  *box = neap_energy_with(c, E, n, to);
+  bind_close(L, s);
+  return 1;
+}
+
+/* ---- files, draws ---- */
+
+static int energy_save (lua_State *L) {
+  neap_energy *E = bind_checkenergy(L, 1);
+  const char *path = luaL_checkstring(L, 2);
+  neap_context *c = bind_context(L);
+  neap_scope s = neap_scope_open(c);
+  neap_energy_save(c, E, path);
+  bind_close(L, s);
+  return 0;
+}
+
+/* E:load(path) -> E */
+static int energy_load (lua_State *L) {
+  neap_energy *E = bind_checkenergy(L, 1);
+  const char *path = luaL_checkstring(L, 2);
+  neap_context *c = bind_context(L);
+  neap_scope s = neap_scope_open(c);
+  neap_energy_load(c, E, path);
+  bind_close(L, s);
+  lua_settop(L, 1);
+  return 1;
+}
+
+static neap_tensor *q_sample (query *q) {
+  return neap_energy_sample(q->c, q->E, lua_tointeger(q->L, 2), lua_touserdata(q->L, 4), neap_default_dtype(q->c));
+}
+
+/* E:sample(n, rng) -> [n, event…] */
+static int energy_sample (lua_State *L) {
+  bind_checkenergy(L, 1);
+  luaL_checkinteger(L, 2);
+  no_more(L, 3);
+  lua_pushlightuserdata(L, bind_optrng(L, 3));
+  return ask(L, 0, PLAIN, q_sample);
+}
+
+void energy_add_methods (lua_State *L) {
+  static const luaL_Reg methods[] = {
+    { "score", energy_score }, { "grad", energy_grad }, { "hvp", energy_hvp }, { "laplacian", energy_laplacian },
+    { "value_and_grad", energy_value_and_grad }, { "log_ratio", energy_log_ratio }, { "log_prob", energy_log_prob },
+    { "log_z", energy_log_z }, { "hidden", energy_hidden }, { "visible", energy_visible }, { "joint", energy_joint },
+    { "translate", energy_translate }, { "given", energy_given }, { "fix", energy_fix }, { "clone", energy_clone },
+    { "with", energy_with }, { "save", energy_save }, { "load", energy_load }, { "sample", energy_sample }, { NULL, NULL }
+  };
+  luaL_setfuncs(L, methods, 0);
+}

@@ -1,0 +1,65 @@
+/*
+** formula.c -- short names for what the energies' formulas use, and how a class reads its slots.
+** Invariant: NULL passes through; results are lent by the open scope.
+*/
+#include "energy.h"
+
+neap_tensor *energy_cast (neap_context *c, neap_tensor *x, neap_dtype d) {
+  return !x || x->dtype == d ? x : neap_cast(c, x, d);
+}
+
+neap_tensor *energy_sum_event (neap_context *c, neap_tensor *x) {
+  if (!x || x->ndim <= 1) return x;
+  int64_t dims[NEAP_MAX_DIMS];
+  for (int i = 1; i < x->ndim; i++) dims[i - 1] = i + 1;
+  return neap_sum(c, x, x->ndim - 1, dims, false);
+}
+
+neap_tensor *energy_sum_last (neap_context *c, neap_tensor *x) {
+  return x ? neap_sum(c, x, 1, (int64_t[]){ -1 }, false) : NULL;
+}
+
+neap_tensor *energy_sum_all (neap_context *c, neap_tensor *x) { return x ? neap_sum(c, x, -1, NULL, false) : NULL; }
+
+neap_tensor *energy_logsumexp_last (neap_context *c, neap_tensor *x) {
+  return x ? neap_logsumexp(c, x, 1, (int64_t[]){ -1 }, false) : NULL;
+}
+
+neap_tensor *energy_column (neap_context *c, neap_tensor *x, int64_t i) { return x ? neap_select(c, x, 2, i) : NULL; }
+
+neap_tensor *energy_columns (neap_context *c, neap_tensor *x, int64_t first, int64_t last) {
+  return x ? neap_slice(c, x, 2, first, last, 1) : NULL;
+}
+
+neap_tensor *energy_transpose (neap_context *c, neap_tensor *x) { return x ? neap_transpose(c, x, -2, -1) : NULL; }
+
+neap_tensor *energy_reshape (neap_context *c, neap_tensor *x, int n, const int64_t *shape) {
+  return x ? neap_reshape(c, x, n, shape) : NULL;
+}
+
+neap_tensor *energy_diagonal (neap_context *c, neap_tensor *x) {
+  if (!x) return NULL;
+  neap_tensor *eye = neap_eye(c, x->dtype, x->shape[x->ndim - 2], x->shape[x->ndim - 1]);
+  return eye ? energy_sum_last(c, neap_mul(c, x, eye)) : NULL;
+}
+
+neap_tensor *energy_get (neap_context *c, neap_energy *E, int i, const neap_tensor *like) {
+  energy_slot *s = &E->slots[i];
+  return s->variable || !like ? s->value : energy_cast(c, s->value, like->dtype);
+}
+
+neap_tensor *energy_get_derived (neap_context *c, neap_energy *E, int i, const neap_tensor *like) {
+  return E->derived[i] && like ? energy_cast(c, E->derived[i], like->dtype) : E->derived[i];
+}
+
+bool energy_constant (const neap_energy *E, int n) {
+  for (int i = 0; i < n && i < E->nslots; i++) if (E->slots[i].variable) return false;
+  return true;
+}
+
+bool energy_derive (neap_energy *E, int i, neap_tensor *t) {
+  if (!t) return false;
+  neap_release(E->derived[i]);
+  E->derived[i] = neap_keep(t);
+  return true;
+}

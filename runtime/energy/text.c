@@ -1,0 +1,85 @@
+/*
+** text.c -- an energy as a formula.
+** Invariant: never writes past the buffer; what does not fit is cut.
+*/
+#include "energy.h"
+#include <stdarg.h>
+#include <stdio.h>
+
+typedef struct text { char *buf; size_t size, n; } text;
+
+static void put (text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void put (text *t, const char *fmt, ...) {
+  va_list args;
+  if (t->n + 1 >= t->size) return;
+  va_start(args, fmt);
+  int k = vsnprintf(t->buf + t->n, t->size - t->n, fmt, args);
+  va_end(args);
+  if (k > 0) t->n += (size_t)k;
+}
+
+static void write_energy (text *t, const neap_energy *E);
+
+static void write_parts (text *t, const neap_energy *E, const char *open, const char *between, const char *close) {
+  put(t, "%s", open);
+  for (int i = 0; i < E->nparts; i++) {
+    if (i) put(t, "%s", between);
+    write_energy(t, E->parts[i]);
+  }
+  put(t, "%s", close);
+}
+
+/* the number in slot 0, if it is one that does not change */
+static bool constant (const neap_energy *E, double *v) {
+  const energy_slot *s = &E->slots[0];
+  return !s->variable && neap_numel(s->value) == 1 && neap_read(E->ctx, s->value, NEAP_FLOAT64, v);
+}
+
+static void write_number (text *t, const neap_energy *E) {
+  double v;
+  if (constant(E, &v)) put(t, "%g", v);
+  else put(t, "%s", E->slots[0].name);
+}
+
+/* a factor: sums and constants in parentheses */
+static void write_factor (text *t, const neap_energy *E) {
+  bool loose = E->cls == &energy_sum_class || E->cls == &energy_offset_class;
+  put(t, loose ? "(" : "");
+  write_energy(t, E);
+  put(t, loose ? ")" : "");
+}
+
+static void write_scale (text *t, const neap_energy *E) {
+  double v;
+  if (constant(E, &v) && v == -1) put(t, "-");
+  else { write_number(t, E); put(t, " * "); }
+  write_factor(t, E->parts[0]);
+}
+
+static void write_sizes (text *t, const neap_energy *E) {
+  put(t, "mlp(");
+  for (int i = 0; i < E->nslots; i += 2) put(t, i ? ", %lld" : "%lld", (long long)E->slots[i].value->shape[1]);
+  put(t, ")");
+}
+
+static void write_energy (text *t, const neap_energy *E) {
+  const energy_class *k = E->cls;
+  if (k == &energy_sum_class) write_parts(t, E, "", " + ", "");
+  else if (k == &energy_any_class) write_parts(t, E, "any{", ", ", "}");
+  else if (k == &energy_mixture_class) write_parts(t, E, "mixture{", ", ", "}");
+  else if (k == &energy_scale_class) write_scale(t, E);
+  else if (k == &energy_divide_class) { write_factor(t, E->parts[0]); put(t, " / "); write_number(t, E); }
+  else if (k == &energy_offset_class) { write_energy(t, E->parts[0]); put(t, " + "); write_number(t, E); }
+  else if (E->nparts == 1) { write_factor(t, E->parts[0]); put(t, ":%s(...)", k->name); }
+  else if (k == &energy_mlp_class) write_sizes(t, E);
+  else if (k == &energy_rbm_class)
+    put(t, "rbm(%lld, %lld)", (long long)E->slots[0].value->shape[0], (long long)E->slots[0].value->shape[1]);
+  else put(t, "%s", energy_title(E));
+}
+
+char *neap_energy_text (const neap_energy *E, char *buf, size_t size) {
+  text t = { .buf = buf, .size = size };
+  if (size) buf[0] = 0;
+  write_energy(&t, E);
+  return buf;
+}

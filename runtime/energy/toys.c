@@ -1,0 +1,161 @@
+/*
+** toys.c -- energies with a formula and numbers, for judging samplers: double well, funnel, banana, Rosenbrock, ring.
+** Invariant: num[] holds the formula's numbers, choice the dimension; no slots, no parts.
+*/
+#include "energy.h"
+#include <math.h>
+
+static neap_tensor *times (neap_context *c, neap_tensor *x, double w) { return x ? neap_mul(c, x, num(c, x, w)) : NULL; }
+static neap_tensor *plus (neap_context *c, neap_tensor *x, double v) { return x ? neap_add(c, x, num(c, x, v)) : NULL; }
+
+/* The dimension is at least least, number i is finite and, if positive says so, > 0. */
+static bool check_dim (neap_context *c, neap_energy *E, int64_t least) {
+  const char *who = E->cls->name;
+  if (E->choice < least) return neap_fail(c, NEAP_EARG, "%s: dim must be at least %lld, got %lld", who, (long long)least, (long long)E->choice);
+  if (E->ndim < 0 || !E->any_event) energy_set_event(E, 1, &E->choice);
+  return true;
+}
+
+static bool check_number (neap_context *c, neap_energy *E, int i, const char *name, bool positive) {
+  double v = E->num[i];
+  if (isfinite(v) && (!positive || v > 0)) return true;
+  return neap_fail(c, NEAP_EARG, "%s: %s must be a %s number, got %g", E->cls->name, name, positive ? "positive" : "finite", v);
+}
+
+static neap_energy *make (neap_context *c, const energy_class *cls, int64_t dim, double a, double b, double d) {
+  neap_energy *E = neap_ok(c) ? energy_new(c, cls, 0, 0, NULL) : NULL;
+  if (!E) return NULL;
+  E->num[0] = a; E->num[1] = b; E->num[2] = d;
+  E->choice = dim;
+  return energy_finish(c, E);
+}
+
+/* ---- double well: Σ barrier (x² − 1)²; x of any shape ---- */
+
+static bool check_well (neap_context *c, neap_energy *E) {
+  E->any_event = true;
+  return check_number(c, E, 0, "barrier", false) && check_dim(c, E, 1);
+}
+
+static neap_tensor *eval_well (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond) {
+  (void)cond;
+  return times(c, energy_sum_event(c, neap_square(c, plus(c, neap_square(c, x), -1))), E->num[0]);
+}
+
+const energy_class energy_double_well_class = { "double_well", 0, 0, 1, check_well, eval_well, NULL, NULL };
+
+neap_energy *neap_energy_double_well (neap_context *c, double barrier, int64_t dim) {
+  return make(c, &energy_double_well_class, dim, barrier, 0, 0);
+}
+
+/* ---- funnel: v = x₁ ~ N(0, 9), the others N(0, e^v): v²/18 + ½ e^−v Σ xᵢ² + (D−1)/2 v ---- */
+
+static bool check_funnel (neap_context *c, neap_energy *E) { return check_dim(c, E, 2); }
+
+static neap_tensor *eval_funnel (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond) {
+  (void)cond;
+  neap_tensor *v = energy_column(c, x, 1), *rest = energy_columns(c, x, 2, E->choice);
+  neap_tensor *r2 = energy_sum_last(c, neap_square(c, rest));
+  neap_tensor *neck = neap_add(c, times(c, neap_square(c, v), 1. / 18), times(c, v, .5 * (double)(E->choice - 1)));
+  return neap_add(c, neck, times(c, neap_mul(c, r2, neap_exp(c, neap_neg(c, v))), .5));
+}
+
+static neap_tensor *sample_funnel (neap_context *c, neap_energy *E, int64_t n, neap_rng *rng, neap_dtype d) {
+  neap_tensor *z = neap_rng_normal(c, rng, d, 2, (int64_t[]){ n, E->choice });
+  neap_tensor *v = times(c, energy_columns(c, z, 1, 1), 3);
+  neap_tensor *rest = neap_mul(c, energy_columns(c, z, 2, E->choice), neap_exp(c, times(c, v, .5)));
+  return v && rest ? neap_cat(c, 2, (neap_tensor *[]){ v, rest }, 2) : NULL;
+}
+
+static neap_tensor *log_z_funnel (neap_context *c, neap_energy *E) {
+  return neap_scalar(c, NEAP_FLOAT64, log(3) + .5 * (double)E->choice * log(2 * M_PI));
+}
+
+const energy_class energy_funnel_class = { "funnel", 0, 0, 0, check_funnel, eval_funnel, sample_funnel, log_z_funnel };
+
+neap_energy *neap_energy_funnel (neap_context *c, int64_t dim) { return make(c, &energy_funnel_class, dim, 0, 0, 0); }
+
+/* ---- banana: x₁²/2s₁² + (x₂ − b(x₁² − s₁²))²/2s₂² ---- */
+
+static bool check_banana (neap_context *c, neap_energy *E) {
+  E->choice = 2;
+  return check_number(c, E, 0, "b", false) && check_number(c, E, 1, "std[1]", true) && check_number(c, E, 2, "std[2]", true) &&
+         check_dim(c, E, 2);
+}
+
+/* b(x₁² − s₁²): where x₂ lies in the middle */
+static neap_tensor *bend (neap_context *c, const neap_energy *E, neap_tensor *x1) {
+  double b = E->num[0], s1 = E->num[1];
+  return plus(c, times(c, neap_square(c, x1), b), -b * s1 * s1);
+}
+
+static neap_tensor *eval_banana (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond) {
+  (void)cond;
+  double s1 = E->num[1], s2 = E->num[2];
+  neap_tensor *x1 = energy_column(c, x, 1), *off = neap_sub(c, energy_column(c, x, 2), bend(c, E, x1));
+  return neap_add(c, times(c, neap_square(c, x1), .5 / (s1 * s1)), times(c, neap_square(c, off), .5 / (s2 * s2)));
+}
+
+static neap_tensor *sample_banana (neap_context *c, neap_energy *E, int64_t n, neap_rng *rng, neap_dtype d) {
+  neap_tensor *z = neap_rng_normal(c, rng, d, 2, (int64_t[]){ n, 2 });
+  neap_tensor *x1 = times(c, energy_columns(c, z, 1, 1), E->num[1]);
+  neap_tensor *x2 = neap_add(c, times(c, energy_columns(c, z, 2, 2), E->num[2]), bend(c, E, x1));
+  return x1 && x2 ? neap_cat(c, 2, (neap_tensor *[]){ x1, x2 }, 2) : NULL;
+}
+
+static neap_tensor *log_z_banana (neap_context *c, neap_energy *E) {
+  return neap_scalar(c, NEAP_FLOAT64, log(2 * M_PI * E->num[1] * E->num[2]));
+}
+
+const energy_class energy_banana_class = { "banana", 0, 0, 3, check_banana, eval_banana, sample_banana, log_z_banana };
+
+neap_energy *neap_energy_banana (neap_context *c, double b, double s1, double s2) {
+  return make(c, &energy_banana_class, 2, b, s1, s2);
+}
+
+/* ---- Rosenbrock: Σᵢ (a − xᵢ)² + b (xᵢ₊₁ − xᵢ²)² ---- */
+
+static bool check_rosenbrock (neap_context *c, neap_energy *E) {
+  return check_number(c, E, 0, "a", false) && check_number(c, E, 1, "b", false) && check_dim(c, E, 2);
+}
+
+static neap_tensor *eval_rosenbrock (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond) {
+  (void)cond;
+  neap_tensor *left = energy_columns(c, x, 1, E->choice - 1), *right = energy_columns(c, x, 2, E->choice);
+  neap_tensor *valley = times(c, neap_square(c, neap_sub(c, right, neap_square(c, left))), E->num[1]);
+  return energy_sum_last(c, neap_add(c, neap_square(c, plus(c, left, -E->num[0])), valley));
+}
+
+const energy_class energy_rosenbrock_class = { "rosenbrock", 0, 0, 2, check_rosenbrock, eval_rosenbrock, NULL, NULL };
+
+neap_energy *neap_energy_rosenbrock (neap_context *c, double a, double b, int64_t dim) {
+  return make(c, &energy_rosenbrock_class, dim, a, b, 0);
+}
+
+/* ---- ring: (|x| − radius)² / 2 std² ---- */
+
+static bool check_ring (neap_context *c, neap_energy *E) {
+  return check_number(c, E, 0, "radius", true) && check_number(c, E, 1, "std", true) && check_dim(c, E, 1);
+}
+
+static neap_tensor *eval_ring (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond) {
+  (void)cond;
+  double s = E->num[1];
+  /* 1e-20 keeps the derivative finite at the origin */
+  neap_tensor *r = neap_sqrt(c, plus(c, energy_sum_last(c, neap_square(c, x)), 1e-20));
+  return times(c, neap_square(c, plus(c, r, -E->num[0])), .5 / (s * s));
+}
+
+/* In the plane: 2π ∫ r e^(−(r−R)²/2s²) dr = 2π (s² e^(−R²/2s²) + R s √(π/2) (1 + erf(R/(s√2)))) */
+static neap_tensor *log_z_ring (neap_context *c, neap_energy *E) {
+  double R = E->num[0], s = E->num[1];
+  if (E->choice != 2) return neap_fail(c, NEAP_EARG, "log_z: ring has a closed form in 2 dimensions, not in %lld", (long long)E->choice);
+  double radial = s * s * exp(-.5 * R * R / (s * s)) + R * s * sqrt(M_PI / 2) * (1 + erf(R / (s * M_SQRT2)));
+  return neap_scalar(c, NEAP_FLOAT64, log(2 * M_PI * radial));
+}
+
+const energy_class energy_ring_class = { "ring", 0, 0, 2, check_ring, eval_ring, NULL, log_z_ring };
+
+neap_energy *neap_energy_ring (neap_context *c, double radius, double std, int64_t dim) {
+  return make(c, &energy_ring_class, dim, radius, std, 0);
+}
