@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <dirent.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -277,10 +278,36 @@ static void test_no_room_for_the_buffer (void **state) {
   assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* ---- OpenBLAS's own workers ---- */
+
+int openblas_get_parallel (void);
+
+static int threads_now (void) {
+  int n = 0;
+  DIR *d = opendir("/proc/self/task");
+  assert_non_null(d);
+  for (struct dirent *e; (e = readdir(d)); ) n += e->d_name[0] != '.';
+  closedir(d);
+  return n;
+}
+
+static void test_stopping_the_workers (void **state) {
+  (void)state;
+  for (int i = 0; i < 2; i++) {
+    neap_blas_stop_workers();
+    if (openblas_get_parallel() == 1) assert_int_equal(threads_now(), 1);
+    neap_context *c = neap_open(NULL);
+    neap_tensor *x = neap_full(c, NEAP_FLOAT32, 2, (int64_t[]){ 300, 300 }, 1);
+    expect_product(c, x, x, neap_matmul(c, x, x));
+    neap_close(c);
+    if (openblas_get_parallel() == 1) assert_int_equal(threads_now(), 1);
+  }
+}
+
 int main (void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_no_room_for_the_buffer),             /* first: a thread maps the buffer once */
-    cmocka_unit_test(test_layouts_float32), cmocka_unit_test(test_layouts_float64), cmocka_unit_test(test_layouts_int64),
+    cmocka_unit_test(test_stopping_the_workers), cmocka_unit_test(test_layouts_float32), cmocka_unit_test(test_layouts_float64), cmocka_unit_test(test_layouts_int64),
     cmocka_unit_test(test_layouts_uint8), cmocka_unit_test(test_special_values), cmocka_unit_test(test_batches),
     cmocka_unit_test(test_vectors), cmocka_unit_test(test_errors), cmocka_unit_test(test_same_bits_for_any_threads),
     cmocka_unit_test(test_many_contexts_at_once),
