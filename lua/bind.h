@@ -51,6 +51,15 @@ neap_energy *bind_checkenergy (lua_State *L, int i);
 bool bind_call (lua_State *L, int nargs, int nresults);
 lua_State *bind_running (neap_context *c);              /* the thread a callback must use */
 
+/* ---- interrupts, for a host that owns its lua_State (the neap program does) ---- */
+/* Lets neap_lua_interrupt reach coroutines too: puts its own resume, wrap and close into the coroutine table, and a pointer
+** into the main thread's extra space (LUA_EXTRASPACE), which the host must not use itself.  Also core.interrupt_hook(). */
+NEAP_API void neap_lua_interruptible (lua_State *L);
+/* L: the main thread, after neap_lua_interruptible.  Safe from a signal handler: the code that runs raises "interrupted!". */
+NEAP_API void neap_lua_interrupt (lua_State *L);
+/* The module: luaL_requiref(L, "neap.core", luaopen_neap_core, 0). */
+NEAP_API int luaopen_neap_core (lua_State *L);
+
 /* ---- parts: each adds its functions to the module table on top of the stack ---- */
 void open_tensor (lua_State *L);
 void open_ops (lua_State *L);

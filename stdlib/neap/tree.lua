@@ -1,0 +1,55 @@
+-- tree.lua -- nested tables of tensors, which derivatives take and give.
+-- A tree is a tensor or a table of trees; other values, and tables with a metatable, are leaves that are kept as they are.
+-- Invariant: walks visit keys in one order (numbers, then names), so two walks of one shape meet the same tensors.
+
+local core = require "neap.core"
+local is_tensor = core.is_tensor
+
+local tree = {}
+
+local function before (a, b)
+  if type(a) == type(b) then return a < b end
+  return type(a) == "number"
+end
+
+local function keys_of (t)
+  local keys = {}
+  for k in pairs(t) do
+    if type(k) == "number" or type(k) == "string" then keys[#keys + 1] = k end
+  end
+  table.sort(keys, before)
+  return keys
+end
+
+-- A copy of t with f(tensor) for each tensor; other leaves become other(leaf), themselves if other is left out.
+function tree.map (t, f, other)
+  if is_tensor(t) then return f(t) end
+  if type(t) ~= "table" or getmetatable(t) then
+    if other then return other(t) end
+    return t
+  end
+  local out = {}
+  for _, k in ipairs(keys_of(t)) do out[k] = tree.map(t[k], f, other) end
+  return out
+end
+
+-- The tensors of t in order.
+function tree.leaves (t)
+  local out = {}
+  tree.map(t, function (x) out[#out + 1] = x end)
+  return out
+end
+
+local function nothing () return nil end
+
+-- t with list[1], list[2], … in place of its tensors that accept(tensor) takes, and nothing in place of the rest.
+function tree.fill (t, list, accept)
+  local i = 0
+  return tree.map(t, function (x)
+    if not accept(x) then return nil end
+    i = i + 1
+    return list[i]
+  end, nothing)
+end
+
+return tree
