@@ -33,8 +33,7 @@ WERROR ?= -Werror
 LUA_CFLAGS ?= -I/usr/include/lua$(LUA_V)
 # The program holds all of Lua and exports it, so that C modules find its symbols as they do in lua5.4.
 LUA_LIBS ?= -Wl,--whole-archive -l:liblua$(LUA_V).a -Wl,--no-whole-archive
-# SLEEF's vector functions stand before libm, whose own (libmvec) are less exact.
-LIBS ?= -lopenblas -lsleefgnuabi -ljansson -lpng -lz -lpthread -lm -ldl
+LIBS ?= -lopenblas -lsleef -ljansson -lpng -lz -lpthread -lm -ldl
 
 # gcc's sanitizers hide from it that variables are set.
 MODE_FLAGS := $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-omit-frame-pointer -fno-sanitize-recover=all -Wno-maybe-uninitialized)
@@ -51,7 +50,7 @@ say = @$(if $(V),set -x;,echo "  $(1) $(if $(2),$(2),$@)";)
 find = $(sort $(shell find $(1) -name '$(2)' 2>/dev/null))
 PROGRAM_C := $(wildcard $(addprefix lua/,main.c options.c report.c library.c repl.c readline.c))
 MODULE_C := $(filter-out $(PROGRAM_C),$(wildcard lua/*.c))
-RUNTIME_C := $(filter-out runtime/gen/%,$(call find,runtime,*.c))
+RUNTIME_C := $(filter-out runtime/gen/%,$(call find,runtime,*.c)) $(EXTRA_C)
 # Files whose first line is "/* per-isa */" are compiled once per instruction set, with TILE_ISA set to its name.
 ISA_C := $(if $(RUNTIME_C),$(shell awk 'FNR == 1 && /per-isa/ { print FILENAME } FNR > 1 { nextfile }' $(RUNTIME_C)))
 PLAIN_C := $(filter-out $(ISA_C),$(RUNTIME_C))
@@ -79,7 +78,7 @@ LUA_LINKS := $(patsubst stdlib/%,$(BUILD)/lua/%,$(STDLIB))
 TEST_BIN := $(patsubst %.c,$(BUILD)/%,$(TEST_C) $(TOOL_C))
 EXAMPLE_BIN := $(patsubst %.c,$(BUILD)/%,$(EXAMPLE_C))
 
-.PHONY: all demo test check bench install deps clean hostile test-run tests lib
+.PHONY: all demo test check bench install deps clean hostile planted test-run tests lib
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -116,9 +115,10 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/flags | $(GEN)
 	$(call say,cc ,$<) $(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 define isa_rule
-$(BUILD)/obj/%_$(1).o: %.c $(BUILD)/flags | $(GEN)
+$(BUILD)/obj/%_$(1).o: %.c $(BUILD)/flags mk/sleef.sh | $(GEN)
 	@mkdir -p $$(@D)
 	$$(call say,cc ,$$< $(1)) $$(CC) $$(ALL_CFLAGS) $(ISA_FLAGS) $(ISA_$(1)) -DTILE_ISA=$(1) -MMD -MP -c $$< -o $$@
+	@sh mk/sleef.sh $$@
 endef
 $(foreach i,$(ISAS),$(eval $(call isa_rule,$(i))))
 
@@ -180,6 +180,11 @@ bench:
 	@for f in $(wildcard tests/bench/bench_*.lua); do $(BUILD)/neap $$f || exit 1; done
 hostile:
 	@+$(MAKE) --no-print-directory HOSTILE=1 test
+# A build whose op table holds rows with a fault each; the sweep must find them.
+planted:
+	@+$(MAKE) --no-print-directory BUILD=$(ROOT)/planted ISAS=base CFLAGS='-O1 -DNEAP_PLANT -Itests/ops' \
+	  EXTRA_C=tests/ops/planted.c all
+	@$(ROOT)/planted/neap tests/ops/planted.lua
 
 install: all
 	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' VERSION='$(VERSION)' SOVERSION='$(SOVERSION)' \

@@ -26,6 +26,7 @@ stage_valgrind() {
     NEAP_TEST_TIMEOUT=400 lua5.4 tests/run.lua --c
 }
 blas() { LD_LIBRARY_PATH=$(dirname "$(dirname "$(readlink -f /usr/lib/*/libopenblas.so.0)")")/openblas-$1 tests; }
+stage_planted() { $make --no-print-directory -j"$jobs" planted; }
 stage_openmp() { blas openmp; }
 stage_serial() { blas serial; }
 stage_clang() {
@@ -34,7 +35,7 @@ stage_clang() {
 }
 
 passed=0 failed=0
-for stage in ${*:-address thread hostile valgrind statistics openmp serial clang}; do
+for stage in ${*:-address thread hostile valgrind planted statistics openmp serial clang}; do
   began=$(date +%s)
   log="$logs/$stage.log"
   code=0
