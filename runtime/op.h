@@ -80,7 +80,7 @@ struct neap_node {
 
 /* Keeps the inputs and notes their versions; freed with the tensor that holds it. */
 neap_node *neap_node_new (neap_context *c, int op, neap_tensor **in, int n, const neap_attrs *a);
-void neap_node_clear (neap_node *node);    /* drops the inputs: the tape behind it is released */
+NEAP_API void neap_node_clear (neap_node *node);    /* drops the inputs: the tape behind it is released */
 
 NEAP_API extern const neap_op neap_ops[];           /* indexed by NEAP_OP_name; NEAP_OP_COUNT of them */
 NEAP_API const neap_op *neap_op_find (const char *name);

@@ -20,8 +20,8 @@ typedef struct neap_sweep {
 } neap_sweep;
 
 /* Collects what y was computed from, up to the n targets.  All variables are targets when xs is NULL. */
-bool neap_sweep_open (neap_sweep *s, neap_context *c, neap_tensor *y, int n, neap_tensor *const *xs);
-void neap_sweep_close (neap_sweep *s);
+NEAP_API bool neap_sweep_open (neap_sweep *s, neap_context *c, neap_tensor *y, int n, neap_tensor *const *xs);
+NEAP_API void neap_sweep_close (neap_sweep *s);
 /* The entry of t; NULL when y does not depend on it. */
 neap_entry *neap_sweep_find (neap_sweep *s, const neap_tensor *t);
 /* Adds v (lent) to e's derivative. */
