@@ -205,11 +205,55 @@ static void test_errors (void **state) {
   neap_close(c);
 }
 
+/* ---- an allocator that fails its n-th allocation, and counts what is out ---- */
+
+typedef struct { long countdown, bytes; } failing;
+
+static void *failing_alloc (void *arg, void *ptr, size_t osize, size_t nsize) {
+  failing *f = arg;
+  if (nsize == 0) { if (ptr) f->bytes -= (long)osize; free(ptr); return NULL; }
+  if (f->countdown > 0 && --f->countdown == 0) return NULL;
+  void *p = realloc(ptr, nsize);
+  if (p) f->bytes += (long)nsize - (long)(ptr ? osize : 0);
+  return p;
+}
+
+/* every kernel and rule of the family, with gradients; NULL when anything failed */
+static neap_tensor *much (neap_context *c) {
+  neap_tensor *x = neap_linspace(c, NEAP_FLOAT64, -1, 1, 9), *g;
+  x = neap_reshape(c, x, 2, (int64_t[]){ 3, 3 });
+  if (!x || !neap_requires_grad(c, x = neap_detach(c, x), true)) return NULL;
+  neap_tensor *a = neap_add(c, neap_matmul(c, x, turned(c, x)), neap_eye(c, NEAP_FLOAT64, 3, 3)), *L = neap_cholesky(c, a);
+  neap_tensor *e = neap_einsum(c, "ij,jk,kk->i", 3, (neap_tensor *[]){ a, neap_solve(c, a, x), neap_inverse(c, a) });
+  neap_tensor *y = neap_add(c, neap_add(c, e, neap_logdet(c, a)), neap_solve_triangular(c, L, x, false, true, false));
+  y = neap_add(c, neap_add(c, y, neap_det(c, a)), neap_add(c, neap_eigvalsh(c, a), neap_layer_norm(c, x, 1, NULL, NULL, 1e-5)));
+  y = neap_sum(c, y, -1, NULL, false);
+  return y && neap_gradients(c, y, 1, &x, NULL, 0, &g) ? g : NULL;
+}
+
+static void test_every_allocation_may_fail (void **state) {
+  (void)state;
+  long n = 1;
+  for (bool done = false; !done; n++) {
+    failing f = { .countdown = n };
+    neap_context *c = neap_open(&(neap_config){ .alloc = failing_alloc, .alloc_arg = &f });
+    if (!c) { assert_int_equal(f.bytes, 0); continue; }
+    neap_scope s = neap_scope_open(c);
+    done = much(c) != NULL;
+    if (!done) assert_int_equal(neap_status_of(c), NEAP_EMEMORY);
+    neap_scope_close(c, s);
+    neap_close(c);
+    assert_int_equal(f.bytes, 0);
+  }
+  assert_true(n > 300);
+}
+
 int main (void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_cholesky), cmocka_unit_test(test_cholesky_is_of_the_symmetric_part), cmocka_unit_test(test_triangular),
     cmocka_unit_test(test_solve), cmocka_unit_test(test_right_sides), cmocka_unit_test(test_determinants), cmocka_unit_test(test_signs),
     cmocka_unit_test(test_eigh), cmocka_unit_test(test_eigenvalue_gradient_at_ties), cmocka_unit_test(test_errors),
+    cmocka_unit_test(test_every_allocation_may_fail),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
