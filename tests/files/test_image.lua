@@ -1,0 +1,72 @@
+local lu = require "luaunit"
+local folder = require "files.folder"
+
+local T = {tearDown = folder.clean}
+
+local function fails (pattern, f, ...)
+  local ok, message = pcall(f, ...)
+  lu.assertFalse(ok)
+  lu.assertStrMatches(message, ".*" .. pattern .. ".*")
+end
+
+function T.test_grey_and_colour_round_trip ()
+  local x = neap.arange(0, 255):reshape(16, 16) / 255
+  neap.image.save(folder.file "g.png", x)
+  local y = neap.image.load(folder.file "g.png")
+  lu.assertEquals(y.shape, {16, 16})
+  lu.assertEquals((y * 255):round():totable(), (x * 255):round():totable())
+  local c = neap.stack({x, 1 - x, x * 0}, 1)
+  neap.image.save(folder.file "c.png", c)
+  neap.image.save(folder.file "d.png", c:permute(2, 3, 1))
+  local a, b = neap.image.load(folder.file "c.png"), neap.image.load(folder.file "d.png")
+  lu.assertEquals(a.shape, {3, 16, 16})
+  lu.assertEquals((a * 255):round():totable(), (c * 255):round():totable())
+  lu.assertEquals(a:totable(), b:totable())
+end
+
+function T.test_values_outside_are_held_and_nan_is_black ()
+  neap.image.save(folder.file "x.png", neap.tensor {{-1, .5, 2, 0 / 0}})
+  lu.assertEquals((neap.image.load(folder.file "x.png") * 255):round():totable(), {{0, 128, 255, 0}})
+  neap.image.save(folder.file "x.png", neap.tensor {{1, -1}}:gt(0))
+  lu.assertEquals(neap.image.load(folder.file "x.png"):totable(), {{1, 0}})
+end
+
+function T.test_grid ()
+  local g = neap.image.grid(neap.arange(1, 3):reshape(3, 1, 1), {columns = 2, padding = 1, value = 0})
+  lu.assertEquals(g:totable(), {{0, 0, 0, 0, 0}, {0, 1, 0, 2, 0}, {0, 0, 0, 0, 0}, {0, 3, 0, 0, 0}, {0, 0, 0, 0, 0}})
+  lu.assertEquals(neap.image.grid(neap.zeros(5, 3, 4, 6), {padding = 2}).shape, {3, 2 * 6 + 2, 3 * 8 + 2})
+  lu.assertEquals(neap.image.grid(neap.zeros(4, 1, 2, 2), {padding = 0}).shape, {4, 4})
+end
+
+function T.test_errors ()
+  fails("x: tensor expected, got table", neap.image.save, folder.file "x.png", {})
+  fails("ends in .png", neap.image.save, folder.file "x.jpg", neap.zeros(2, 2))
+  fails("got %[2, 2, 2%]", neap.image.save, folder.file "x.png", neap.zeros(2, 2, 2))
+  fails("got %[0, 2%]", neap.image.save, folder.file "x.png", neap.zeros(0, 2))
+  fails("unknown option 'colums' %(did you mean 'columns'%?%)", neap.image.grid, neap.zeros(1, 2, 2), {colums = 1})
+  fails("got %[2, 2%]", neap.image.grid, neap.zeros(2, 2))
+  fails("absent.png: cannot open", neap.image.load, folder.file "absent.png")
+  fails("not a PNG", neap.image.load, folder.write("x.png", "no picture at all, not at all"))
+  neap.image.save(folder.file "y.png", neap.rand(64, 64))
+  local bytes = folder.read "y.png"
+  fails("PNG", neap.image.load, folder.write("x.png", bytes:sub(1, #bytes // 2)))
+  fails("PNG", neap.image.load, folder.write("x.png", bytes:sub(1, 60) .. "\0\0\0\0" .. bytes:sub(65)))
+end
+
+function T.test_plots_are_pictures_of_their_size ()
+  local f = neap.plot.scatter(neap.randn(50, 2), {width = 100, height = 80, title = "x"})
+  f:add(neap.plot.line({-1, 0, 1}, {0, 1, 0}))
+  f:save(folder.file "p.png")
+  local x = neap.image.load(folder.file "p.png")
+  lu.assertEquals(x.shape, {3, 80 + 52, 100 + 56})
+  lu.assertTrue(x:amin():item() < .3 and x:mean():item() > .8)
+  f:save(folder.file "p.svg")
+  local svg = folder.read "p.svg"
+  lu.assertEquals(select(2, svg:gsub("<circle", "")), 50)
+  lu.assertStrContains(svg, "<polyline")
+  local two = neap.plot.panels {neap.plot.hist(neap.randn(100)), neap.plot.heatmap(neap.rand(3, 4))}
+  lu.assertEquals(two:pixels().shape, {372, 752, 3})
+  lu.assertEquals(#neap.plot.contour(neap.tensor {{0, 0, 0}, {0, 1, 0}, {0, 0, 0}}, {levels = {.5}}).panels[1].marks, 4)
+end
+
+return T
