@@ -182,7 +182,7 @@ hostile:
 	@+$(MAKE) --no-print-directory HOSTILE=1 test
 # A build whose op table holds rows with a fault each; the sweep must find them.
 planted:
-	@+$(MAKE) --no-print-directory BUILD=$(ROOT)/planted ISAS=base CFLAGS='-O1 -DNEAP_PLANT -Itests/ops' \
+	@+$(MAKE) --no-print-directory BUILD=$(ROOT)/planted ISAS=base CFLAGS='-O1 -DNEAP_PLANT -DNEAP_BASE_ONLY -Itests/ops' \
 	  EXTRA_C=tests/ops/planted.c all
 	@$(ROOT)/planted/neap tests/ops/planted.lua
 

@@ -7,7 +7,7 @@
 
 extern const neap_tiles neap_tiles_base;
 
-#if defined __x86_64__
+#if defined __x86_64__ && !defined NEAP_BASE_ONLY       /* make planted: one set is enough */
 extern const neap_tiles neap_tiles_avx2, neap_tiles_avx512;
 
 /* __builtin_cpu_supports asks the operating system's support for the wide registers, too */

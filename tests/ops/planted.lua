@@ -13,7 +13,7 @@ for _, row in ipairs(neap.core.ops()) do
     if caught then passed = passed + 1 else failed = failed + 1 end
   end
 end
-local e = sweep.check_row(neap.core.ops().sin or { name = "sin", cases = "u(-2, 2)" })
+local e = sweep.check_row { name = "sin", cases = "u(-2, 2)" }          -- a sound row passes
 if e < 1e-6 then passed = passed + 1 else failed = failed + 1 end
 if passed + failed ~= 4 then failed = failed + 1 end
 print(("%d passed, %d failed"):format(passed, failed))

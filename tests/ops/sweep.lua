@@ -33,7 +33,7 @@ local function drawers(layout, rng)
     if layout.strided and x.ndim == 2 then return x:t() end
     return x
   end
-  local env = { neap = neap, math = math }
+  local env = { neap = neap, math = math, table = table }
   function env.u(lo, hi, sizes)
     return finish(rng:uniform(next_sizes(sizes), f64) * (hi - lo) + lo)
   end
