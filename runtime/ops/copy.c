@@ -79,7 +79,7 @@ bool infer_diag_embed (neap_call *k, neap_meta *out) {
     return neap_fail(k->c, NEAP_ESHAPE, "diag_embed: 1 to %d dimensions expected, got shape %s", NEAP_MAX_DIMS - 1, SHAPE_TEXT(x));
   int64_t off = given(k->a.i[0]) ? k->a.i[0] : 0, n = x->shape[x->ndim - 1];
   int64_t top = off < 0 ? -off : 0, left = off > 0 ? off : 0;
-  int64_t rows = given(k->a.i[1]) ? k->a.i[1] : n + top, cols = given(k->a.i[2]) ? k->a.i[2] : n + left;
+  int64_t rows = given(k->a.i[1]) ? k->a.i[1] : n + top + left, cols = given(k->a.i[2]) ? k->a.i[2] : n + top + left;
   int64_t fit = rows - top < cols - left ? rows - top : cols - left;
   if (n != (fit > 0 ? fit : 0) || rows < 0 || cols < 0)
     return neap_fail(k->c, NEAP_ESHAPE, "diag_embed: %lld elements do not fill diagonal %lld of [%lld, %lld]", (long long)n,

@@ -2,33 +2,43 @@
 ** cumsum.c -- running sums along a dimension.
 ** Invariant: sums are carried in double (int64 for integers), so the error does not grow with the length.
 */
-#include "ops/support.h"
+#include "ops/reduce.h"
 
 typedef struct job {
-  const neap_tensor *x, *out;
-  int64_t n, inner, per, units;            /* [outer, n, inner] */
+  const reduce_plan *p;                    /* [outer, n, inner], row-major as out is */
+  char *out;
+  int64_t per, units;
 } job;
 
-/* column `at` of x [n, inner] -> its running sums */
+/* x [n, w], rows ld apart -> out alike; one column keeps its sum in a register */
 #define RUNNING(T, ACC) \
-  static void running_##T (const T *x, T *out, int64_t n, int64_t step) { \
+  static void single_##T (const T *x, T *out, int64_t n, int64_t ld) { \
     ACC s = 0; \
-    for (int64_t i = 0; i < n; i++) { s += x[i * step]; out[i * step] = (T)s; } \
+    for (int64_t k = 0; k < n; k++) { s += x[k * ld]; out[k * ld] = (T)s; } \
+  } \
+  static void running_##T (const T *x, T *out, int64_t n, int64_t ld, int64_t w) { \
+    ACC s[REDUCE_COLUMNS]; \
+    if (w == 1) { single_##T(x, out, n, ld); return; } \
+    for (int64_t j = 0; j < w; j++) s[j] = 0; \
+    for (int64_t k = 0; k < n; k++, x += ld, out += ld) \
+      for (int64_t j = 0; j < w; j++) { s[j] += x[j]; out[j] = (T)s[j]; } \
   }
 RUNNING(float, double)
 RUNNING(double, double)
 RUNNING(uint64_t, uint64_t)
 #undef RUNNING
 
-static void cumsum_block (void *arg, int64_t block) {
+static void run_block (void *arg, int64_t block) {
   const job *b = arg;
+  const reduce_plan *p = b->p;
   int64_t end = (block + 1) * b->per < b->units ? (block + 1) * b->per : b->units;
   for (int64_t u = block * b->per; u < end; u++) {
-    int64_t at = u / b->inner * b->n * b->inner + u % b->inner;
-    switch (b->out->dtype) {
-      case NEAP_FLOAT32: running_float((const float *)neap_ptr(b->x) + at, (float *)neap_ptr(b->out) + at, b->n, b->inner); break;
-      case NEAP_FLOAT64: running_double((const double *)neap_ptr(b->x) + at, (double *)neap_ptr(b->out) + at, b->n, b->inner); break;
-      default: running_uint64_t((const uint64_t *)neap_ptr(b->x) + at, (uint64_t *)neap_ptr(b->out) + at, b->n, b->inner); break;
+    reduce_tile_at t = reduce_tile_of(p, u);
+    void *to = b->out + (t.x - p->data);
+    switch (p->dtype) {
+      case NEAP_FLOAT32: running_float((const float *)t.x, to, p->n, p->inner, t.w); break;
+      case NEAP_FLOAT64: running_double((const double *)t.x, to, p->n, p->inner, t.w); break;
+      default: running_uint64_t((const uint64_t *)t.x, to, p->n, p->inner, t.w); break;
     }
   }
 }
@@ -42,17 +52,24 @@ bool infer_cumsum (neap_call *k, neap_meta *out) {
   return true;
 }
 
-bool run_cumsum (neap_call *k, neap_tensor *out) {
-  neap_scope s = neap_scope_open(k->c);
+/* x as row-major data of out's dtype */
+static neap_tensor *converted (neap_call *k, const neap_tensor *out) {
   neap_tensor *x = k->in[0];
-  if (x->dtype != out->dtype) {
-    x = neap_tensor_new(k->c, out->dtype, x->ndim, x->shape);
-    if (x) neap_copy_strided(x, k->in[0]);
-  } else x = neap_contiguous_data(k->c, x);
-  if (x && neap_numel(x) > 0) {
-    job b = { .x = x, .out = out, .n = x->shape[k->a.i[0]], .inner = x->ndim ? out->strides[k->a.i[0]] : 1 };
-    b.units = neap_numel(x) / b.n;
-    op_blocks(k->c, b.units, b.n, cumsum_block, &b, &b.per);
+  if (x->dtype == out->dtype) return neap_contiguous_data(k->c, x);
+  neap_tensor *y = neap_tensor_new(k->c, out->dtype, x->ndim, x->shape);
+  if (y) neap_copy_strided(y, x);
+  return y;
+}
+
+bool run_cumsum (neap_call *k, neap_tensor *out) {
+  int axis = (int)k->a.i[0];
+  neap_scope s = neap_scope_open(k->c);
+  neap_tensor *x = converted(k, out);
+  if (x) {
+    reduce_plan p = { neap_ptr(x), out->dtype, op_product(x->shape, axis), x->shape[axis],
+                      op_product(x->shape + axis + 1, x->ndim - axis - 1) };
+    job b = { .p = &p, .out = neap_ptr(out), .units = p.outer * reduce_ntiles(&p) };
+    op_blocks(k->c, b.units, p.n * (p.inner < REDUCE_COLUMNS ? p.inner : REDUCE_COLUMNS), run_block, &b, &b.per);
   }
   neap_scope_close(k->c, s);
   return x != NULL;

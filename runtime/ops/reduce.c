@@ -1,15 +1,13 @@
 /*
-** reduce.c -- sum, amax, amin, any, all and logsumexp over any set of dimensions.
+** reduce.c -- sum, amax, amin, any and all over any set of dimensions.
 ** Invariant: an empty sum is 0, any of nothing false, all of nothing true; an extreme of nothing is an error.
 ** A NaN wins every maximum and minimum.
 */
 #include "ops/reduce.h"
 #include "ops/rules.h"
-#include <math.h>
 #include <string.h>
 
-/* the axes are kept in k->a.dims as a mask, for run */
-static bool infer_over (neap_call *k, neap_meta *out, neap_dtype d) {
+bool reduce_infer (neap_call *k, neap_meta *out, neap_dtype d) {
   bool axes[NEAP_MAX_DIMS];
   if (!op_axes(k->c, k->op->name, &k->a, k->in[0]->ndim, axes)) return false;
   op_meta_reduced(out, k->in[0], axes, is_set(k->a.i[0]), d);
@@ -17,16 +15,10 @@ static bool infer_over (neap_call *k, neap_meta *out, neap_dtype d) {
   return true;
 }
 
-static void axes_of (const neap_call *k, bool axes[NEAP_MAX_DIMS]) {
-  for (int i = 0; i < NEAP_MAX_DIMS; i++) axes[i] = k->a.dims[i] != 0;
-}
-
 static bool fold_over (neap_call *k, neap_tensor *x, reduce_fold fold, neap_tensor *out) {
-  bool axes[NEAP_MAX_DIMS];
-  axes_of(k, axes);
   neap_scope s = neap_scope_open(k->c);
   reduce_plan p;
-  bool ok = x && reduce_plan_make(k->c, x, axes, false, &p);
+  bool ok = x && reduce_plan_call(k, x, false, &p);
   if (ok && p.n == 0) memset(neap_ptr(out), fold == FOLD_MIN, (size_t)neap_numel(out) * neap_dtype_size(out->dtype));
   else ok = ok && reduce_run(k->c, &p, fold, out);
   neap_scope_close(k->c, s);
@@ -34,7 +26,7 @@ static bool fold_over (neap_call *k, neap_tensor *x, reduce_fold fold, neap_tens
 }
 
 bool infer_sum (neap_call *k, neap_meta *out) {
-  return infer_over(k, out, neap_is_float(k->in[0]->dtype) ? k->in[0]->dtype : NEAP_INT64);
+  return reduce_infer(k, out, neap_is_float(k->in[0]->dtype) ? k->in[0]->dtype : NEAP_INT64);
 }
 
 bool run_sum (neap_call *k, neap_tensor *out) { return fold_over(k, k->in[0], FOLD_SUM, out); }
@@ -43,7 +35,7 @@ bool run_sum (neap_call *k, neap_tensor *out) { return fold_over(k, k->in[0], FO
 
 static bool infer_extreme (neap_call *k, neap_meta *out) {
   const neap_tensor *x = k->in[0];
-  if (!infer_over(k, out, x->dtype)) return false;
+  if (!reduce_infer(k, out, x->dtype)) return false;
   for (int i = 0; i < x->ndim; i++)
     if (k->a.dims[i] && x->shape[i] == 0)
       return neap_fail(k->c, NEAP_ESHAPE, "%s: dimension %d of shape %s has no elements", k->op->name, i + 1, SHAPE_TEXT(x));
@@ -63,8 +55,7 @@ static neap_tensor *extreme_vjp (neap_rule *r, neap_tensor *g) {
   return neap_mul(r->c, rule_unreduce(r->c, g, r->node->in[0], r->node->a), extreme_weights(r));
 }
 
-/* Σ w dx, of the reduced shape */
-static neap_tensor *weighted_sum (neap_rule *r, neap_tensor *w, neap_tensor *dx) {
+neap_tensor *reduce_weighted (neap_rule *r, neap_tensor *w, neap_tensor *dx) {
   const neap_attrs *a = r->node->a;
   return neap_sum(r->c, neap_mul(r->c, w, dx), a->count < 0 ? -1 : a->count, a->dims, is_set(a->i[0]));
 }
@@ -72,12 +63,12 @@ static neap_tensor *weighted_sum (neap_rule *r, neap_tensor *w, neap_tensor *dx)
 bool infer_amax (neap_call *k, neap_meta *out) { return infer_extreme(k, out); }
 bool run_amax (neap_call *k, neap_tensor *out) { return fold_over(k, k->in[0], FOLD_MAX, out); }
 neap_tensor *vjp_amax (neap_rule *r, int i, neap_tensor *g) { (void)i; return extreme_vjp(r, g); }
-neap_tensor *jvp_amax (neap_rule *r, neap_tensor *const *dx) { return weighted_sum(r, extreme_weights(r), dx[0]); }
+neap_tensor *jvp_amax (neap_rule *r, neap_tensor *const *dx) { return reduce_weighted(r, extreme_weights(r), dx[0]); }
 
 bool infer_amin (neap_call *k, neap_meta *out) { return infer_extreme(k, out); }
 bool run_amin (neap_call *k, neap_tensor *out) { return fold_over(k, k->in[0], FOLD_MIN, out); }
 neap_tensor *vjp_amin (neap_rule *r, int i, neap_tensor *g) { (void)i; return extreme_vjp(r, g); }
-neap_tensor *jvp_amin (neap_rule *r, neap_tensor *const *dx) { return weighted_sum(r, extreme_weights(r), dx[0]); }
+neap_tensor *jvp_amin (neap_rule *r, neap_tensor *const *dx) { return reduce_weighted(r, extreme_weights(r), dx[0]); }
 
 /* ---- any, all ---- */
 
@@ -93,66 +84,7 @@ static bool truth_over (neap_call *k, reduce_fold fold, neap_tensor *out) {
   return ok;
 }
 
-bool infer_any (neap_call *k, neap_meta *out) { return infer_over(k, out, NEAP_BOOL); }
+bool infer_any (neap_call *k, neap_meta *out) { return reduce_infer(k, out, NEAP_BOOL); }
 bool run_any (neap_call *k, neap_tensor *out) { return truth_over(k, FOLD_MAX, out); }
-bool infer_all (neap_call *k, neap_meta *out) { return infer_over(k, out, NEAP_BOOL); }
+bool infer_all (neap_call *k, neap_meta *out) { return reduce_infer(k, out, NEAP_BOOL); }
 bool run_all (neap_call *k, neap_tensor *out) { return truth_over(k, FOLD_MIN, out); }
-
-/* ---- logsumexp: m + log Σ exp(x − m), m = max x; −inf when every x is ---- */
-
-typedef struct lse_job { const reduce_plan *p; neap_tensor *out; int64_t per; } lse_job;
-
-/* x [n], elements `step` apart -> log Σ e^x */
-#define LSE(T, EXP, LOG) \
-  static T lse_##T (const T *x, int64_t n, int64_t step) { \
-    T m = (T)-INFINITY; \
-    for (int64_t i = 0; i < n; i++) if (x[i * step] > m || x[i * step] != x[i * step]) m = x[i * step]; \
-    if (m - m != 0) return m;                          /* ±inf and NaN stand for themselves */ \
-    double s = 0; \
-    for (int64_t i = 0; i < n; i++) s += EXP(x[i * step] - m); \
-    return m + LOG((T)s); \
-  }
-LSE(float, expf, logf)
-LSE(double, exp, log)
-#undef LSE
-
-static void lse_block (void *arg, int64_t block) {
-  const lse_job *b = arg;
-  const reduce_plan *p = b->p;
-  int64_t units = p->outer * p->inner, end = (block + 1) * b->per < units ? (block + 1) * b->per : units;
-  for (int64_t u = block * b->per; u < end; u++) {
-    int64_t at = u / p->inner * p->n * p->inner + u % p->inner;
-    if (p->dtype == NEAP_FLOAT32) ((float *)neap_ptr(b->out))[u] = lse_float((const float *)p->data + at, p->n, p->inner);
-    else ((double *)neap_ptr(b->out))[u] = lse_double((const double *)p->data + at, p->n, p->inner);
-  }
-}
-
-bool infer_logsumexp (neap_call *k, neap_meta *out) { return infer_over(k, out, k->in[0]->dtype); }
-
-bool run_logsumexp (neap_call *k, neap_tensor *out) {
-  bool axes[NEAP_MAX_DIMS];
-  axes_of(k, axes);
-  neap_scope s = neap_scope_open(k->c);
-  reduce_plan p;
-  bool ok = reduce_plan_make(k->c, k->in[0], axes, false, &p);
-  lse_job b = { .p = &p, .out = out };
-  if (ok) op_blocks(k->c, p.outer * p.inner, 8 * p.n, lse_block, &b, &b.per);
-  neap_scope_close(k->c, s);
-  return ok;
-}
-
-/* e^(x − logsumexp x), and 0 where every x is −inf */
-static neap_tensor *lse_weights (neap_rule *r) {
-  neap_context *c = r->c;
-  neap_tensor *o = rule_keepdim(c, neap_rule_out(r), r->node->in[0], r->node->a);
-  neap_tensor *nothing = neap_eq(c, o, neap_scalar(c, r->out->dtype, -INFINITY));
-  o = neap_where(c, nothing, neap_scalar(c, r->out->dtype, 0), o);
-  return neap_exp(c, neap_sub(c, neap_rule_in(r, 0), o));
-}
-
-neap_tensor *vjp_logsumexp (neap_rule *r, int i, neap_tensor *g) {
-  (void)i;
-  return neap_mul(r->c, rule_keepdim(r->c, g, r->node->in[0], r->node->a), lse_weights(r));
-}
-
-neap_tensor *jvp_logsumexp (neap_rule *r, neap_tensor *const *dx) { return weighted_sum(r, lse_weights(r), dx[0]); }

@@ -17,10 +17,36 @@ typedef struct reduce_plan {
 ** several); otherwise in any order that saves a copy.  May lend a copy of x to the innermost scope. */
 bool reduce_plan_make (neap_context *c, neap_tensor *x, const bool *axes, bool ordered, reduce_plan *p);
 
+/* Infers a reduction over the dims of k, keepdim in k->a.i[0]; leaves the axes in k->a.dims as a mask, from where
+** reduce_plan_call takes them. */
+bool reduce_infer (neap_call *k, neap_meta *out, neap_dtype d);
+static inline bool reduce_plan_call (neap_call *k, neap_tensor *x, bool ordered, reduce_plan *p) {
+  bool axes[NEAP_MAX_DIMS];
+  for (int i = 0; i < NEAP_MAX_DIMS; i++) axes[i] = k->a.dims[i] != 0;
+  return reduce_plan_make(k->c, x, axes, ordered, p);
+}
+/* For rules: Σ w dx over the dims of r, of the result's shape. */
+neap_tensor *reduce_weighted (neap_rule *r, neap_tensor *w, neap_tensor *dx);
+
 typedef enum reduce_fold { FOLD_SUM, FOLD_MAX, FOLD_MIN } reduce_fold;
 
 /* out [outer, inner], contiguous: of p's dtype, or int64, or bool (sums of integers need int64).
 ** A maximum or minimum needs n >= 1. */
 bool reduce_run (neap_context *c, const reduce_plan *p, reduce_fold fold, neap_tensor *out);
+
+/* The kernel of one tile: x [n, w], rows ld elements apart, w <= REDUCE_COLUMNS -> out [w] of double (floats) or
+** int64.  Maxima and minima need n >= 1. */
+#define REDUCE_COLUMNS 256
+typedef void reduce_tile_fn (const void *x, int64_t n, int64_t ld, int64_t w, void *out);
+reduce_tile_fn *reduce_tile (neap_dtype d, reduce_fold fold);
+
+/* Tile u of a plan: REDUCE_COLUMNS columns of one outer index; there are outer * reduce_ntiles of them. */
+typedef struct reduce_tile_at { const char *x; int64_t out, w; } reduce_tile_at;   /* first element, its result, columns */
+static inline int64_t reduce_ntiles (const reduce_plan *p) { return (p->inner + REDUCE_COLUMNS - 1) / REDUCE_COLUMNS; }
+static inline reduce_tile_at reduce_tile_of (const reduce_plan *p, int64_t u) {
+  int64_t ntiles = reduce_ntiles(p), o = u / ntiles, col = u % ntiles * REDUCE_COLUMNS;
+  int64_t w = p->inner - col < REDUCE_COLUMNS ? p->inner - col : REDUCE_COLUMNS;
+  return (reduce_tile_at){ p->data + (o * p->n * p->inner + col) * (int64_t)neap_dtype_size(p->dtype), o * p->inner + col, w };
+}
 
 #endif

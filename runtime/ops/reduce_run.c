@@ -6,8 +6,9 @@
 #include "ops/reduce.h"
 #include <string.h>
 
-#define COLUMNS 256                        /* of one tile */
 #define LANES 16
+#define SHORT_ROW 16                       /* rows up to this long are taken several at a time */
+#define COLUMNS REDUCE_COLUMNS
 
 #define T float
 #define ACC double
@@ -24,10 +25,9 @@
 #define ACC int64_t
 #include "ops/reduce_tile.h"
 
-/* x [n, w], rows ld apart -> out [w] of double (floats) or int64 */
-typedef void tile_fn (const void *x, int64_t n, int64_t ld, int64_t w, void *out);
+typedef void short_fn (const void *x, int64_t rows, int64_t n, void *out);
 
-static tile_fn *const tiles[][3] = {
+static reduce_tile_fn *const tiles[][3] = {
   [NEAP_FLOAT32] = { sum_float, max_float, min_float },
   [NEAP_FLOAT64] = { sum_double, max_double, min_double },
   [NEAP_INT64] = { sum_int64_t, max_int64_t, min_int64_t },
@@ -35,9 +35,20 @@ static tile_fn *const tiles[][3] = {
   [NEAP_BOOL] = { sum_uint8_t, max_uint8_t, min_uint8_t },
 };
 
+static short_fn *const short_rows[][3] = {
+  [NEAP_FLOAT32] = { sum_short_float, max_short_float, min_short_float },
+  [NEAP_FLOAT64] = { sum_short_double, max_short_double, min_short_double },
+  [NEAP_INT64] = { sum_short_int64_t, max_short_int64_t, min_short_int64_t },
+  [NEAP_UINT8] = { sum_short_uint8_t, max_short_uint8_t, min_short_uint8_t },
+  [NEAP_BOOL] = { sum_short_uint8_t, max_short_uint8_t, min_short_uint8_t },
+};
+
+reduce_tile_fn *reduce_tile (neap_dtype d, reduce_fold fold) { return tiles[d][fold]; }
+
 typedef struct job {
   const reduce_plan *p;
-  tile_fn *f;
+  reduce_tile_fn *f;
+  short_fn *short_rows;                    /* NULL: rows are long, or not contiguous */
   int64_t lanes, tiles, per, units;
   char *out; neap_dtype out_dtype;         /* [outer, lanes, inner] */
 } job;
@@ -65,13 +76,27 @@ static void run_unit (const job *b, int64_t unit) {
   store(&a, w, b->out_dtype, b->out + ((o * b->lanes + lane) * p->inner + col) * (int64_t)neap_dtype_size(b->out_dtype));
 }
 
+/* units from .. end are rows of p->n elements */
+static void run_short (const job *b, int64_t from, int64_t end) {
+  accs a;
+  int64_t in = b->p->n * (int64_t)neap_dtype_size(b->p->dtype), to = (int64_t)neap_dtype_size(b->out_dtype);
+  for (int64_t u = from; u < end; u += COLUMNS) {
+    int64_t rows = end - u < COLUMNS ? end - u : COLUMNS;
+    b->short_rows(b->p->data + u * in, rows, b->p->n, &a);
+    store(&a, rows, b->out_dtype, b->out + u * to);
+  }
+}
+
 static void run_block (void *arg, int64_t block) {
   const job *b = arg;
   int64_t end = (block + 1) * b->per < b->units ? (block + 1) * b->per : b->units;
+  if (b->short_rows) { run_short(b, block * b->per, end); return; }
   for (int64_t u = block * b->per; u < end; u++) run_unit(b, u);
 }
 
-static void run_job (neap_context *c, job *b) {
+static void run_job (neap_context *c, job *b, reduce_fold fold) {
+  b->f = tiles[b->p->dtype][fold];
+  b->short_rows = b->p->inner == 1 && b->lanes == 1 && b->p->n <= SHORT_ROW ? short_rows[b->p->dtype][fold] : NULL;
   b->units = b->p->outer * b->lanes * b->tiles;
   int64_t width = b->p->inner < COLUMNS ? b->p->inner : COLUMNS;
   op_blocks(c, b->units, b->p->n / b->lanes * width, run_block, b, &b->per);
@@ -85,19 +110,19 @@ static int64_t count_lanes (const reduce_plan *p, int64_t ntiles) {
 
 bool reduce_run (neap_context *c, const reduce_plan *p, reduce_fold fold, neap_tensor *out) {
   if (p->outer * p->inner == 0) return true;
-  job b = { .p = p, .f = tiles[p->dtype][fold], .out = neap_ptr(out), .out_dtype = out->dtype };
+  job b = { .p = p, .out = neap_ptr(out), .out_dtype = out->dtype };
   b.tiles = (p->inner + COLUMNS - 1) / COLUMNS;
   b.lanes = count_lanes(p, b.tiles);
-  if (b.lanes == 1) { run_job(c, &b); return true; }
+  if (b.lanes == 1) { run_job(c, &b, fold); return true; }
   neap_dtype wide = neap_is_float(p->dtype) ? NEAP_FLOAT64 : NEAP_INT64;
   const int64_t shape[] = { p->outer, b.lanes, p->inner };
   neap_tensor *partial = neap_tensor_new(c, wide, 3, shape);
   if (!partial) return false;
   b.out = neap_ptr(partial);
   b.out_dtype = wide;
-  run_job(c, &b);
+  run_job(c, &b, fold);
   reduce_plan rest = { neap_ptr(partial), wide, p->outer, b.lanes, p->inner };
-  job last = { .p = &rest, .f = tiles[wide][fold], .lanes = 1, .tiles = b.tiles, .out = neap_ptr(out), .out_dtype = out->dtype };
-  run_job(c, &last);
+  job last = { .p = &rest, .lanes = 1, .tiles = b.tiles, .out = neap_ptr(out), .out_dtype = out->dtype };
+  run_job(c, &last, fold);
   return true;
 }

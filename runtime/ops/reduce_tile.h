@@ -30,10 +30,10 @@ static ACC NAME(sum_block) (const T *x, int64_t n) {
   return s;
 }
 
-/* blocks of 512 are added up in ACC, so the error does not grow with n */
+/* blocks of 128 are added up in ACC, so the error does not grow with n */
 static ACC NAME(sum_row) (const T *x, int64_t n) {
   ACC s = 0;
-  for (; n > 512; x += 512, n -= 512) s += NAME(sum_block)(x, 512);
+  for (; n > 128; x += 128, n -= 128) s += NAME(sum_block)(x, 128);
   return s + NAME(sum_block)(x, n);
 }
 
@@ -80,12 +80,12 @@ static void NAME(min_into) (T *acc, const T *x, int64_t w) {
 #endif
 
 #ifdef BITS
-/* out [w] += Σ of n rows; blocks of 64 rows are added up in ACC */
+/* out [w] += Σ of n rows; blocks of 16 rows are added up in ACC */
 static void NAME(sum_columns) (const T *x, int64_t n, int64_t ld, int64_t w, ACC *out) {
   T acc[COLUMNS];
   for (int64_t k = 0; k < n; ) {
     for (int64_t j = 0; j < w; j++) acc[j] = 0;
-    for (int64_t end = k + 64 < n ? k + 64 : n; k < end; k++) NAME(add_into)(acc, x + k * ld, w);
+    for (int64_t end = k + 16 < n ? k + 16 : n; k < end; k++) NAME(add_into)(acc, x + k * ld, w);
     for (int64_t j = 0; j < w; j++) out[j] += acc[j];
   }
 }
@@ -134,6 +134,26 @@ static void NAME(sum) (const void *data, int64_t n, int64_t ld, int64_t w, void 
 FOLD(max)
 FOLD(min)
 #undef FOLD
+
+/* x [rows, n], n short -> out [rows] */
+#define SHORT(name, START, COMBINE) \
+  static void NAME(name##_short) (const void *data, int64_t rows, int64_t n, void *result) { \
+    const T *x = data; \
+    ACC *out = result; \
+    for (int64_t r = 0; r < rows; r++, x += n) { \
+      ACC s = START; \
+      for (int64_t i = 0; i < n; i++) COMBINE; \
+      out[r] = s; \
+    } \
+  }
+#ifdef BITS
+SHORT(sum, 0, s += x[i])
+#else
+SHORT(sum, 0, s = (ACC)((uint64_t)s + (uint64_t)x[i]))
+#endif
+SHORT(max, x[0], if (x[i] > s || x[i] != x[i]) s = x[i])
+SHORT(min, x[0], if (x[i] < s || x[i] != x[i]) s = x[i])
+#undef SHORT
 
 #undef PASTE2
 #undef PASTE

@@ -1,0 +1,153 @@
+/*
+** logsumexp.c -- log Σ e^x, as m + log Σ e^(x − m) with m = max x.
+** Invariant: what is not finite stands for itself: −inf where every x is, +inf or NaN where one is.  Exponentials are
+** taken by the tile kernel of exp, so they are those of the elementwise row.
+*/
+#include "ops/reduce.h"
+#include "ops/rules.h"
+#include "kernels/tile.h"
+#include <math.h>
+
+#define BUFFER 1024
+
+typedef struct job {
+  const reduce_plan *p;
+  reduce_tile_fn *max, *sum;
+  neap_tile_kernel *exp;
+  char *out;
+  int64_t per, units, group;               /* short rows taken together */
+} job;
+
+static int64_t rows_together (const reduce_plan *p) {
+  if (p->inner != 1 || p->n > BUFFER / 2) return 1;
+  return BUFFER / p->n < REDUCE_COLUMNS ? BUFFER / p->n : REDUCE_COLUMNS;
+}
+
+/* x [rows, w], rows ld apart -> buffer [rows, w] of x − shift, then −inf up to whole vectors; returns its length */
+#define SHIFT(T) \
+  static int64_t shift_##T (const void *data, int64_t rows, int64_t ld, int64_t w, const double *shift, void *buffer) { \
+    const T *x = data; \
+    T *to = buffer; \
+    int64_t n = rows * w, pad = (n + NEAP_TILE_PAD - 1) / NEAP_TILE_PAD * NEAP_TILE_PAD; \
+    if (w == 1 && ld == 1) for (int64_t k = 0; k < rows; k++) to[k] = x[k] - (T)shift[0]; \
+    else for (int64_t k = 0; k < rows; k++) for (int64_t j = 0; j < w; j++) to[k * w + j] = x[k * ld + j] - (T)shift[j]; \
+    for (int64_t k = n; k < pad; k++) to[k] = (T)-INFINITY; \
+    return pad; \
+  }
+SHIFT(float)
+SHIFT(double)
+#undef SHIFT
+
+/* s [w] = Σ over n rows of e^(x − shift) */
+static void sum_exp (const job *b, const char *x, int64_t w, const double *shift, double *s) {
+  const reduce_plan *p = b->p;
+  double buffer[BUFFER], part[REDUCE_COLUMNS];
+  const void *in[] = { buffer };
+  int64_t group = BUFFER / w, size = (int64_t)neap_dtype_size(p->dtype);
+  bool single = p->dtype == NEAP_FLOAT32;
+  for (int64_t j = 0; j < w; j++) s[j] = 0;
+  for (int64_t k = 0; k < p->n; k += group) {
+    int64_t rows = p->n - k < group ? p->n - k : group;
+    const char *from = x + k * p->inner * size;
+    int64_t n = single ? shift_float(from, rows, p->inner, w, shift, buffer) : shift_double(from, rows, p->inner, w, shift, buffer);
+    b->exp(n, buffer, in, NULL, 0);
+    b->sum(buffer, rows, w, w, part);
+    for (int64_t j = 0; j < w; j++) s[j] += part[j];
+  }
+}
+
+static void put (const job *b, int64_t at, double m, double s) {
+  double v = isfinite(m) ? m + log(s) : m;
+  if (b->p->dtype == NEAP_FLOAT32) ((float *)b->out)[at] = (float)v;
+  else ((double *)b->out)[at] = v;
+}
+
+static void run_unit (const job *b, int64_t u) {
+  reduce_tile_at t = reduce_tile_of(b->p, u);
+  double m[REDUCE_COLUMNS], shift[REDUCE_COLUMNS], s[REDUCE_COLUMNS];
+  b->max(t.x, b->p->n, b->p->inner, t.w, m);
+  for (int64_t j = 0; j < t.w; j++) shift[j] = isfinite(m[j]) ? m[j] : 0;
+  sum_exp(b, t.x, t.w, shift, s);
+  for (int64_t j = 0; j < t.w; j++) put(b, t.out + j, m[j], s[j]);
+}
+
+/* ---- short contiguous rows: many share one call of exp ---- */
+
+/* x [rows, n] -> buffer of x − shift, padded; returns its length */
+#define SHIFT_ROWS(T) \
+  static int64_t shift_rows_##T (const void *data, int64_t rows, int64_t n, const double *shift, void *buffer) { \
+    const T *x = data; \
+    T *to = buffer; \
+    int64_t pad = (rows * n + NEAP_TILE_PAD - 1) / NEAP_TILE_PAD * NEAP_TILE_PAD; \
+    for (int64_t r = 0; r < rows; r++) for (int64_t k = 0; k < n; k++) to[r * n + k] = x[r * n + k] - (T)shift[r]; \
+    for (int64_t k = rows * n; k < pad; k++) to[k] = (T)-INFINITY; \
+    return pad; \
+  }
+SHIFT_ROWS(float)
+SHIFT_ROWS(double)
+#undef SHIFT_ROWS
+
+/* rows from .. from + rows of a plan whose inner is 1, rows <= REDUCE_COLUMNS and rows n <= BUFFER */
+static void run_rows (const job *b, int64_t from, int64_t rows) {
+  const reduce_plan *p = b->p;
+  int64_t size = (int64_t)neap_dtype_size(p->dtype);
+  const char *x = p->data + from * p->n * size;
+  double m[REDUCE_COLUMNS], shift[REDUCE_COLUMNS], s[REDUCE_COLUMNS], buffer[BUFFER];
+  const void *in[] = { buffer };
+  for (int64_t r = 0; r < rows; r++) b->max(x + r * p->n * size, p->n, 1, 1, &m[r]);
+  for (int64_t r = 0; r < rows; r++) shift[r] = isfinite(m[r]) ? m[r] : 0;
+  bool single = p->dtype == NEAP_FLOAT32;
+  int64_t n = single ? shift_rows_float(x, rows, p->n, shift, buffer) : shift_rows_double(x, rows, p->n, shift, buffer);
+  b->exp(n, buffer, in, NULL, 0);
+  for (int64_t r = 0; r < rows; r++) b->sum((char *)buffer + r * p->n * size, p->n, 1, 1, &s[r]);
+  for (int64_t r = 0; r < rows; r++) put(b, from + r, m[r], s[r]);
+}
+
+static void run_block (void *arg, int64_t block) {
+  const job *b = arg;
+  int64_t end = (block + 1) * b->per < b->units ? (block + 1) * b->per : b->units;
+  if (b->group > 1) {
+    for (int64_t u = block * b->per; u < end; u += b->group) run_rows(b, u, end - u < b->group ? end - u : b->group);
+    return;
+  }
+  for (int64_t u = block * b->per; u < end; u++) run_unit(b, u);
+}
+
+bool infer_logsumexp (neap_call *k, neap_meta *out) { return reduce_infer(k, out, k->in[0]->dtype); }
+
+static void nothing (neap_tensor *out) {
+  for (int64_t i = 0, n = neap_numel(out); i < n; i++)
+    if (out->dtype == NEAP_FLOAT32) ((float *)neap_ptr(out))[i] = -INFINITY;
+    else ((double *)neap_ptr(out))[i] = -INFINITY;
+}
+
+bool run_logsumexp (neap_call *k, neap_tensor *out) {
+  neap_scope s = neap_scope_open(k->c);
+  reduce_plan p;
+  bool ok = reduce_plan_call(k, k->in[0], false, &p);
+  if (ok && p.n == 0) nothing(out);
+  else if (ok) {
+    job b = { .p = &p, .max = reduce_tile(p.dtype, FOLD_MAX), .sum = reduce_tile(p.dtype, FOLD_SUM),
+              .exp = k->c->tiles->op[NEAP_OP_exp][p.dtype], .out = neap_ptr(out), .units = p.outer * reduce_ntiles(&p), .group = rows_together(&p) };
+    int64_t width = p.inner < REDUCE_COLUMNS ? p.inner : REDUCE_COLUMNS;
+    op_blocks(k->c, b.units, 4 * p.n * width, run_block, &b, &b.per);
+  }
+  neap_scope_close(k->c, s);
+  return ok;
+}
+
+/* e^(x − logsumexp x), and 0 where every x is −inf */
+static neap_tensor *weights (neap_rule *r) {
+  neap_context *c = r->c;
+  neap_tensor *o = rule_keepdim(c, neap_rule_out(r), r->node->in[0], r->node->a);
+  neap_tensor *empty = neap_eq(c, o, neap_scalar(c, r->out->dtype, -INFINITY));
+  o = neap_where(c, empty, neap_scalar(c, r->out->dtype, 0), o);
+  return neap_exp(c, neap_sub(c, neap_rule_in(r, 0), o));
+}
+
+neap_tensor *vjp_logsumexp (neap_rule *r, int i, neap_tensor *g) {
+  (void)i;
+  return neap_mul(r->c, rule_keepdim(r->c, g, r->node->in[0], r->node->a), weights(r));
+}
+
+neap_tensor *jvp_logsumexp (neap_rule *r, neap_tensor *const *dx) { return reduce_weighted(r, weights(r), dx[0]); }
