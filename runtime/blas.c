@@ -39,8 +39,9 @@ void neap_blas_prepare (neap_context *c) {
   b->serial = flavour == SERIAL;
   if (flavour == PTHREAD) one_thread();
   if (flavour == OPENMP) find_openmp(b);
-  if (b->serial) neap_warn(c, "OpenBLAS is its serial flavour, which is not safe from two threads: neap calls it from one at a "
-                             "time. Install libopenblas0-pthread for matrix products on all threads.");
+  if (b->serial)
+    neap_warn(c, "OpenBLAS is its serial flavour, which is not safe from two threads: neap calls it from one at a "
+                 "time. Install libopenblas0-pthread for matrix products on all threads.");
   b->ready = true;
 }
 

@@ -35,22 +35,23 @@ int neap_blas_begin (struct neap_context *c, const char *op);
 ** For programs, first thing in main, while no other thread runs: nothing may be inside BLAS. */
 __attribute__((visibility("default"))) void neap_blas_stop_workers (void);
 
-enum { BLAS_ROWS = 101, BLAS_N = 111, BLAS_T = 112, BLAS_UPPER = 121, BLAS_LOWER = 122, BLAS_NONUNIT = 131, BLAS_UNIT = 132,
-       BLAS_LEFT = 141 };                  /* CBLAS's values */
+/* CBLAS's values */
+enum { BLAS_ROWS = 101, BLAS_N = 111, BLAS_T = 112, BLAS_UPPER = 121, BLAS_LOWER = 122, BLAS_NONUNIT = 131,
+       BLAS_UNIT = 132, BLAS_LEFT = 141 };
 
 #define NEAP_BLAS_OF(T, p) \
-  void cblas_##p##gemm (int order, int ta, int tb, int m, int n, int k, T alpha, const T *a, int lda, const T *b, int ldb, \
-                        T beta, T *out, int ldo); \
+  void cblas_##p##gemm (int order, int ta, int tb, int m, int n, int k, T alpha, const T *a, int lda, \
+                        const T *b, int ldb, T beta, T *out, int ldo); \
   void cblas_##p##gemv (int order, int ta, int m, int n, T alpha, const T *a, int lda, const T *x, int incx, T beta, \
                         T *y, int incy); \
   void cblas_##p##trsm (int order, int side, int uplo, int ta, int diag, int m, int n, T alpha, const T *a, int lda, \
                         T *b, int ldb); \
   void p##potrf_ (const char *uplo, const int *n, T *a, const int *lda, int *info, size_t); \
   void p##getrf_ (const int *m, const int *n, T *a, const int *lda, int *pivots, int *info); \
-  void p##getrs_ (const char *trans, const int *n, const int *nrhs, const T *a, const int *lda, const int *pivots, T *b, \
-                  const int *ldb, int *info, size_t); \
-  void p##syevd_ (const char *jobz, const char *uplo, const int *n, T *a, const int *lda, T *w, T *work, const int *lwork, \
-                  int *iwork, const int *liwork, int *info, size_t, size_t);
+  void p##getrs_ (const char *trans, const int *n, const int *nrhs, const T *a, const int *lda, \
+                  const int *pivots, T *b, const int *ldb, int *info, size_t); \
+  void p##syevd_ (const char *jobz, const char *uplo, const int *n, T *a, const int *lda, T *w, T *work, \
+                  const int *lwork, int *iwork, const int *liwork, int *info, size_t, size_t);
 NEAP_BLAS_OF(float, s)
 NEAP_BLAS_OF(double, d)
 #undef NEAP_BLAS_OF

@@ -4,7 +4,6 @@
 ** each pair as one (batched) matrix product; a label is summed as soon as nothing later needs it.
 */
 #include "linalg.h"
-#include <ctype.h>
 #include <string.h>
 
 typedef struct { neap_tensor *t; int n; char label[NEAP_MAX_DIMS]; } operand;
@@ -28,12 +27,17 @@ static bool has (const operand *o, char l) { return place(o->label, o->n, l) >= 
 
 /* ---- reading the equation ---- */
 
+static bool is_letter (char l) { return (l >= 'a' && l <= 'z') || (l >= 'A' && l <= 'Z'); }
+
 /* one comma-separated part, from *s: at most NEAP_MAX_DIMS letters; *s is left behind it */
 static bool read_labels (einsum *e, const char **s, char *label, int *n) {
   for (*n = 0; **s && **s != ',' && **s != '-'; (*s)++) {
     if (**s == ' ') continue;
-    if (!isalpha((unsigned char)**s)) return neap_fail(e->c, NEAP_EARG, "einsum: '%c' in \"%s\": letters, ',' and '->' expected", **s, e->equation);
-    if (*n == NEAP_MAX_DIMS) return neap_fail(e->c, NEAP_EARG, "einsum: \"%s\" has an operand of more than %d dimensions", e->equation, NEAP_MAX_DIMS);
+    if (!is_letter(**s))
+      return neap_fail(e->c, NEAP_EARG, "einsum: '%c' in \"%s\": letters, ',' and '->' expected", **s, e->equation);
+    if (*n == NEAP_MAX_DIMS)
+      return neap_fail(e->c, NEAP_EARG,
+                       "einsum: \"%s\" has an operand of more than %d dimensions", e->equation, NEAP_MAX_DIMS);
     label[(*n)++] = **s;
   }
   return true;
@@ -42,11 +46,13 @@ static bool read_labels (einsum *e, const char **s, char *label, int *n) {
 static bool note_sizes (einsum *e, int which) {
   const operand *o = &e->op[which];
   if (o->n != o->t->ndim)
-    return neap_fail(e->c, NEAP_ESHAPE, "einsum: \"%s\" gives operand %d %d labels, its shape is %s", e->equation, which + 1, o->n, SHAPE_TEXT(o->t));
+    return neap_fail(e->c, NEAP_ESHAPE,
+        "einsum: \"%s\" gives operand %d %d labels, its shape is %s", e->equation, which + 1, o->n, SHAPE_TEXT(o->t));
   for (int i = 0; i < o->n; i++) {
     int64_t *size = &e->size[(int)o->label[i]];
     if (*size >= 0 && *size != o->t->shape[i])
-      return neap_fail(e->c, NEAP_ESHAPE, "einsum: label '%c' of \"%s\" is %lld in one place and %lld in operand %d, of shape %s", o->label[i],
+      return neap_fail(e->c, NEAP_ESHAPE,
+          "einsum: label '%c' of \"%s\" is %lld in one place and %lld in operand %d, of shape %s", o->label[i],
                        e->equation, (long long)*size, (long long)o->t->shape[i], which + 1, SHAPE_TEXT(o->t));
     *size = o->t->shape[i];
   }
@@ -59,7 +65,9 @@ static bool implicit_output (einsum *e) {
     int times = 0;
     for (int i = 0; i < e->count; i++) for (int d = 0; d < e->op[i].n; d++) times += e->op[i].label[d] == l;
     if (times != 1) continue;
-    if (e->out.n == NEAP_MAX_DIMS) return neap_fail(e->c, NEAP_EARG, "einsum: \"%s\" has a result of more than %d dimensions", e->equation, NEAP_MAX_DIMS);
+    if (e->out.n == NEAP_MAX_DIMS)
+      return neap_fail(e->c, NEAP_EARG,
+                       "einsum: \"%s\" has a result of more than %d dimensions", e->equation, NEAP_MAX_DIMS);
     e->out.label[e->out.n++] = (char)l;
   }
   return true;
@@ -68,8 +76,10 @@ static bool implicit_output (einsum *e) {
 static bool check_output (einsum *e) {
   for (int i = 0; i < e->out.n; i++) {
     char l = e->out.label[i];
-    if (e->size[(int)l] < 0) return neap_fail(e->c, NEAP_EARG, "einsum: label '%c' of the result of \"%s\" is in no operand", l, e->equation);
-    if (place(e->out.label, i, l) >= 0) return neap_fail(e->c, NEAP_EARG, "einsum: label '%c' is twice in the result of \"%s\"", l, e->equation);
+    if (e->size[(int)l] < 0)
+      return neap_fail(e->c, NEAP_EARG, "einsum: label '%c' of the result of \"%s\" is in no operand", l, e->equation);
+    if (place(e->out.label, i, l) >= 0)
+      return neap_fail(e->c, NEAP_EARG, "einsum: label '%c' is twice in the result of \"%s\"", l, e->equation);
   }
   return true;
 }
@@ -87,11 +97,13 @@ static bool read_equation (einsum *e, neap_tensor **in) {
   const char *s = e->equation;
   int parts = 1;
   for (const char *p = s; *p; p++) parts += *p == ',';
-  if (parts != e->count) return neap_fail(e->c, NEAP_EARG, "einsum: \"%s\" names %d operands, %d given", s, parts, e->count);
+  if (parts != e->count)
+    return neap_fail(e->c, NEAP_EARG, "einsum: \"%s\" names %d operands, %d given", s, parts, e->count);
   for (int l = 0; l < 128; l++) e->size[l] = -1;
   for (int i = 0; i < e->count; i++) {
     operand *o = &e->op[i];
-    if (i > 0 && *s++ != ',') return neap_fail(e->c, NEAP_EARG, "einsum: \"%s\": ',' expected before operand %d", e->equation, i + 1);
+    if (i > 0 && *s++ != ',')
+      return neap_fail(e->c, NEAP_EARG, "einsum: \"%s\": ',' expected before operand %d", e->equation, i + 1);
     if (!read_labels(e, &s, o->label, &o->n)) return false;
     o->t = in[i];
     if (!note_sizes(e, i)) return false;
@@ -164,7 +176,8 @@ static bool group (einsum *e, const operand *a, const operand *b, const bool *ke
   }
   for (int i = 0; i < b->n; i++) if (!has(a, b->label[i])) g[RIGHT].label[g[RIGHT].n++] = b->label[i];
   if (g[BATCH].n + g[LEFT].n + g[RIGHT].n <= NEAP_MAX_DIMS) return true;
-  return neap_fail(e->c, NEAP_ESHAPE, "einsum: a step of \"%s\" has more than %d dimensions", e->equation, NEAP_MAX_DIMS);
+  return neap_fail(e->c, NEAP_ESHAPE,
+                   "einsum: a step of \"%s\" has more than %d dimensions", e->equation, NEAP_MAX_DIMS);
 }
 
 static int join (char *to, const labels *x, const labels *y, const labels *z) {

@@ -9,7 +9,8 @@
 static int FN(cholesky) (const T *a, T *out, int n) {
   int info;
   for (int i = 0; i < n; i++)
-    for (int j = 0; j < n; j++) out[(int64_t)i * n + j] = j <= i ? (a[(int64_t)i * n + j] + a[(int64_t)j * n + i]) / 2 : 0;
+    for (int j = 0; j < n; j++)
+      out[(int64_t)i * n + j] = j <= i ? (a[(int64_t)i * n + j] + a[(int64_t)j * n + i]) / 2 : 0;
   LAPACK(potrf)("U", &n, out, &n, &info, 1);
   for (int i = 0; i < n && info == 0; i++) if (!(out[(int64_t)i * n + i] > 0)) info = i + 1;    /* NaN passes LAPACK */
   return info;

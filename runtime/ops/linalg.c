@@ -1,7 +1,7 @@
 /*
 ** linalg.c -- shapes and kernels of the linear algebra rows, over LAPACK.
-** Invariant: kernels work on row-major copies, one matrix of the batch after another, inside one visit to BLAS; a matrix
-** that LAPACK refuses ends the op with NEAP_ENUMERIC and its number in the batch.
+** Invariant: kernels work on row-major copies, one matrix of the batch after another, inside one visit to BLAS;
+** a matrix that LAPACK refuses ends the op with NEAP_ENUMERIC and its number in the batch.
 */
 #include "linalg.h"
 #include <math.h>
@@ -51,7 +51,8 @@ bool linalg_match (neap_context *c, const char *op, neap_tensor **in) {
   for (int i = 1; i <= n; i++) {                       /* i-th from the right */
     int64_t a = i <= nx ? x->shape[nx - i] : 1, b = i <= ny ? y->shape[ny - i] : 1;
     if (a != b && a != 1 && b != 1)
-      return neap_fail(c, NEAP_ESHAPE, "%s: the batch dimensions of %s and %s cannot be broadcast together", op, SHAPE_TEXT(x), SHAPE_TEXT(y));
+      return neap_fail(c, NEAP_ESHAPE,
+          "%s: the batch dimensions of %s and %s cannot be broadcast together", op, SHAPE_TEXT(x), SHAPE_TEXT(y));
     shape[n - i] = a == 1 ? b : a;
   }
   in[0] = with_batch(c, in[0], n, shape);
@@ -79,7 +80,8 @@ static bool infer_system (neap_call *k, neap_meta *out) {
   if (!square(k)) return false;
   const neap_tensor *a = k->in[0], *b = k->in[1];
   if (b->ndim < 2 || b->shape[b->ndim - 2] != a->shape[a->ndim - 1])
-    return neap_fail(k->c, NEAP_ESHAPE, "%s: the matrix is %s, so the right side must be [batch…, %lld, columns], got %s", known_as(k),
+    return neap_fail(k->c, NEAP_ESHAPE,
+                     "%s: the matrix is %s, so the right side must be [batch…, %lld, columns], got %s", known_as(k),
                      SHAPE_TEXT(a), (long long)a->shape[a->ndim - 1], SHAPE_TEXT(b));
   if (!linalg_match(k->c, known_as(k), k->in)) return false;
   op_meta(out, k->in[1]->dtype, k->in[1]->ndim, k->in[1]->shape);
@@ -123,15 +125,17 @@ typedef struct job {
 typedef int (*matrix_fn) (job *j);
 
 static int do_cholesky (job *j) {
-  return j->twice ? cholesky_d((const double *)j->a, (double *)j->out, j->n) : cholesky_s((const float *)j->a, (float *)j->out, j->n);
+  return j->twice ? cholesky_d((const double *)j->a, (double *)j->out, j->n)
+                  : cholesky_s((const float *)j->a, (float *)j->out, j->n);
 }
 static int do_solve_tri (job *j) {
   return j->twice ? solve_tri_d((const double *)j->a, (double *)j->out, j->n, j->m, &j->t)
                   : solve_tri_s((const float *)j->a, (float *)j->out, j->n, j->m, &j->t);
 }
 static int do_solve_lu (job *j) {
-  return j->twice ? solve_lu_d((const double *)j->a, (const double *)j->b, (double *)j->out, j->n, j->m, j->work, j->integers)
-                  : solve_lu_s((const float *)j->a, (const float *)j->b, (float *)j->out, j->n, j->m, j->work, j->integers);
+  int n = j->n, m = j->m, *p = j->integers;
+  return j->twice ? solve_lu_d((const double *)j->a, (const double *)j->b, (double *)j->out, n, m, j->work, p)
+                  : solve_lu_s((const float *)j->a, (const float *)j->b, (float *)j->out, n, m, j->work, p);
 }
 static int do_det (job *j) {
   if (j->twice) *(double *)j->out = det_d((const double *)j->a, j->n, j->logarithm, j->work, j->integers);
@@ -159,8 +163,9 @@ static int each_matrix (neap_call *k, neap_tensor *out, job *j, matrix_fn f, int
   return info;
 }
 
-/* Runs f on every matrix of the batch, with nwork elements and nints integers of scratch; why: what a positive info means. */
-static bool run_matrices (neap_call *k, neap_tensor *out, job *j, matrix_fn f, size_t nwork, size_t nints, const char *why) {
+/* Runs f on every matrix of the batch, with nwork elements and nints integers of scratch; why: what info > 0 means. */
+static bool run_matrices (neap_call *k, neap_tensor *out, job *j, matrix_fn f, size_t nwork, size_t nints,
+                          const char *why) {
   int64_t batch = linalg_batch(k->in[0]), which = 0;
   if (neap_numel(out) == 0) return true;
   neap_tensor *a = neap_contiguous_data(k->c, k->in[0]);
@@ -174,8 +179,12 @@ static bool run_matrices (neap_call *k, neap_tensor *out, job *j, matrix_fn f, s
     neap_blas_leave(k->c, token);
   }
   neap_free(k->c, scratch, all);
-  if (info < 0) return neap_fail(k->c, NEAP_ENUMERIC, "%s: matrix %lld of %s holds NaN or infinity", known_as(k), (long long)which, SHAPE_TEXT(a));
-  if (info > 0) return neap_fail(k->c, NEAP_ENUMERIC, "%s: matrix %lld of %s %s %d", known_as(k), (long long)which, SHAPE_TEXT(a), why, info);
+  if (info < 0)
+    return neap_fail(k->c, NEAP_ENUMERIC,
+                     "%s: matrix %lld of %s holds NaN or infinity", known_as(k), (long long)which, SHAPE_TEXT(a));
+  if (info > 0)
+    return neap_fail(k->c, NEAP_ENUMERIC,
+                     "%s: matrix %lld of %s %s %d", known_as(k), (long long)which, SHAPE_TEXT(a), why, info);
   return neap_ok(k->c);
 }
 
@@ -188,7 +197,8 @@ static job new_job (neap_call *k) {
 
 bool run_cholesky (neap_call *k, neap_tensor *out) {
   job j = new_job(k);
-  return run_matrices(k, out, &j, do_cholesky, 0, 0, "is not positive definite: it fails at the leading minor of order");
+  return run_matrices(k, out, &j, do_cholesky, 0, 0,
+                      "is not positive definite: it fails at the leading minor of order");
 }
 
 bool run_solve_tri (neap_call *k, neap_tensor *out) {
@@ -206,7 +216,8 @@ bool run_solve_lu (neap_call *k, neap_tensor *out) {
   j.m = (int)out->shape[out->ndim - 1];
   j.b = neap_ptr(b);
   size_t n = (size_t)j.n;
-  return run_matrices(k, out, &j, do_solve_lu, n * n + n * (size_t)j.m, n, "is singular: elimination finds a zero pivot at");
+  return run_matrices(k, out, &j, do_solve_lu, n * n + n * (size_t)j.m, n,
+                      "is singular: elimination finds a zero pivot at");
 }
 
 static bool run_determinant (neap_call *k, neap_tensor *out, bool logarithm) {

@@ -1,8 +1,8 @@
 /*
 ** linalg_rules.c -- derivatives of the linear algebra rows, and what is composed of them.
-** Invariant: every rule is made of op constructors, so it can be differentiated again; batch dimensions of all values
-** in a rule are equal.  Formulas: Giles (2008), Collected matrix derivative results; Murray (2016), Differentiation of the
-** Cholesky decomposition.
+** Invariant: every rule is made of op constructors, so it can be differentiated again; batch dimensions of all
+** values in a rule are equal.  Formulas: Giles (2008), Collected matrix derivative results; Murray (2016),
+** Differentiation of the Cholesky decomposition.
 */
 #include "linalg.h"
 
@@ -12,17 +12,26 @@ typedef neap_tensor tensor;
 static tensor *times (ctx *c, tensor *x, double v) { return x ? neap_mul(c, x, neap_scalar(c, x->dtype, v)) : NULL; }
 static tensor *symmetric (ctx *c, tensor *x) { return times(c, neap_add(c, x, linalg_transposed(c, x)), .5); }
 /* x [B…] as [B…, 1, 1] */
-static tensor *as_matrices (ctx *c, tensor *x) { return x ? neap_unsqueeze(c, neap_unsqueeze(c, x, x->ndim + 1), x->ndim + 2) : NULL; }
+static tensor *as_matrices (ctx *c, tensor *x) {
+  return x ? neap_unsqueeze(c, neap_unsqueeze(c, x, x->ndim + 1), x->ndim + 2) : NULL;
+}
 
 /* the upper or lower triangle of x, without its diagonal if unit */
-static tensor *triangle (ctx *c, tensor *x, bool upper, bool unit) { return upper ? neap_triu(c, x, unit) : neap_tril(c, x, unit ? -1 : 0); }
+static tensor *triangle (ctx *c, tensor *x, bool upper, bool unit) {
+  return upper ? neap_triu(c, x, unit) : neap_tril(c, x, unit ? -1 : 0);
+}
+
 /* Φ: x without what is above the diagonal, the diagonal halved */
-static tensor *half_lower (ctx *c, tensor *x) { return times(c, neap_add(c, neap_tril(c, x, 0), neap_tril(c, x, -1)), .5); }
+static tensor *half_lower (ctx *c, tensor *x) {
+  return times(c, neap_add(c, neap_tril(c, x, 0), neap_tril(c, x, -1)), .5);
+}
 
 /* ---- cholesky: A = L Lᵀ ---- */
 
-/* L⁻¹ x */
-static tensor *solve_lower (ctx *c, tensor *L, tensor *x, bool transpose) { return neap_solve_tri(c, L, x, false, transpose, false); }
+/* L⁻¹ x, or L⁻ᵀ x */
+static tensor *solve_lower (ctx *c, tensor *L, tensor *x, bool transpose) {
+  return neap_solve_tri(c, L, x, false, transpose, false);
+}
 
 /* Ā = ½ L⁻ᵀ (P + Pᵀ) L⁻¹, P = Φ(Lᵀ L̄) */
 tensor *vjp_cholesky (neap_rule *r, int i, tensor *g) {
@@ -93,7 +102,9 @@ tensor *jvp_solve_lu (neap_rule *r, tensor *const *dx) {
 
 /* ---- determinants: d log det A = tr(A⁻¹ dA) ---- */
 
-static tensor *inverse_transposed (neap_rule *r) { return linalg_transposed(r->c, neap_inverse(r->c, neap_rule_in(r, 0))); }
+static tensor *inverse_transposed (neap_rule *r) {
+  return linalg_transposed(r->c, neap_inverse(r->c, neap_rule_in(r, 0)));
+}
 
 /* tr(A⁻¹ dA), [B…] */
 static tensor *relative_change (neap_rule *r, tensor *dA) {
@@ -110,7 +121,9 @@ tensor *vjp_det (neap_rule *r, int i, tensor *g) {
   (void)i;
   return neap_mul(r->c, as_matrices(r->c, neap_mul(r->c, g, neap_rule_out(r))), inverse_transposed(r));
 }
-tensor *jvp_det (neap_rule *r, tensor *const *dx) { return neap_mul(r->c, neap_rule_out(r), relative_change(r, dx[0])); }
+tensor *jvp_det (neap_rule *r, tensor *const *dx) {
+  return neap_mul(r->c, neap_rule_out(r), relative_change(r, dx[0]));
+}
 
 /* ---- eigh: A = V diag(w) Vᵀ, packed as [V | w] ---- */
 
@@ -123,10 +136,11 @@ static pair unpack (ctx *c, tensor *packed) {
   return (pair){ neap_select(c, packed, -1, n + 1), neap_slice(c, packed, -1, 1, n, 1) };
 }
 
-/* F [B…, N, N] with F_ij = 1 / (w_j − w_i), and 0 where the two are equal: there vectors have no derivative, values do */
+/* F [B…, N, N] with F_ij = 1 / (w_j − w_i), and 0 where the two are equal: there only values have a derivative */
 static tensor *gaps (ctx *c, tensor *w) {
   if (!w) return NULL;
-  tensor *d = neap_sub(c, neap_unsqueeze(c, w, w->ndim), neap_unsqueeze(c, w, w->ndim + 1)), *zero = neap_scalar(c, w->dtype, 0);
+  tensor *d = neap_sub(c, neap_unsqueeze(c, w, w->ndim), neap_unsqueeze(c, w, w->ndim + 1));
+  tensor *zero = neap_scalar(c, w->dtype, 0);
   tensor *same = neap_eq(c, d, zero);
   return neap_where(c, same, zero, neap_reciprocal(c, neap_where(c, same, neap_scalar(c, w->dtype, 1), d)));
 }

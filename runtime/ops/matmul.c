@@ -7,7 +7,7 @@
 #include <limits.h>
 #include <string.h>
 
-enum { LOOPS = 64,                         /* products of up to so many multiplications pay more for the call than for the work */
+enum { LOOPS = 64,                         /* products of up to so many multiplications are not worth a call of BLAS */
        MAX_SLABS = 16, SLAB = 128, WIDE_SLAB = 256, ROUND = 16 };
 #define GRAIN 4e6                          /* multiplications a task should have: about 0.1 ms on one core */
 #define CALL 1e3                           /* what a product costs besides, in multiplications */
@@ -85,7 +85,8 @@ static void multiply_slab (const product *p, int64_t item, int64_t slab) {
   int64_t yo = item_offset(p->y, item) + col * p->y->strides[p->y->ndim - 1];
   int64_t oo = item * p->m * p->n + row * p->n + col;
   p->multiply(p, (char *)neap_ptr(p->x) + xo * (int64_t)size, (char *)neap_ptr(p->y) + yo * (int64_t)size,
-              (char *)neap_ptr(p->out) + oo * (int64_t)size, p->by_rows ? end - from : p->m, p->by_rows ? p->n : end - from);
+              (char *)neap_ptr(p->out) + oo * (int64_t)size, p->by_rows ? end - from : p->m,
+              p->by_rows ? p->n : end - from);
 }
 
 static void run_task (void *arg, int64_t t) {
@@ -144,7 +145,8 @@ static multiply_fn loops_for (neap_dtype d) {
 }
 
 static bool choose (product *p) {
-  p->blas = neap_is_float(p->out->dtype) && p->m * p->n * p->k > LOOPS && p->m <= INT_MAX && p->n <= INT_MAX && p->k <= INT_MAX;
+  bool fits = p->m <= INT_MAX && p->n <= INT_MAX && p->k <= INT_MAX;
+  p->blas = neap_is_float(p->out->dtype) && fits && p->m * p->n * p->k > LOOPS;
   if (!p->blas) { p->multiply = loops_for(p->out->dtype); return true; }
   p->multiply = p->out->dtype == NEAP_FLOAT32 ? blas_s : blas_d;
   neap_blas_prepare(p->c);
@@ -157,7 +159,9 @@ bool infer_bmm (neap_call *k, neap_meta *out) {
   const neap_tensor *x = k->in[0], *y = k->in[1];
   bool fits = x->ndim >= 2 && x->ndim == y->ndim && x->shape[x->ndim - 1] == y->shape[y->ndim - 2];
   for (int i = 0; fits && i < x->ndim - 2; i++) fits = x->shape[i] == y->shape[i];
-  if (!fits) return neap_fail(k->c, NEAP_ESHAPE, "bmm: [batch…, M, K] x [batch…, K, N] expected, got %s x %s", SHAPE_TEXT(x), SHAPE_TEXT(y));
+  if (!fits)
+    return neap_fail(k->c, NEAP_ESHAPE,
+                     "bmm: [batch…, M, K] x [batch…, K, N] expected, got %s x %s", SHAPE_TEXT(x), SHAPE_TEXT(y));
   if (x->dtype == NEAP_BOOL) return neap_fail(k->c, NEAP_EDTYPE, "matmul: a number dtype expected, got bool");
   out->dtype = x->dtype;
   out->ndim = x->ndim;
@@ -205,7 +209,9 @@ neap_tensor *build_matmul (neap_context *c, neap_tensor **in, int n, const neap_
   (void)a;
   if (!linalg_given(c, "matmul", in, n)) return NULL;
   neap_tensor *x = in[0], *y = in[1];
-  if (x->ndim == 0 || y->ndim == 0) return neap_fail(c, NEAP_ESHAPE, "matmul: at least one dimension each expected, got %s x %s", SHAPE_TEXT(x), SHAPE_TEXT(y));
+  if (x->ndim == 0 || y->ndim == 0)
+    return neap_fail(c, NEAP_ESHAPE,
+                     "matmul: at least one dimension each expected, got %s x %s", SHAPE_TEXT(x), SHAPE_TEXT(y));
   if (x->shape[x->ndim - 1] != y->shape[y->ndim > 1 ? y->ndim - 2 : 0])
     return neap_fail(c, NEAP_ESHAPE, "matmul: inner sizes differ: %s x %s", SHAPE_TEXT(x), SHAPE_TEXT(y));
   neap_tensor *mx = x->ndim == 1 ? neap_unsqueeze(c, x, 1) : x, *my = y->ndim == 1 ? neap_unsqueeze(c, y, 2) : y;
@@ -219,7 +225,8 @@ neap_tensor *build_dot (neap_context *c, neap_tensor **in, int n, const neap_att
   (void)a;
   if (!linalg_given(c, "dot", in, n)) return NULL;
   if (in[0]->ndim != 1 || in[1]->ndim != 1 || in[0]->shape[0] != in[1]->shape[0])
-    return neap_fail(c, NEAP_ESHAPE, "dot: two vectors of one size expected, got %s and %s", SHAPE_TEXT(in[0]), SHAPE_TEXT(in[1]));
+    return neap_fail(c, NEAP_ESHAPE,
+                     "dot: two vectors of one size expected, got %s and %s", SHAPE_TEXT(in[0]), SHAPE_TEXT(in[1]));
   return neap_matmul(c, in[0], in[1]);
 }
 
@@ -227,6 +234,7 @@ neap_tensor *build_outer (neap_context *c, neap_tensor **in, int n, const neap_a
   (void)a;
   if (!linalg_given(c, "outer", in, n)) return NULL;
   if (in[0]->ndim != 1 || in[1]->ndim != 1)
-    return neap_fail(c, NEAP_ESHAPE, "outer: two vectors expected, got %s and %s", SHAPE_TEXT(in[0]), SHAPE_TEXT(in[1]));
+    return neap_fail(c, NEAP_ESHAPE,
+                     "outer: two vectors expected, got %s and %s", SHAPE_TEXT(in[0]), SHAPE_TEXT(in[1]));
   return neap_mul(c, neap_unsqueeze(c, in[0], 2), neap_unsqueeze(c, in[1], 1));
 }

@@ -13,9 +13,11 @@ neap_tensor *build_linear (neap_context *c, neap_tensor **in, int n, const neap_
   if (!linalg_given(c, "linear", in, 2)) return NULL;
   neap_tensor *x = in[0], *w = in[1], *b = in[2];
   if (w->ndim != 2 || x->ndim < 1 || x->shape[x->ndim - 1] != w->shape[1])
-    return neap_fail(c, NEAP_ESHAPE, "linear: x [batch…, in] and w [out, in] expected, got %s and %s", SHAPE_TEXT(x), SHAPE_TEXT(w));
+    return neap_fail(c, NEAP_ESHAPE,
+                     "linear: x [batch…, in] and w [out, in] expected, got %s and %s", SHAPE_TEXT(x), SHAPE_TEXT(w));
   if (b && (b->ndim != 1 || b->shape[0] != w->shape[0]))
-    return neap_fail(c, NEAP_ESHAPE, "linear: w is %s, so b must be [%lld], got %s", SHAPE_TEXT(w), (long long)w->shape[0], SHAPE_TEXT(b));
+    return neap_fail(c, NEAP_ESHAPE,
+        "linear: w is %s, so b must be [%lld], got %s", SHAPE_TEXT(w), (long long)w->shape[0], SHAPE_TEXT(b));
   neap_tensor *y = neap_matmul(c, x, linalg_transposed(c, w));
   return b ? neap_add(c, y, b) : y;
 }
@@ -40,7 +42,8 @@ static neap_tensor *affine (neap_context *c, neap_tensor *x, neap_tensor *weight
 static bool fits_tail (neap_context *c, const char *name, const neap_tensor *p, const neap_tensor *x, int dims) {
   bool fits = !p || p->ndim == dims;
   for (int i = 0; p && fits && i < dims; i++) fits = p->shape[i] == x->shape[x->ndim - dims + i];
-  return fits || neap_fail(c, NEAP_ESHAPE, "layer_norm: %s must have the shape of x's last %d dimensions, got %s for x %s", name, dims,
+  return fits || neap_fail(c, NEAP_ESHAPE,
+                           "layer_norm: %s must have the shape of x's last %d dimensions, got %s for x %s", name, dims,
                            SHAPE_TEXT(p), SHAPE_TEXT(x));
 }
 
@@ -51,7 +54,9 @@ neap_tensor *build_layer_norm (neap_context *c, neap_tensor **in, int n, const n
   neap_tensor *x = op_float(c, in[0]), *weight = in[1], *bias = in[2];
   int64_t dims = a->i[0];
   if (!x) return NULL;
-  if (dims < 1 || dims > x->ndim) return neap_fail(c, NEAP_EARG, "layer_norm: dims must be 1..%d for x %s, got %lld", x->ndim, SHAPE_TEXT(x), (long long)dims);
+  if (dims < 1 || dims > x->ndim)
+    return neap_fail(c, NEAP_EARG,
+                     "layer_norm: dims must be 1..%d for x %s, got %lld", x->ndim, SHAPE_TEXT(x), (long long)dims);
   if (!fits_tail(c, "weight", weight, x, (int)dims) || !fits_tail(c, "bias", bias, x, (int)dims)) return NULL;
   return affine(c, standardized(c, x, x->ndim - (int)dims + 1, a->f[0]), weight, bias);
 }
@@ -59,7 +64,8 @@ neap_tensor *build_layer_norm (neap_context *c, neap_tensor **in, int n, const n
 /* p [C] as [C, 1, …], to meet x [N, C, …] */
 static neap_tensor *per_channel (neap_context *c, const char *name, neap_tensor *p, const neap_tensor *x) {
   if (p->ndim != 1 || p->shape[0] != x->shape[1])
-    return neap_fail(c, NEAP_ESHAPE, "group_norm: %s must be [%lld] for x %s, got %s", name, (long long)x->shape[1], SHAPE_TEXT(x), SHAPE_TEXT(p));
+    return neap_fail(c, NEAP_ESHAPE,
+        "group_norm: %s must be [%lld] for x %s, got %s", name, (long long)x->shape[1], SHAPE_TEXT(x), SHAPE_TEXT(p));
   int64_t shape[NEAP_MAX_DIMS] = { p->shape[0], 1, 1, 1, 1, 1, 1, 1 };
   return neap_reshape(c, p, x->ndim - 1, shape);
 }
@@ -72,7 +78,9 @@ neap_tensor *build_group_norm (neap_context *c, neap_tensor **in, int n, const n
   int64_t groups = a->i[0];
   if (!x) return NULL;
   if (x->ndim < 2 || groups < 1 || x->shape[1] % groups != 0)
-    return neap_fail(c, NEAP_ESHAPE, "group_norm: x [N, C, …] with C a multiple of groups = %lld expected, got %s", (long long)groups, SHAPE_TEXT(x));
+    return neap_fail(c, NEAP_ESHAPE,
+                     "group_norm: x [N, C, …] with C a multiple of groups = %lld expected, got %s", (long long)groups,
+                     SHAPE_TEXT(x));
   if (weight && !(weight = per_channel(c, "weight", weight, x))) return NULL;
   if (bias && !(bias = per_channel(c, "bias", bias, x))) return NULL;
   int64_t each = op_product(x->shape + 1, x->ndim - 1) / groups, shape[] = { x->shape[0], groups, each };
@@ -103,7 +111,8 @@ neap_tensor *build_embedding (neap_context *c, neap_tensor **in, int n, const ne
   neap_tensor *table = in[0], *idx = in[1];
   int total = idx->ndim + table->ndim - 1;
   if (table->ndim < 1 || total > NEAP_MAX_DIMS)
-    return neap_fail(c, NEAP_ESHAPE, "embedding: a table [rows, …] and indices expected, got %s and %s", SHAPE_TEXT(table), SHAPE_TEXT(idx));
+    return neap_fail(c, NEAP_ESHAPE,
+        "embedding: a table [rows, …] and indices expected, got %s and %s", SHAPE_TEXT(table), SHAPE_TEXT(idx));
   int64_t shape[2 * NEAP_MAX_DIMS];
   memcpy(shape, idx->shape, sizeof idx->shape);
   memcpy(shape + idx->ndim, table->shape + 1, (size_t)(table->ndim - 1) * sizeof *shape);
@@ -114,8 +123,10 @@ neap_tensor *build_embedding (neap_context *c, neap_tensor **in, int n, const ne
 /* idx [S…] -> [S…, n] of the default float */
 bool infer_one_hot (neap_call *k, neap_meta *out) {
   const neap_tensor *idx = k->in[0];
-  if (k->a.i[0] < 0) return neap_fail(k->c, NEAP_EARG, "one_hot: n must not be negative, got %lld", (long long)k->a.i[0]);
-  if (idx->ndim == NEAP_MAX_DIMS) return neap_fail(k->c, NEAP_ESHAPE, "one_hot: at most %d dimensions, got %s", NEAP_MAX_DIMS - 1, SHAPE_TEXT(idx));
+  if (k->a.i[0] < 0)
+    return neap_fail(k->c, NEAP_EARG, "one_hot: n must not be negative, got %lld", (long long)k->a.i[0]);
+  if (idx->ndim == NEAP_MAX_DIMS)
+    return neap_fail(k->c, NEAP_ESHAPE, "one_hot: at most %d dimensions, got %s", NEAP_MAX_DIMS - 1, SHAPE_TEXT(idx));
   op_meta(out, k->c->default_dtype, idx->ndim, idx->shape);
   out->shape[out->ndim++] = k->a.i[0];
   return true;
@@ -129,7 +140,8 @@ bool run_one_hot (neap_call *k, neap_tensor *out) {
   memset(neap_ptr(out), 0, (size_t)neap_numel(out) * neap_dtype_size(out->dtype));
   for (int64_t i = 0; i < rows; i++) {
     if (label[i] < 1 || label[i] > classes)
-      return neap_fail(k->c, NEAP_EARG, "one_hot: indices must be 1..%lld, got %lld", (long long)classes, (long long)label[i]);
+      return neap_fail(k->c, NEAP_EARG,
+                       "one_hot: indices must be 1..%lld, got %lld", (long long)classes, (long long)label[i]);
     int64_t at = i * classes + label[i] - 1;
     if (out->dtype == NEAP_FLOAT64) ((double *)neap_ptr(out))[at] = 1;
     else ((float *)neap_ptr(out))[at] = 1;
@@ -142,7 +154,8 @@ bool run_one_hot (neap_call *k, neap_tensor *out) {
 static neap_tensor *mean_all (neap_context *c, neap_tensor *x) { return neap_mean(c, x, -1, NULL, false); }
 
 static bool same_shapes (neap_context *c, const char *op, const neap_tensor *a, const neap_tensor *b) {
-  return neap_same_shape(a, b) || neap_fail(c, NEAP_ESHAPE, "%s: two tensors of one shape expected, got %s and %s", op, SHAPE_TEXT(a), SHAPE_TEXT(b));
+  return neap_same_shape(a, b) || neap_fail(c, NEAP_ESHAPE,
+      "%s: two tensors of one shape expected, got %s and %s", op, SHAPE_TEXT(a), SHAPE_TEXT(b));
 }
 
 /* logits [B…, C]; labels [B…] int64 1..C, or [B…, C] probabilities -> the mean of −log softmax(logits)[label] */
@@ -154,7 +167,8 @@ neap_tensor *build_cross_entropy (neap_context *c, neap_tensor **in, int n, cons
   bool fits = logits->ndim >= 1 && logits->ndim == labels->ndim + 1;
   for (int i = 0; fits && i < labels->ndim; i++) fits = logits->shape[i] == labels->shape[i];
   if (!soft && !fits)
-    return neap_fail(c, NEAP_ESHAPE, "cross_entropy: logits [batch…, classes] and labels [batch…] expected, got %s and %s",
+    return neap_fail(c, NEAP_ESHAPE,
+                     "cross_entropy: logits [batch…, classes] and labels [batch…] expected, got %s and %s",
                      SHAPE_TEXT(logits), SHAPE_TEXT(labels));
   if (!soft && labels->dtype != NEAP_INT64)
     return neap_fail(c, NEAP_EDTYPE, "cross_entropy: int64 labels expected, got %s", neap_dtype_name(labels->dtype));

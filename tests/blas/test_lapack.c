@@ -50,7 +50,8 @@ typedef void (*check_fn) (neap_context *c, neap_dtype d, int ndim, const int64_t
 
 /* both dtypes; sizes 0, 1, odd, larger than a block; batches */
 static void everywhere (check_fn f) {
-  static const int64_t shape[][3] = { { 1, 0, 0 }, { 1, 1, 1 }, { 1, 5, 5 }, { 1, 70, 70 }, { 4, 3, 3 }, { 0, 3, 3 }, { 3, 0, 0 } };
+  static const int64_t shape[][3] = { { 1, 0, 0 }, { 1, 1, 1 }, { 1, 5, 5 }, { 1, 70, 70 }, { 4, 3, 3 }, { 0, 3, 3 },
+                                      { 3, 0, 0 } };
   for (int t = 0; t < 2; t++)
     for (size_t i = 0; i < sizeof shape / sizeof *shape; i++) {
       neap_context *c = neap_open(NULL);
@@ -88,7 +89,8 @@ static void test_cholesky_is_of_the_symmetric_part (void **state) {
 static void check_triangular (neap_context *c, neap_dtype d, int ndim, const int64_t *shape) {
   for (int flags = 0; flags < 8; flags++) {
     bool upper = flags & 1, transpose = flags & 2, unit = flags & 4;
-    neap_tensor *a = neap_add(c, neap_mul(c, normal(c, d, ndim, shape), neap_scalar(c, d, .1)), neap_eye(c, d, shape[ndim - 1], shape[ndim - 1]));
+    neap_tensor *a = neap_add(c, neap_mul(c, normal(c, d, ndim, shape), neap_scalar(c, d, .1)),
+                              neap_eye(c, d, shape[ndim - 1], shape[ndim - 1]));
     neap_tensor *t = upper ? neap_triu(c, a, unit) : neap_tril(c, a, unit ? -1 : 0), *b = normal(c, d, ndim, shape);
     if (unit) t = neap_add(c, t, neap_eye(c, d, shape[ndim - 1], shape[ndim - 1]));
     neap_tensor *x = neap_solve_triangular(c, a, b, upper, transpose, unit);
@@ -116,20 +118,25 @@ static void test_right_sides (void **state) {
   neap_tensor *x = neap_solve(c, a, v);
   assert_int_equal(x->ndim, 1);
   assert_true(distance(c, neap_matmul(c, a, x), v) < 1e-12);
-  neap_tensor *many = normal(c, NEAP_FLOAT64, 3, (int64_t[]){ 4, 3, 2 }), *y = neap_solve(c, a, many);      /* a broadcasts */
+  neap_tensor *many = normal(c, NEAP_FLOAT64, 3, (int64_t[]){ 4, 3, 2 });
+  neap_tensor *y = neap_solve(c, a, many);                      /* a broadcasts */
   assert_true(distance(c, neap_matmul(c, a, y), many) < 1e-12);
-  neap_tensor *as = positive(c, NEAP_FLOAT64, 3, (int64_t[]){ 2, 3, 3 }), *bs = normal(c, NEAP_FLOAT64, 2, (int64_t[]){ 2, 3 });
+  neap_tensor *as = positive(c, NEAP_FLOAT64, 3, (int64_t[]){ 2, 3, 3 });
+  neap_tensor *bs = normal(c, NEAP_FLOAT64, 2, (int64_t[]){ 2, 3 });
   neap_tensor *z = neap_solve(c, as, bs);                       /* a batch of vectors */
   assert_int_equal(z->ndim, 2);
-  assert_true(distance(c, neap_sum(c, neap_mul(c, as, neap_unsqueeze(c, z, 2)), 1, (int64_t[]){ 3 }, false), bs) < 1e-12);
+  neap_tensor *back = neap_sum(c, neap_mul(c, as, neap_unsqueeze(c, z, 2)), 1, (int64_t[]){ 3 }, false);
+  assert_true(distance(c, back, bs) < 1e-12);
   neap_close(c);
 }
 
 /* ---- determinants ---- */
 
 static void check_det (neap_context *c, neap_dtype d, int ndim, const int64_t *shape) {
-  neap_tensor *a = positive(c, d, ndim, shape), *L = neap_cholesky(c, a), *det = neap_det(c, a), *log_det = neap_logdet(c, a);
-  neap_tensor *by_cholesky = neap_mul(c, neap_sum(c, neap_log(c, neap_diagonal(c, L, 0)), 1, (int64_t[]){ -1 }, false), neap_scalar(c, d, 2));
+  neap_tensor *a = positive(c, d, ndim, shape), *L = neap_cholesky(c, a), *det = neap_det(c, a);
+  neap_tensor *log_det = neap_logdet(c, a);
+  neap_tensor *half = neap_sum(c, neap_log(c, neap_diagonal(c, L, 0)), 1, (int64_t[]){ -1 }, false);
+  neap_tensor *by_cholesky = neap_mul(c, half, neap_scalar(c, d, 2));
   assert_true(distance(c, log_det, by_cholesky) < 50 * tolerance(d));
   assert_true(distance(c, neap_exp(c, log_det), det) < 50 * tolerance(d));
 }
@@ -156,7 +163,8 @@ static void check_eigh (neap_context *c, neap_dtype d, int ndim, const int64_t *
   int64_t n = shape[ndim - 1];
   a = neap_mul(c, neap_add(c, a, turned(c, a)), neap_scalar(c, d, .5));
   assert_true(distance(c, neap_matmul(c, a, v), neap_mul(c, v, neap_unsqueeze(c, w, -2))) < tolerance(d));
-  assert_true(distance(c, neap_matmul(c, turned(c, v), v), neap_expand(c, neap_eye(c, d, n, n), ndim, shape)) < tolerance(d));
+  neap_tensor *eye = neap_expand(c, neap_eye(c, d, n, n), ndim, shape);
+  assert_true(distance(c, neap_matmul(c, turned(c, v), v), eye) < tolerance(d));
   if (neap_numel(w) < 2 || n < 2) return;
   neap_tensor *steps = neap_sub(c, neap_slice(c, w, -1, 2, n, 1), neap_slice(c, w, -1, 1, n - 1, 1));
   assert_true(item(c, neap_amin(c, steps, -1, NULL, false)) >= 0);
@@ -188,15 +196,18 @@ static void test_errors (void **state) {
   neap_context *c = neap_open(NULL);
   double m[] = { 1, 0, 0, 1, 4, 2, 2, 1 }, nan[] = { 1, NAN, 0, 1 }, zero[] = { 1, 0, 1, 0 };
   int64_t two[] = { 2, 2 };
-  neap_tensor *batch = neap_from(c, NEAP_FLOAT64, 3, (int64_t[]){ 2, 2, 2 }, m), *bad = neap_from(c, NEAP_FLOAT64, 2, two, nan);
-  neap_tensor *flat = neap_from(c, NEAP_FLOAT64, 2, two, zero), *wide = neap_full(c, NEAP_FLOAT64, 2, (int64_t[]){ 2, 3 }, 1);
+  neap_tensor *batch = neap_from(c, NEAP_FLOAT64, 3, (int64_t[]){ 2, 2, 2 }, m);
+  neap_tensor *bad = neap_from(c, NEAP_FLOAT64, 2, two, nan);
+  neap_tensor *flat = neap_from(c, NEAP_FLOAT64, 2, two, zero);
+  neap_tensor *wide = neap_full(c, NEAP_FLOAT64, 2, (int64_t[]){ 2, 3 }, 1);
   expect_error(c, neap_cholesky(c, batch), NEAP_ENUMERIC,
                "cholesky: matrix 2 of [2, 2, 2] is not positive definite: it fails at the leading minor of order 2");
   expect_error(c, neap_cholesky(c, bad), NEAP_ENUMERIC,
                "cholesky: matrix 1 of [2, 2] is not positive definite: it fails at the leading minor of order 2");
   expect_error(c, neap_cholesky(c, wide), NEAP_ESHAPE, "cholesky: square matrices expected, got [2, 3]");
   expect_error(c, neap_eigvalsh(c, bad), NEAP_ENUMERIC, "eigh: matrix 1 of [2, 2] holds NaN or infinity");
-  expect_error(c, neap_solve(c, flat, wide), NEAP_ENUMERIC, "solve: matrix 1 of [2, 2] is singular: elimination finds a zero pivot at 2");
+  expect_error(c, neap_solve(c, flat, wide), NEAP_ENUMERIC,
+               "solve: matrix 1 of [2, 2] is singular: elimination finds a zero pivot at 2");
   expect_error(c, neap_solve_triangular(c, flat, wide, false, false, false), NEAP_ENUMERIC,
                "solve_triangular: matrix 1 of [2, 2] is singular: zero on the diagonal at 2");
   expect_error(c, neap_solve(c, flat, neap_full(c, NEAP_FLOAT64, 2, (int64_t[]){ 3, 2 }, 1)), NEAP_ESHAPE,
@@ -223,10 +234,12 @@ static neap_tensor *much (neap_context *c) {
   neap_tensor *x = neap_linspace(c, NEAP_FLOAT64, -1, 1, 9), *g;
   x = neap_reshape(c, x, 2, (int64_t[]){ 3, 3 });
   if (!x || !neap_requires_grad(c, x = neap_detach(c, x), true)) return NULL;
-  neap_tensor *a = neap_add(c, neap_matmul(c, x, turned(c, x)), neap_eye(c, NEAP_FLOAT64, 3, 3)), *L = neap_cholesky(c, a);
+  neap_tensor *a = neap_add(c, neap_matmul(c, x, turned(c, x)), neap_eye(c, NEAP_FLOAT64, 3, 3));
+  neap_tensor *L = neap_cholesky(c, a);
   neap_tensor *e = neap_einsum(c, "ij,jk,kk->i", 3, (neap_tensor *[]){ a, neap_solve(c, a, x), neap_inverse(c, a) });
   neap_tensor *y = neap_add(c, neap_add(c, e, neap_logdet(c, a)), neap_solve_triangular(c, L, x, false, true, false));
-  y = neap_add(c, neap_add(c, y, neap_det(c, a)), neap_add(c, neap_eigvalsh(c, a), neap_layer_norm(c, x, 1, NULL, NULL, 1e-5)));
+  y = neap_add(c, neap_add(c, y, neap_det(c, a)), neap_eigvalsh(c, a));
+  y = neap_add(c, y, neap_layer_norm(c, x, 1, NULL, NULL, 1e-5));
   y = neap_sum(c, y, -1, NULL, false);
   return y && neap_gradients(c, y, 1, &x, NULL, 0, &g) ? g : NULL;
 }
@@ -250,8 +263,9 @@ static void test_every_allocation_may_fail (void **state) {
 
 int main (void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_cholesky), cmocka_unit_test(test_cholesky_is_of_the_symmetric_part), cmocka_unit_test(test_triangular),
-    cmocka_unit_test(test_solve), cmocka_unit_test(test_right_sides), cmocka_unit_test(test_determinants), cmocka_unit_test(test_signs),
+    cmocka_unit_test(test_cholesky), cmocka_unit_test(test_cholesky_is_of_the_symmetric_part),
+    cmocka_unit_test(test_triangular), cmocka_unit_test(test_solve), cmocka_unit_test(test_right_sides),
+    cmocka_unit_test(test_determinants), cmocka_unit_test(test_signs),
     cmocka_unit_test(test_eigh), cmocka_unit_test(test_eigenvalue_gradient_at_ties), cmocka_unit_test(test_errors),
     cmocka_unit_test(test_every_allocation_may_fail),
   };

@@ -148,7 +148,8 @@ static void test_vectors (void **state) {
   (void)state;
   neap_context *c = neap_open(NULL);
   neap_tensor *v = filled(c, NEAP_FLOAT64, 1, (int64_t[]){ 9 }), *m = filled(c, NEAP_FLOAT64, 2, (int64_t[]){ 9, 5 });
-  neap_tensor *row = neap_matmul(c, v, m), *col = neap_matmul(c, neap_transpose(c, m, 1, 2), v), *dot = neap_matmul(c, v, v);
+  neap_tensor *row = neap_matmul(c, v, m), *col = neap_matmul(c, neap_transpose(c, m, 1, 2), v);
+  neap_tensor *dot = neap_matmul(c, v, v);
   assert_int_equal(row->ndim, 1); assert_int_equal(col->ndim, 1); assert_int_equal(dot->ndim, 0);
   expect_product(c, neap_unsqueeze(c, v, 1), m, neap_unsqueeze(c, row, 1));
   double *a = values(c, row), *b = values(c, col);
@@ -169,12 +170,15 @@ static void expect_error (neap_context *c, neap_tensor *t, neap_status code, con
 static void test_errors (void **state) {
   (void)state;
   neap_context *c = neap_open(NULL);
-  neap_tensor *a = filled(c, NEAP_FLOAT32, 2, (int64_t[]){ 2, 3 }), *b = filled(c, NEAP_FLOAT32, 2, (int64_t[]){ 4, 5 });
+  neap_tensor *a = filled(c, NEAP_FLOAT32, 2, (int64_t[]){ 2, 3 });
+  neap_tensor *b = filled(c, NEAP_FLOAT32, 2, (int64_t[]){ 4, 5 });
   expect_error(c, neap_matmul(c, a, b), NEAP_ESHAPE, "matmul: inner sizes differ: [2, 3] x [4, 5]");
   expect_error(c, neap_matmul(c, a, neap_scalar(c, NEAP_FLOAT32, 1)), NEAP_ESHAPE,
                "matmul: at least one dimension each expected, got [2, 3] x []");
-  neap_tensor *x = filled(c, NEAP_FLOAT32, 3, (int64_t[]){ 2, 3, 3 }), *y = filled(c, NEAP_FLOAT32, 3, (int64_t[]){ 4, 3, 3 });
-  expect_error(c, neap_matmul(c, x, y), NEAP_ESHAPE, "matmul: the batch dimensions of [2, 3, 3] and [4, 3, 3] cannot be broadcast together");
+  neap_tensor *x = filled(c, NEAP_FLOAT32, 3, (int64_t[]){ 2, 3, 3 });
+  neap_tensor *y = filled(c, NEAP_FLOAT32, 3, (int64_t[]){ 4, 3, 3 });
+  expect_error(c, neap_matmul(c, x, y), NEAP_ESHAPE,
+               "matmul: the batch dimensions of [2, 3, 3] and [4, 3, 3] cannot be broadcast together");
   expect_error(c, neap_dot(c, a, a), NEAP_ESHAPE, "dot: two vectors of one size expected, got [2, 3] and [2, 3]");
   expect_error(c, neap_matmul(c, a, NULL), NEAP_EARG, "matmul: argument 2 is missing");
   neap_close(c);
@@ -307,7 +311,8 @@ static void test_stopping_the_workers (void **state) {
 int main (void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_no_room_for_the_buffer),             /* first: a thread maps the buffer once */
-    cmocka_unit_test(test_stopping_the_workers), cmocka_unit_test(test_layouts_float32), cmocka_unit_test(test_layouts_float64), cmocka_unit_test(test_layouts_int64),
+    cmocka_unit_test(test_stopping_the_workers), cmocka_unit_test(test_layouts_float32),
+    cmocka_unit_test(test_layouts_float64), cmocka_unit_test(test_layouts_int64),
     cmocka_unit_test(test_layouts_uint8), cmocka_unit_test(test_special_values), cmocka_unit_test(test_batches),
     cmocka_unit_test(test_vectors), cmocka_unit_test(test_errors), cmocka_unit_test(test_same_bits_for_any_threads),
     cmocka_unit_test(test_many_contexts_at_once),

@@ -43,8 +43,8 @@ end
 
 -- d sum(x y) = row sums of y, column sums of x; a shared weight gathers from the whole batch
 function T.test_matmul_gradient ()
-  local x, w = f64 { { { 1, 2 }, { 3, 4 } }, { { 5, 6 }, { 7, 8 } } }:requires_grad(),
-  f64 { { 1, 10 }, { 100, 1000 } }:requires_grad()
+  local x = f64 { { { 1, 2 }, { 3, 4 } }, { { 5, 6 }, { 7, 8 } } }:requires_grad()
+  local w = f64 { { 1, 10 }, { 100, 1000 } }:requires_grad()
   local g = neap.gradients(x:matmul(w):sum(), { x, w })
   lu.assertEquals(g[1]:totable(), { { { 11, 1100 }, { 11, 1100 } }, { { 11, 1100 }, { 11, 1100 } } })
   lu.assertEquals(g[2]:totable(), { { 16, 16 }, { 20, 20 } })
@@ -77,8 +77,8 @@ end
 function T.test_einsum_messages ()
   local a = neap.ones(2, 3)
   fails('einsum: "ij,jk" names 2 operands, 1 given', neap.einsum, "ij,jk", a)
-  fails("label 'j' of \"ij,jk->ik\" is 3 in one place and 2 in operand 2, of shape [2, 3]", neap.einsum, "ij,jk->ik",
-        a, a)
+  fails("label 'j' of \"ij,jk->ik\" is 3 in one place and 2 in operand 2, of shape [2, 3]",
+    neap.einsum, "ij,jk->ik", a, a)
   fails('einsum: "i" gives operand 1 1 labels, its shape is [2, 3]', neap.einsum, "i", a)
   fails("label 'k' of the result of \"ij->k\" is in no operand", neap.einsum, "ij->k", a)
   fails("einsum: '.' in", neap.einsum, "...i->i", a)

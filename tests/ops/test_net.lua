@@ -16,8 +16,8 @@ local function fails (pattern, f, ...)
 end
 
 function T.test_linear ()
-  local x, w, b = neap.tensor { { 1, 2 }, { 3, 4 } }, neap.tensor { { 1, 0 }, { 0, 1 }, { 1, 1 } },
-  neap.tensor { 10, 20, 30 }
+  local x, w = neap.tensor { { 1, 2 }, { 3, 4 } }, neap.tensor { { 1, 0 }, { 0, 1 }, { 1, 1 } }
+  local b = neap.tensor { 10, 20, 30 }
   lu.assertEquals(x:linear(w, b):totable(), { { 11, 22, 33 }, { 13, 24, 37 } })
   lu.assertEquals(neap.linear(x, w):totable(), { { 1, 2, 3 }, { 3, 4, 7 } })
   lu.assertEquals(x[1]:linear(w, b):totable(), { 11, 22, 33 })
@@ -31,8 +31,8 @@ function T.test_layer_norm ()
   local r = math.sqrt(1.5)
   lu.assertTrue(apart(y, f64 { { -r, 0, r }, { -math.sqrt(.5), -math.sqrt(.5), math.sqrt(2) } }) < 1e-14)
   local z = neap.randn(4, 3, 5, { dtype = "float64" }) * 3 + 7
-  local n = z:layer_norm { dims = 2, weight = neap.full({ 3, 5 }, 2, { dtype = "float64" }),
-                          bias = neap.ones(3, 5, { dtype = "float64" }) }
+  local two, one = neap.full({ 3, 5 }, 2, { dtype = "float64" }), neap.ones(3, 5, { dtype = "float64" })
+  local n = z:layer_norm { dims = 2, weight = two, bias = one }
   lu.assertTrue(apart(n:mean { 2, 3 }, neap.ones(4, { dtype = "float64" })) < 1e-14)
   lu.assertTrue(apart(n:std({ 2, 3 }, false, { unbiased = false }), neap.full({ 4 }, 2, { dtype = "float64" })) < 1e-5)
   fails("layer_norm: dims must be 1..2 for x [2, 3], got 3", neap.layer_norm, neap.ones(2, 3), { dims = 3 })
