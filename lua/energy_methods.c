@@ -32,11 +32,12 @@ static int ask (lua_State *L, int n, int options, query_fn f) {
   bind_tbox *b = bind_newbox(L, S);
   neap_tensor *t;
   neap_scope s;
-  int tries = 0;
+  int tries = 0, top = lua_gettop(L);
   do {
     s = neap_scope_open(S->c);
     t = lend_tensors(&q, n, options != PLAIN) ? f(&q) : NULL;
   } while (!t && bind_again(L, S, s, &tries));
+  lua_settop(L, top);
   bind_fill(L, b, s, t);
   return 1;
 }

@@ -49,11 +49,22 @@ static void write_factor (text *t, const neap_energy *E) {
   put(t, loose ? ")" : "");
 }
 
-static void write_scale (text *t, const neap_energy *E) {
+static void write_scale (text *t, const neap_energy *E, double sign) {
   double v;
-  if (constant(E, &v) && v == -1) put(t, "-");
-  else { write_number(t, E); put(t, " * "); }
+  if (!constant(E, &v)) { write_number(t, E); put(t, " * "); }
+  else if (v * sign == -1) put(t, "-");
+  else if (v * sign != 1) put(t, "%g * ", v * sign);
   write_factor(t, E->parts[0]);
+}
+
+/* what is multiplied by a negative number is taken away */
+static void write_sum (text *t, const neap_energy *E) {
+  double v;
+  for (int i = 0; i < E->nparts; i++) {
+    const neap_energy *p = E->parts[i];
+    if (i && p->cls == &energy_scale_class && constant(p, &v) && v < 0) { put(t, " - "); write_scale(t, p, -1); }
+    else { put(t, i ? " + " : ""); write_energy(t, p); }
+  }
 }
 
 static void write_sizes (text *t, const neap_energy *E) {
@@ -64,10 +75,10 @@ static void write_sizes (text *t, const neap_energy *E) {
 
 static void write_energy (text *t, const neap_energy *E) {
   const energy_class *k = E->cls;
-  if (k == &energy_sum_class) write_parts(t, E, "", " + ", "");
+  if (k == &energy_sum_class) write_sum(t, E);
   else if (k == &energy_any_class) write_parts(t, E, "any{", ", ", "}");
   else if (k == &energy_mixture_class) write_parts(t, E, "mixture{", ", ", "}");
-  else if (k == &energy_scale_class) write_scale(t, E);
+  else if (k == &energy_scale_class) write_scale(t, E, 1);
   else if (k == &energy_divide_class) { write_factor(t, E->parts[0]); put(t, " / "); write_number(t, E); }
   else if (k == &energy_offset_class) { write_energy(t, E->parts[0]); put(t, " + "); write_number(t, E); }
   else if (E->nparts == 1) { write_factor(t, E->parts[0]); put(t, ":%s(...)", k->name); }
