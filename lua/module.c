@@ -108,16 +108,12 @@ static const luaL_Reg functions[] = {
 /* ---- the module ---- */
 
 void bind_openstate (lua_State *L);
-#pragma weak open_energy
-#pragma weak open_sampler
-#pragma weak open_loss
-#pragma weak open_files
 
 static void open_models (lua_State *L) {
-  if (open_energy) open_energy(L);
-  if (open_sampler) open_sampler(L);
-  if (open_loss) open_loss(L);
-  if (open_files) open_files(L);
+  open_energy(L);
+  open_sampler(L);
+  open_loss(L);
+  open_files(L);
 }
 
 int luaopen_neap_core (lua_State *L) {

@@ -63,6 +63,7 @@ static void new_state (lua_State *L) {
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
   neap_config cfg = { .threads = cores(), .log = log_line, .log_arg = S };
+  cfg.alloc = lua_getallocf(L, &cfg.alloc_arg);         /* the host's: what it counts and refuses holds for tensors, too */
   S->c = neap_open(&cfg);
   if (!S->c) luaL_error(L, "neap: not enough memory to open a context");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &state_key);
@@ -105,17 +106,30 @@ void bind_setname (lua_State *L, const char *name) {
 
 /* ---- boxes ---- */
 
-bind_tbox *bind_newbox (lua_State *L, bind_state *S) {
-  bind_tbox *b = lua_newuserdatauv(L, sizeof *b, 0);
-  b->tag = &bind_tag;
-  b->S = S;
-  b->t = NULL;
-  b->prev = b->next = b;
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &meta_key);
-  lua_setmetatable(L, -2);                              /* at once: Lua looks for the object at the head of its list */
+/* the metatable comes at once: Lua looks for the object at the head of its list */
+static bind_tbox *link_box (lua_State *L, bind_state *S, bind_tbox *b) {
+  lua_setmetatable(L, -2);
   b->next = S->boxes.next; b->prev = &S->boxes;
   b->next->prev = S->boxes.next = b;
   return b;
+}
+
+static bind_tbox *blank_box (lua_State *L, bind_state *S) {
+  bind_tbox *b = lua_newuserdatauv(L, sizeof *b, 0);
+  *b = (bind_tbox){ .tag = &bind_tag, .S = S, .prev = b, .next = b };
+  return b;
+}
+
+bind_tbox *bind_newboxof (lua_State *L, bind_state *S, int meta) {
+  bind_tbox *b = blank_box(L, S);
+  lua_pushvalue(L, meta);
+  return link_box(L, S, b);
+}
+
+bind_tbox *bind_newbox (lua_State *L, bind_state *S) {
+  bind_tbox *b = blank_box(L, S);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &meta_key);
+  return link_box(L, S, b);
 }
 
 neap_tensor **bind_box (lua_State *L) { return &bind_newbox(L, bind_state_of(L))->t; }

@@ -1,0 +1,19 @@
+-- alloc_script.lua -- what tests/lua/test_alloc.c runs while each allocation fails in turn: it builds, differentiates,
+-- samples, trains and saves.  `path` is a global: where to save.
+local neap = require "neap"
+neap.set_threads(1)
+local x = neap.tensor{{1, 2}, {3, 4}, {-1, .5}}
+local w = neap.randn(2, 3):requires_grad()
+local loss = x:matmul(w):silu():square():mean()
+local g = neap.gradients(loss, w, {create_graph = true})
+assert(neap.gradients(g:square():sum(), w).ndim == 2)
+assert(neap.hessian(function(v) return v:exp():sum() end, neap.tensor{1, 2}):size(1) == 2)
+assert(x[{{1, 2}, 1}]:totable()[2] == 3)
+x[{1}] = 0
+local E = neap.energy.gaussian{mean = {0, 1}, std = {1, 2}} + 0.5 * neap.energy.mlp{sizes = {2, 4}}
+local own = neap.energy(function(v) return (v * v):sum(-1) end)
+local draws = neap.sampler.mala{step_size = 0.1}:sample(E + own, {chains = 2, steps = 3})
+assert(draws.ndim == 3)
+E:save(path)
+assert(neap.energy.load(path)(x):numel() == 3)
+assert(#tostring(x) > 0)

@@ -1,0 +1,83 @@
+/* A Lua state whose allocator, which tensors share, fails its n-th allocation, for n = 1, 2, 3 … until the script gets
+** through: always a clean error, and every byte comes back.  NEAP_ALLOC_STEP=k tries each k-th only. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <lua.h>
+#include <lauxlib.h>
+#include <lualib.h>
+
+int luaopen_neap_core (lua_State *L);
+
+typedef struct { long countdown; long bytes; } failing;
+
+static void *failing_alloc (void *arg, void *ptr, size_t osize, size_t nsize) {
+  failing *f = arg;
+  if (nsize == 0) { if (ptr) f->bytes -= (long)osize; free(ptr); return NULL; }
+  bool grows = !ptr || nsize > osize;                  /* Lua counts on shrinking never to fail */
+  if (grows && f->countdown > 0 && --f->countdown == 0) return NULL;
+  void *p = realloc(ptr, nsize);
+  if (p) f->bytes += (long)nsize - (long)(ptr ? osize : 0);
+  return p;
+}
+
+static int body (lua_State *L) {
+  luaL_openlibs(L);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushcfunction(L, luaopen_neap_core);
+  lua_setfield(L, -2, "neap.core");
+  lua_getglobal(L, "package");
+  lua_pushstring(L, "stdlib/?.lua");
+  lua_setfield(L, -2, "path");
+
+  lua_pushvalue(L, 1);
+  lua_setglobal(L, "path");
+  lua_settop(L, 1);
+  if (luaL_loadfile(L, "tests/lua/alloc_script.lua") != LUA_OK) return lua_error(L);
+  lua_call(L, 0, 0);
+  return 0;
+}
+
+/* 0: ran through; 1: a clean error for want of memory */
+static int attempt (failing *f, const char *path) {
+  lua_State *L = lua_newstate(failing_alloc, f);
+  if (!L) return 1;
+  lua_pushcfunction(L, body);
+  lua_pushstring(L, path);
+  int status = lua_pcall(L, 1, 0, 0);
+  const char *message = status == LUA_OK ? "" : lua_tostring(L, -1);
+  if (status != LUA_OK && !(message && strstr(message, "not enough memory"))) fail_msg("another error: %s", message ? message : "(none)");
+  lua_close(L);
+  return status == LUA_OK ? 0 : 1;
+}
+
+static void every_allocation_fails_once (void **state) {
+  (void)state;
+  const char *text = getenv("NEAP_ALLOC_STEP");
+  long step = text ? atol(text) : 1, n = 1, failed = 0;
+  char path[] = "/tmp/neap-test-XXXXXX.safetensors";
+  int fd = mkstemps(path, 12);
+  assert_true(fd >= 0);
+  close(fd);
+  for (;; n += step) {
+    failing f = { n, 0 };
+    int result = attempt(&f, path);
+    if (f.bytes != 0) fail_msg("allocation %ld: %ld bytes did not come back", n, f.bytes);
+    if (f.countdown > 0) { assert_int_equal(result, 0); break; }
+    failed += result;
+  }
+  unlink(path);
+  print_message("%ld of %ld allocations failed in turn, %ld scripts ended with an error\n", n / step, n, failed);
+  assert_true(failed * step > 100);
+}
+
+int main (void) {
+  const struct CMUnitTest tests[] = { cmocka_unit_test(every_allocation_fails_once) };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
