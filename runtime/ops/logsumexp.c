@@ -23,16 +23,35 @@ static int64_t rows_together (const reduce_plan *p) {
   return BUFFER / p->n < REDUCE_COLUMNS ? BUFFER / p->n : REDUCE_COLUMNS;
 }
 
-/* x [rows, w], rows ld apart -> buffer [rows, w] of x − shift, then −inf up to whole vectors; returns its length */
+/* to [w] = x − shift, in vectors */
+#define MINUS(T) \
+  typedef T vec_##T __attribute__((vector_size(16), may_alias, aligned(sizeof(T)))); \
+  static void minus_##T (const T *x, const T *shift, int64_t w, T *to) { \
+    const int64_t width = 16 / sizeof(T); \
+    int64_t j = 0; \
+    for (; j + width <= w; j += width) *(vec_##T *)(to + j) = *(const vec_##T *)(x + j) - *(const vec_##T *)(shift + j); \
+    for (; j < w; j++) to[j] = x[j] - shift[j]; \
+  } \
+  static void pad_##T (T *to, int64_t n, int64_t padded) { for (; n < padded; n++) to[n] = (T)-INFINITY; }
+MINUS(float)
+MINUS(double)
+#undef MINUS
+
+static int64_t padded (int64_t n) { return (n + NEAP_TILE_PAD - 1) / NEAP_TILE_PAD * NEAP_TILE_PAD; }
+
+/* x [rows, w], rows ld apart -> buffer [rows, w] of x − shift, then −inf up to whole vectors.  One contiguous column is
+** taken as rows of REDUCE_COLUMNS. */
 #define SHIFT(T) \
-  static int64_t shift_##T (const void *data, int64_t rows, int64_t ld, int64_t w, const double *shift, void *buffer) { \
+  static void shift_##T (const void *data, int64_t rows, int64_t ld, int64_t w, const double *shift, void *buffer) { \
     const T *x = data; \
-    T *to = buffer; \
-    int64_t n = rows * w, pad = (n + NEAP_TILE_PAD - 1) / NEAP_TILE_PAD * NEAP_TILE_PAD; \
-    if (w == 1 && ld == 1) for (int64_t k = 0; k < rows; k++) to[k] = x[k] - (T)shift[0]; \
-    else for (int64_t k = 0; k < rows; k++) for (int64_t j = 0; j < w; j++) to[k * w + j] = x[k * ld + j] - (T)shift[j]; \
-    for (int64_t k = n; k < pad; k++) to[k] = (T)-INFINITY; \
-    return pad; \
+    T *to = buffer, s[REDUCE_COLUMNS]; \
+    int64_t n = rows * w; \
+    pad_##T(to, n, padded(n)); \
+    if (w == 1 && ld == 1) { \
+      w = ld = n < REDUCE_COLUMNS ? n : REDUCE_COLUMNS; \
+      for (int64_t j = 0; j < w; j++) s[j] = (T)shift[0]; \
+    } else for (int64_t j = 0; j < w; j++) s[j] = (T)shift[j]; \
+    for (int64_t k = 0; k < n; k += w, x += ld) minus_##T(x, s, n - k < w ? n - k : w, to + k); \
   }
 SHIFT(float)
 SHIFT(double)
@@ -49,8 +68,9 @@ static void sum_exp (const job *b, const char *x, int64_t w, const double *shift
   for (int64_t k = 0; k < p->n; k += group) {
     int64_t rows = p->n - k < group ? p->n - k : group;
     const char *from = x + k * p->inner * size;
-    int64_t n = single ? shift_float(from, rows, p->inner, w, shift, buffer) : shift_double(from, rows, p->inner, w, shift, buffer);
-    b->exp(n, buffer, in, NULL, 0);
+    if (single) shift_float(from, rows, p->inner, w, shift, buffer);
+    else shift_double(from, rows, p->inner, w, shift, buffer);
+    b->exp(padded(rows * w), buffer, in, NULL, 0);
     b->sum(buffer, rows, w, w, part);
     for (int64_t j = 0; j < w; j++) s[j] += part[j];
   }
@@ -73,15 +93,13 @@ static void run_unit (const job *b, int64_t u) {
 
 /* ---- short contiguous rows: many share one call of exp ---- */
 
-/* x [rows, n] -> buffer of x − shift, padded; returns its length */
+/* x [rows, n] -> buffer of x − shift, padded */
 #define SHIFT_ROWS(T) \
-  static int64_t shift_rows_##T (const void *data, int64_t rows, int64_t n, const double *shift, void *buffer) { \
+  static void shift_rows_##T (const void *data, int64_t rows, int64_t n, const double *shift, void *buffer) { \
     const T *x = data; \
     T *to = buffer; \
-    int64_t pad = (rows * n + NEAP_TILE_PAD - 1) / NEAP_TILE_PAD * NEAP_TILE_PAD; \
     for (int64_t r = 0; r < rows; r++) for (int64_t k = 0; k < n; k++) to[r * n + k] = x[r * n + k] - (T)shift[r]; \
-    for (int64_t k = rows * n; k < pad; k++) to[k] = (T)-INFINITY; \
-    return pad; \
+    pad_##T(to, rows * n, padded(rows * n)); \
   }
 SHIFT_ROWS(float)
 SHIFT_ROWS(double)
@@ -97,8 +115,9 @@ static void run_rows (const job *b, int64_t from, int64_t rows) {
   for (int64_t r = 0; r < rows; r++) b->max(x + r * p->n * size, p->n, 1, 1, &m[r]);
   for (int64_t r = 0; r < rows; r++) shift[r] = isfinite(m[r]) ? m[r] : 0;
   bool single = p->dtype == NEAP_FLOAT32;
-  int64_t n = single ? shift_rows_float(x, rows, p->n, shift, buffer) : shift_rows_double(x, rows, p->n, shift, buffer);
-  b->exp(n, buffer, in, NULL, 0);
+  if (single) shift_rows_float(x, rows, p->n, shift, buffer);
+  else shift_rows_double(x, rows, p->n, shift, buffer);
+  b->exp(padded(rows * p->n), buffer, in, NULL, 0);
   for (int64_t r = 0; r < rows; r++) b->sum((char *)buffer + r * p->n * size, p->n, 1, 1, &s[r]);
   for (int64_t r = 0; r < rows; r++) put(b, from + r, m[r], s[r]);
 }
