@@ -11,6 +11,11 @@
 
 /* ---- filling ---- */
 
+#if defined __GNUC__ && !defined __clang__
+#pragma GCC push_options
+#pragma GCC optimize ("O3")                /* these loops as vectors */
+#endif
+
 static void repeat (char *out, const char *value, int64_t n, size_t size) {
   switch (size) {
     case 8: { uint64_t v, *o = (uint64_t *)out; memcpy(&v, value, 8); for (int64_t i = 0; i < n; i++) o[i] = v; break; }
@@ -28,6 +33,10 @@ static void copy_line (char *out, const char *data, int64_t stride, int64_t n, s
     default: for (int64_t i = 0; i < n; i++) out[i] = data[stride * i];
   }
 }
+
+#if defined __GNUC__ && !defined __clang__
+#pragma GCC pop_options
+#endif
 
 static int64_t padded (int64_t n) { return (n + NEAP_TILE_PAD - 1) & -(int64_t)NEAP_TILE_PAD; }
 

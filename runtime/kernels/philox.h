@@ -19,10 +19,13 @@
 
 #if defined __AVX512F__
 #define LANES 8
+#define COUNT_UP 0, 1, 2, 3, 4, 5, 6, 7
 #elif defined __AVX2__
 #define LANES 4
+#define COUNT_UP 0, 1, 2, 3
 #else
 #define LANES 2
+#define COUNT_UP 0, 1
 #endif
 
 /* One 32-bit word per 64-bit lane, in the low half; the high half may hold anything. */
@@ -44,30 +47,43 @@ static inline lanes multiply (lanes a, uint32_t m) {
 #endif
 }
 
-/* ten rounds on one vector of blocks: x[0..3] are their words */
-static inline void philox_rounds (neap_key key, lanes *x) {
-  for (int round = 0; round < 10; round++) {
-    lanes p = multiply(x[0], 0xD2511F53u), q = multiply(x[2], 0xCD9E8D57u);
-    x[0] = (q >> 32) ^ x[1] ^ (uint64_t)key.k0;
-    x[2] = (p >> 32) ^ x[3] ^ (uint64_t)key.k1;
-    x[1] = q;
-    x[3] = p;
-    key.k0 += 0x9E3779B9u;
-    key.k1 += 0xBB67AE85u;
+/* what a whole draw shares: the keys of the ten rounds, and its step */
+typedef struct philox { uint64_t keys[10][2], step; } philox;
+
+static inline philox philox_of (neap_key key, uint64_t step) {
+  philox s = { .step = step };
+  for (int i = 0; i < 10; i++, key.k0 += 0x9E3779B9u, key.k1 += 0xBB67AE85u) {
+    s.keys[i][0] = key.k0;
+    s.keys[i][1] = key.k1;
+  }
+  return s;
+}
+
+/* one round on two vectors of blocks at once, which hides the multiplication's latency: x [word][vector] */
+static inline void philox_round (const uint64_t *keys, lanes x[4][2]) {
+  for (int v = 0; v < 2; v++) {
+    lanes p = multiply(x[0][v], 0xD2511F53u), q = multiply(x[2][v], 0xCD9E8D57u);
+    x[0][v] = (q >> 32) ^ x[1][v] ^ keys[0];
+    x[2][v] = (p >> 32) ^ x[3][v] ^ keys[1];
+    x[1][v] = q;
+    x[3][v] = p;
   }
 }
 
 /* words of blocks block .. block+15, word by word: w [4][16] */
-static inline void philox_16 (neap_key key, uint64_t step, uint64_t block, uint32_t *w) {
-  for (int i = 0; i < 16; i += LANES) {
-    lanes n, x[4];
-    for (int l = 0; l < LANES; l++) n[l] = block + (uint64_t)(i + l);
-    x[0] = n; x[1] = n >> 32;
-    x[2] = (lanes){0} + step; x[3] = (lanes){0} + (step >> 32);
-    philox_rounds(key, x);
-    for (int k = 0; k < 4; k++) {
-      half_lanes low = __builtin_convertvector(x[k], half_lanes);
-      memcpy(w + 16 * k + i, &low, sizeof low);
+static inline void philox_16 (const philox *s, uint64_t block, uint32_t *w) {
+  for (int i = 0; i < 16; i += 2 * LANES) {
+    lanes x[4][2];
+    for (int v = 0; v < 2; v++) {
+      x[0][v] = (lanes){ COUNT_UP } + (block + (uint64_t)(i + v * LANES));
+      x[1][v] = x[0][v] >> 32;
+      x[2][v] = (lanes){ 0 } + s->step;
+      x[3][v] = (lanes){ 0 } + (s->step >> 32);
+    }
+    for (int r = 0; r < 10; r++) philox_round(s->keys[r], x);
+    for (int k = 0; k < 8; k++) {
+      half_lanes low = __builtin_convertvector(x[k / 2][k % 2], half_lanes);
+      memcpy(w + 16 * (k / 2) + i + LANES * (k % 2), &low, sizeof low);
     }
   }
 }
@@ -80,20 +96,22 @@ static inline double integer_53 (uint32_t hi, uint32_t lo) {
 }
 
 static void draw_uniform_f32 (neap_key key, uint64_t step, int64_t first, int64_t n, void *out) {
+  const philox s = philox_of(key, step);
   uint32_t w[64];
   float *o = out;
   for (int64_t i = 0; i < n; i += 64, o += 64) {
-    philox_16(key, step, (uint64_t)(first + i) / 4, w);
+    philox_16(&s, (uint64_t)(first + i) / 4, w);
     _Pragma("omp simd")
     for (int l = 0; l < 64; l++) o[l] = (float)(int32_t)(w[l] >> 8) * 0x1p-24f;
   }
 }
 
 static void draw_uniform_f64 (neap_key key, uint64_t step, int64_t first, int64_t n, void *out) {
+  const philox s = philox_of(key, step);
   uint32_t w[64];
   double *o = out;
   for (int64_t i = 0; i < n; i += 32, o += 32) {
-    philox_16(key, step, (uint64_t)(first + i) / 2, w);
+    philox_16(&s, (uint64_t)(first + i) / 2, w);
     _Pragma("omp simd")
     for (int l = 0; l < 16; l++) o[l] = integer_53(w[l], w[16 + l]) * 0x1p-53;
     _Pragma("omp simd")
@@ -102,10 +120,11 @@ static void draw_uniform_f64 (neap_key key, uint64_t step, int64_t first, int64_
 }
 
 static void draw_words (neap_key key, uint64_t step, int64_t first, int64_t n, void *out) {
+  const philox s = philox_of(key, step);
   uint32_t w[64];
   uint64_t *o = out;
   for (int64_t i = 0; i < n; i += 32, o += 32) {
-    philox_16(key, step, (uint64_t)(first + i) / 2, w);
+    philox_16(&s, (uint64_t)(first + i) / 2, w);
     for (int l = 0; l < 16; l++) o[l] = (uint64_t)w[l] << 32 | w[16 + l];
     for (int l = 0; l < 16; l++) o[16 + l] = (uint64_t)w[32 + l] << 32 | w[48 + l];
   }
@@ -165,20 +184,22 @@ static inline void box_muller_f64 (const uint32_t *w, double *o) {
 }
 
 static void draw_normal_f32 (neap_key key, uint64_t step, int64_t first, int64_t n, void *out) {
+  const philox s = philox_of(key, step);
   uint32_t w[64];
   float *o = out;
   for (int64_t i = 0; i < n; i += 64, o += 64) {
-    philox_16(key, step, (uint64_t)(first + i) / 4, w);
+    philox_16(&s, (uint64_t)(first + i) / 4, w);
     box_muller_f32(w, o);
     box_muller_f32(w + 32, o + 32);
   }
 }
 
 static void draw_normal_f64 (neap_key key, uint64_t step, int64_t first, int64_t n, void *out) {
+  const philox s = philox_of(key, step);
   uint32_t w[64];
   double *o = out;
   for (int64_t i = 0; i < n; i += 32, o += 32) {
-    philox_16(key, step, (uint64_t)(first + i) / 2, w);
+    philox_16(&s, (uint64_t)(first + i) / 2, w);
     box_muller_f64(w, o);
   }
 }

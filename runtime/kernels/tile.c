@@ -55,35 +55,43 @@ static inline int64_t integer_param (double p, double missing, double lo, double
 #define POINTERS_2 POINTERS_1 const void *in1 = in[1];
 #define POINTERS_3 POINTERS_2 const void *in2 = in[2];
 
-#define KERNEL(name, t, r, arity, inputs, value) \
-  static void tile_##name##_##t (int64_t n, void *out, const void *const *in, const double *p, int64_t q) { \
-    const T_##t p0 = LOW_##t(p[0]), p1 = HIGH_##t(p[1]); \
-    const int64_t q0 = q; \
-    POINTERS_##arity \
-    (void)p0; (void)p1; (void)q0; \
-    n &= -NEAP_TILE_PAD; \
+#define LOOP(t, r, arity, inputs, value) \
     _Pragma("omp simd") \
     for (int64_t i = 0; i < n; i++) { \
       LOADS_##arity(t, inputs) \
       ((T_##r *)out)[i] = STORE_##r(value); \
+    }
+/* A value that looks at q0 gets a second loop for q0 = 0, in which the choice it makes is settled. */
+#define KERNEL(name, t, r, arity, inputs, value, text) \
+  static void tile_##name##_##t (int64_t n, void *out, const void *const *in, const double *p, int64_t q) { \
+    const T_##t p0 = LOW_##t(p[0]), p1 = HIGH_##t(p[1]); \
+    POINTERS_##arity \
+    (void)p0; (void)p1; \
+    n &= -NEAP_TILE_PAD; \
+    if (__builtin_strstr(text, "q0") && q == 0) { \
+      const int64_t q0 = 0; (void)q0; \
+      LOOP(t, r, arity, inputs, value) \
+    } else { \
+      const int64_t q0 = q; (void)q0; \
+      LOOP(t, r, arity, inputs, value) \
     } \
   }
-#define EVERY_TYPE(name, arity, inputs, value) \
-  KERNEL(name, f32, f32, arity, inputs, value) KERNEL(name, f64, f64, arity, inputs, value) \
-  KERNEL(name, i64, i64, arity, inputs, value) KERNEL(name, u8, u8, arity, inputs, value) \
-  KERNEL(name, b8, b8, arity, inputs, value)
-#define EVERY_TEST(name, arity, inputs, value) \
-  KERNEL(name, f32, b8, arity, inputs, value) KERNEL(name, f64, b8, arity, inputs, value) \
-  KERNEL(name, i64, b8, arity, inputs, value) KERNEL(name, u8, b8, arity, inputs, value) \
-  KERNEL(name, b8, b8, arity, inputs, value)
+#define EVERY_TYPE(name, arity, inputs, value, text) \
+  KERNEL(name, f32, f32, arity, inputs, value, text) KERNEL(name, f64, f64, arity, inputs, value, text) \
+  KERNEL(name, i64, i64, arity, inputs, value, text) KERNEL(name, u8, u8, arity, inputs, value, text) \
+  KERNEL(name, b8, b8, arity, inputs, value, text)
+#define EVERY_TEST(name, arity, inputs, value, text) \
+  KERNEL(name, f32, b8, arity, inputs, value, text) KERNEL(name, f64, b8, arity, inputs, value, text) \
+  KERNEL(name, i64, b8, arity, inputs, value, text) KERNEL(name, u8, b8, arity, inputs, value, text) \
+  KERNEL(name, b8, b8, arity, inputs, value, text)
 
-#define EW1(name, sig, inputs, value, ...) EVERY_TYPE(name, 1, inputs, value)
-#define EW2(name, sig, inputs, value, ...) EVERY_TYPE(name, 2, inputs, value)
-#define EW3(name, sig, inputs, value, ...) EVERY_TYPE(name, 3, inputs, value)
-#define STEP1(name, sig, inputs, value, ...) EVERY_TYPE(name, 1, inputs, value)
-#define STEP2(name, sig, inputs, value, ...) EVERY_TYPE(name, 2, inputs, value)
-#define TEST1(name, sig, inputs, value, ...) EVERY_TEST(name, 1, inputs, value)
-#define TEST2(name, sig, inputs, value, ...) EVERY_TEST(name, 2, inputs, value)
+#define EW1(name, sig, inputs, value, ...) EVERY_TYPE(name, 1, inputs, value, #value)
+#define EW2(name, sig, inputs, value, ...) EVERY_TYPE(name, 2, inputs, value, #value)
+#define EW3(name, sig, inputs, value, ...) EVERY_TYPE(name, 3, inputs, value, #value)
+#define STEP1(name, sig, inputs, value, ...) EVERY_TYPE(name, 1, inputs, value, #value)
+#define STEP2(name, sig, inputs, value, ...) EVERY_TYPE(name, 2, inputs, value, #value)
+#define TEST1(name, sig, inputs, value, ...) EVERY_TEST(name, 1, inputs, value, #value)
+#define TEST2(name, sig, inputs, value, ...) EVERY_TEST(name, 2, inputs, value, #value)
 #include "ops.def"
 
 /* ---- the table: a row of class F has float kernels, of class A all, of class b bool ---- */

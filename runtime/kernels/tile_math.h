@@ -37,7 +37,6 @@
   DECLARE_F64 double name (double, double) VECTOR_F64;
 VECTOR_1(sin) VECTOR_1(cos) VECTOR_1(tan) VECTOR_1(asin) VECTOR_1(acos) VECTOR_1(atan)
 VECTOR_1(sinh) VECTOR_1(cosh) VECTOR_1(erf) VECTOR_2(pow) VECTOR_2(atan2)
-DECLARE_F64 double erfc (double) VECTOR_F64;
 
 /* libm's lgamma stores the sign of Γ in a global; SLEEF's vector version, which carries its name, does not. */
 #if defined __GNUC__ && !defined __clang__ && (defined __x86_64__ || defined __aarch64__)
@@ -234,33 +233,77 @@ static inline double sigmoid_f64 (double x) {
 static inline float log_sigmoid_f32 (float x) { return (x < 0 ? x : 0) - log1p_core_f32(exp_f32(-abs_f32(x))); }
 static inline double log_sigmoid_f64 (double x) { return (x < 0 ? x : 0) - log1p_core_f64(exp_f64(-abs_f64(x))); }
 
+/* e^x for −700 <= x <= 0 in double, as exact as float32 needs */
+static inline double exp_short_f64 (double x) {
+  int64_t n;
+  double r = reduce_exp_f64(x, &n), q = 1.394475859e-3 + r * 1.979015102e-4;
+  q = 8.333497858e-3 + r * q;
+  q = 4.166629364e-2 + r * q;
+  q = 1.666666586e-1 + r * q;
+  q = 5.000000068e-1 + r * q;
+  return (1 + r + r * r * q) * two_to_f64(n);
+}
+
 /* x sigmoid(2 √(2/π) (x + 0.044715 x³)), which is ½ x (1 + tanh …) without its cancellation */
 static inline double gelu_tanh_f64 (double x) {
   return x * sigmoid_f64(1.5957691216057307 * x * (1 + .044715 * x * x));
 }
-static inline float gelu_tanh_f32 (float x) { return (float)gelu_tanh_f64(x); }
-
-/* ---- the normal distribution ---- */
-
-/* a·b − round(a·b), exactly (Dekker 1971 where there is no fused multiply-add) */
-static inline double product_error_f64 (double a, double b) {
-#if defined __FMA__ || defined __aarch64__
-  return __builtin_fma(a, b, -(a * b));
-#else
-  double p = a * b, ta = 134217729 * a, tb = 134217729 * b;
-  double ah = ta - (ta - a), al = a - ah, bh = tb - (tb - b), bl = b - bh;
-  return ((ah * bh - p) + ah * bl + al * bh) + al * bl;
-#endif
+static inline float gelu_tanh_f32 (float x) {
+  double d = x, u = 1.5957691216057307 * d * (1 + .044715 * d * d), e = exp_short_f64(clip_f64(-abs_f64(u), -700, 0));
+  return (float)(d * ((u < 0 ? e : 1) / (1 + e)));
 }
 
-/* Φ(x) = ½ erfc(z), z = −x/√2: what z lost by rounding is added back through d log erfc ≈ −(z + √(z² + 4/π)) */
+/* ---- the normal distribution: Φ(−a) = ½ erfcx(a/√2) e^(−a²/2), erfcx(z) = erfc(z) e^(z²) a rational fit ---- */
+
+/* 0 <= z <= 10.3, as exact as float32 needs */
+static inline double erfcx_short_f64 (double z) {
+  double n = .2300565016 + z * .03297272165, d = .4077901331 + z * .05844195657;
+  n = .7333595007 + z * n;
+  d = 1.328645742 + z * d;
+  n = 1.240083932 + z * n;
+  d = 2.405874937 + z * d;
+  d = 2.368463699 + z * d;
+  return (1 + z * n) / (1 + z * d);
+}
+/* 0 <= z <= 27.5 */
+static inline double erfcx_f64 (double z) {
+  double n = 3.1552283386805441078e-4 + z * 1.433844006483083458e-5, d = 5.5924966193901838935e-4 + z * 2.5414223308881476422e-5;
+  n = 3.4087329270638518474e-3 + z * n;
+  d = 6.0545289148649984198e-3 + z * d;
+  n = 2.3516763837639007612e-2 + z * n;
+  d = 4.1962003459118717383e-2 + z * d;
+  n = .1139281422176299844 + z * n;
+  d = .20494057808735358697 + z * d;
+  n = .40342431716673833514 + z * n;
+  d = .73561255134271636015 + z * d;
+  n = 1.0561364940400766883 + z * n;
+  d = 1.9699301989636594242 + z * d;
+  n = 2.0211078392552729457 + z * n;
+  d = 3.919704302524647026 + z * d;
+  n = 2.7181204901943951541 + z * n;
+  d = 5.6601820268574559715 + z * d;
+  n = 2.3415799223250631288 + z * n;
+  d = 5.6335500373702722812 + z * d;
+  d = 3.469959089420576 + z * d;
+  return (1 + z * n) / (1 + z * d);
+}
+
+/* e^(−s a²), s a power of 2: a² is split so that the part to be reduced is exact */
+static inline double exp_square_f64 (double a, double s) {
+  double hi = from_bits_f64(bits_f64(a) & 0xfffffffff8000000u);
+  int64_t n;
+  double r = reduce_exp_f64(-s * hi * hi, &n) - s * (a - hi) * (a + hi);
+  return scale_f64(1 + expm1_core_f64(r), n);
+}
+
+static inline float normal_cdf_f32 (float x) {
+  double a = clip_f64(abs_f64(x), 0, 14.5), tail = .5 * erfcx_short_f64(a * .70710678118654752440) * exp_short_f64(-.5 * a * a);
+  return (float)(x < 0 ? tail : 1 - tail);
+}
 static inline double normal_cdf_f64 (double x) {
-  double b = clip_f64(x, -40, 40), z = -b * .70710678118654752440;
-  double lost = -product_error_f64(b, .70710678118654752440) + b * 4.83364665672645672553e-17;
-  double slope = z + sqrt(z * z + 1.2732395447351627);
-  return .5 * erfc(z) * (1 - lost * (z > 0 ? slope : 0));
+  double a = clip_f64(abs_f64(x), 0, 38.8), tail = .5 * erfcx_f64(a * .70710678118654752440) * exp_square_f64(a, .5);
+  return x < 0 ? tail : 1 - tail;
 }
-static inline float normal_cdf_f32 (float x) { return (float)normal_cdf_f64(x); }
 
 #include "tile_special.h"
 

@@ -4,7 +4,7 @@
 ** digamma or polygamma at negative x the error is bounded relative to the terms that cancel there, not to the value.
 */
 
-/* ---- erfinv: a fit to 7e-7, then one step of Halley's method on erf, or on erfc where that is exact ---- */
+/* ---- erfinv: a fit to 7e-7, then one step of Halley's method on erf, or on erfc for a >= 0.8 ---- */
 
 /* w = −log(1 − a²) < 6.25:  a P(w);  beyond: Q(√w) */
 static inline double erfinv_start_f64 (double a, double w) {
@@ -26,8 +26,8 @@ static inline double erfinv_start_f64 (double a, double w) {
 }
 static inline double erfinv_f64 (double x) {
   double a = abs_f64(x), y = erfinv_start_f64(a, -log_f64((1 - a) * (1 + a)));
-  double near = erf(y) - a, far = (1 - a) - erfc(y);
-  double step = (a < .5 ? near : far) * .88622692545275801365 * exp_f64(y * y);
+  double near = erf(y) - a, far = (1 - a) - erfcx_f64(y) * exp_square_f64(y, 1);
+  double step = (a < .8 ? near : far) * .88622692545275801365 * exp_f64(y * y);
   y -= step / (1 + y * step);
   return with_sign_f64(a < 1 ? y : a == 1 ? INFINITY : NAN, x);
 }
