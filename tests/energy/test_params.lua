@@ -31,6 +31,13 @@ function T.test_function ()
   t.near(E {{1, 0}}, {0})                                          -- the function sees the tensor as it is now
 end
 
+function T.test_params_go_straight_into_gradients ()
+  local E, p = quadratic()
+  local g = neap.gradients(E(neap.ones(3, 2)):sum(), E:params())
+  t.near(g[1], {-12, -18})
+  t.near(g[2], {3, 3})
+end
+
 function T.test_names_of_nested_params ()
   local w = function () return neap.zeros(1) end
   local E = neap.energy(function (x) return x:sum(2) end, {params = {w(), w(), net = {b = w(), a = {w()}}, z = w()}})
