@@ -77,7 +77,7 @@ bool neap_sweep_open (neap_sweep *s, neap_context *c, neap_tensor *y, int n, nea
     if (a && a < s->oldest) s->oldest = a;
   }
   if (!collect(s, y)) { neap_sweep_close(s); return false; }
-  qsort(s->e, (size_t)s->n, sizeof *s->e, by_age);
+  if (s->n > 1) qsort(s->e, (size_t)s->n, sizeof *s->e, by_age);
   mark_needed(s, n, xs);
   return true;
 }
