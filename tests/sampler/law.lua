@@ -2,7 +2,7 @@
 -- Chains are independent, so the mean of a statistic has the standard error sd(chain means) / √chains; a z-score is the
 -- distance from the truth in such errors.  With 64 chains or more |z| > 4 means a wrong law.
 
-local law = {}
+local law = {longer = 1, more = 1}            -- times the steps and chains of test_laws.lua
 
 -- f(x) [draws, chains] of draws [draws, chains, dims] -> z-score of its mean against truth
 function law.z (draws, f, truth)

@@ -8,8 +8,9 @@ local mean, cov = {1, -.5}, {{1, .6}, {.6, .8}}
 local function gaussian () return neap.energy.gaussian{mean = neap.tensor(mean), cov = neap.tensor(cov)} end
 
 local function run (s, E, options)
-  local o = {chains = 128, steps = 300, warmup = 60, seed = 7, dtype = "float64"}
+  local o = {chains = 128 * law.more, steps = 300, warmup = 60, seed = 7, dtype = "float64"}
   for k, v in pairs(options or {}) do o[k] = v end
+  o.steps = o.steps * law.longer
   return s:sample(E, o)
 end
 
@@ -20,6 +21,15 @@ end
 
 function T.test_random_walk_gaussian ()
   assert_moments(run(neap.sampler.random_walk{scale = 1}, gaussian()), mean, cov)
+end
+
+-- On N(0, 1) with proposals of scale s the mean acceptance is (2/π) atan(2/s).
+function T.test_random_walk_acceptance ()
+  local E = neap.energy.gaussian{mean = {0}, std = 1}
+  for _, s in ipairs{.5, 2.4, 8} do
+    local _, info = run(neap.sampler.random_walk{scale = s}, E)
+    lu.assertAlmostEquals(info.accept_rate, 2 / math.pi * math.atan(2 / s), .012)
+  end
 end
 
 function T.test_mala_gaussian ()
@@ -55,7 +65,7 @@ function T.test_double_well_by_quadrature ()
   local function well (x) return (x * x - 1) ^ 2 end
   for _, s in ipairs{neap.sampler.mala{step_size = .1}, neap.sampler.hmc{step_size = .25, leapfrog_steps = 4},
       neap.sampler.random_walk{scale = 1}} do
-    local draws = run(s, E, {init = function (rng) return rng:normal({128, 1}, {dtype = "float64"}) end, warmup = 100})
+    local draws = run(s, E, {init = function (rng) return rng:normal({128 * law.more, 1}, {dtype = "float64"}) end, warmup = 100})
     for power = 1, 4 do
       local truth = law.expectation(well, function (x) return x ^ power end, 5)
       local z = law.z(draws:select(3, 1), function (x) return x ^ power end, truth)
@@ -67,11 +77,11 @@ end
 -- What hmc draws when it starts from the funnel's own law: a kernel that leaves it invariant keeps it.
 function T.test_funnel_is_kept ()
   local E = neap.energy.funnel{dim = 3}
-  local chains = 1500
+  local chains = 1500 * law.more
   for _, s in ipairs{neap.sampler.hmc{step_size = .15, leapfrog_steps = 8}, neap.sampler.mala{step_size = .02},
       neap.sampler.random_walk{scale = .5}} do
     local draws, info = run(s, E, {chains = chains, init = function (rng) return E:sample(chains, rng):double() end,
-      steps = 40, warmup = 0, thin = 40})
+      steps = 40, warmup = 0, thin = 40 * law.longer})
     lu.assertTrue(info.accept_rate > .3)
     local v = draws:select(3, 1)
     local u = draws:select(3, 2) * (v / -2):exp()
