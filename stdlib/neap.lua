@@ -18,6 +18,7 @@ give("neap.grad", "gradients grad value_and_grad vjp jvp hvp jacobian hessian la
 give("neap.gradcheck", "gradcheck")
 give("neap.help", "help")
 give("neap.file", "save load")
+give("neap.verify", "verify")
 
 return setmetatable(neap, {
   __index = function (t, name)
