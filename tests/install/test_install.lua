@@ -53,6 +53,7 @@ end
 
 -- Only what neap.h declares is shown: prefix neap_.
 function T.test_6_symbols ()
+  plain_build()
   local out = cli.run(("nm -D --defined-only %s/lib/libneap.so"):format(installed()))
   local count = 0
   for name in out:gmatch " [TDBRW] ([%w_]+)" do
