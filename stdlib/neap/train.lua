@@ -157,7 +157,7 @@ return function (E, x, given)
   local ok, message = pcall(loop, E, params, next_batch, o, total, note, show, history.ema)
   clear()
   if not ok then
-    if not tostring(message):match "interrupted!$" then error(message, 0) end
+    if not tostring(message):find("interrupted!", 1, true) then error(message, 0) end
     history.interrupted = true
   end
   return history

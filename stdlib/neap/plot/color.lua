@@ -1,5 +1,5 @@
 -- color.lua -- colours: names for marks, and the map from numbers to colours.
--- The map runs from dark violet over blue-green to yellow, with lightness rising evenly, so that it also reads in grey.
+-- The map runs from dark violet over blue and green to yellow, with lightness rising all the way, so that it also reads in grey.
 
 local neap = require "neap"
 local color = {}
@@ -13,6 +13,26 @@ color.named = {black = {0, 0, 0}, white = {1, 1, 1}, grey = {.5, .5, .5}, red = 
 function color.of (c, n)
   if type(c) == "table" then return c end
   if c == nil then return color.cycle[(n - 1) % #color.cycle + 1] end
+  return color.named[c] or error(("plot: unknown colour '%s'"):format(tostring(c)), 0)
+end
+
+-- Five stations of the map, joined by straight lines.
+local STATIONS = {{.22, .05, .33}, {.2, .31, .56}, {.11, .56, .55}, {.42, .78, .36}, {.99, .92, .2}}
+
+-- x [...] of numbers in 0..1 -> [..., 3]
+function color.map (x)
+  local last = #STATIONS - 1
+  local at = x:clamp(0, 1) * last
+  local channels = {}
+  for k = 1, 3 do
+    local value = neap.zeros_like(at) + STATIONS[1][k]
+    for i = 1, last do value = value + (at - (i - 1)):clamp(0, 1) * (STATIONS[i + 1][k] - STATIONS[i][k]) end
+    channels[k] = value
+  end
+  return neap.stack(channels, x.ndim + 1)
+end
+
+return color.cycle[(n - 1) % #color.cycle + 1] end
   return color.named[c] or error(("plot: unknown colour '%s'"):format(tostring(c)), 0)
 end
 
