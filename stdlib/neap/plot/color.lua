@@ -32,19 +32,4 @@ function color.map (x)
   return neap.stack(channels, x.ndim + 1)
 end
 
-return color.cycle[(n - 1) % #color.cycle + 1] end
-  return color.named[c] or error(("plot: unknown colour '%s'"):format(tostring(c)), 0)
-end
-
--- x [...] of numbers in 0..1 -> [..., 3]: hue turns by 0.6 of a circle while lightness rises (after Green 2011's cubehelix).
-function color.map (x)
-  x = x:clamp(0, 1)
-  local angle = (x * -.85 + .78) * (2 * math.pi)
-  local amplitude = x * (1 - x) * .62 + .09 * (1 - x) + .28 * x:square()
-  local light = x * .83 + .09
-  local c, s = angle:cos() * amplitude, angle:sin() * amplitude
-  local r, g, b = light - .14861 * c + 1.78277 * s, light - .29227 * c - .90649 * s, light + 1.97294 * c
-  return neap.stack({r, g, b}, x.ndim + 1):clamp(0, 1)
-end
-
 return color
