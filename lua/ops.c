@@ -43,6 +43,7 @@ static bool floats_for_fractions (neap_context *c, bind_args *k) {
   return true;
 }
 
+/* k->in from k->where; what is no tensor is made one */
 static bool lend_inputs (lua_State *L, neap_context *c, bind_args *k) {
   int like = -2;
   bool fraction = false;
@@ -56,15 +57,19 @@ static bool lend_inputs (lua_State *L, neap_context *c, bind_args *k) {
   return !fraction || floats_for_fractions(c, k);
 }
 
-static int apply (lua_State *L, bind_args *k) {
-  bind_state *S = bind_state_of(L);
-  bind_tbox *b = bind_newbox(L, S);
+static neap_tensor *lend_and_apply (lua_State *L, neap_context *c, bind_args *k) {
+  return k->ready || lend_inputs(L, c, k) ? neap_apply(c, k->d->index, k->in, k->n, k->d->attrs ? &k->a : NULL) : NULL;
+}
+
+/* b: pushed already, empty */
+static int apply (lua_State *L, bind_args *k, bind_tbox *b) {
+  bind_state *S = b->S;
   neap_tensor *t;
   neap_scope s;
   int tries = 0;
   do {
     s = neap_scope_open(S->c);
-    t = lend_inputs(L, S->c, k) ? neap_apply(S->c, k->d->index, k->in, k->n, k->d->attrs ? &k->a : NULL) : NULL;
+    t = lend_and_apply(L, S->c, k);
   } while (__builtin_expect(!t, 0) && bind_again(L, S, s, &tries));
   bind_fill(L, b, s, t);
   return 1;
@@ -81,12 +86,38 @@ int bind_callrow (lua_State *L, const bind_op *d) {
   bind_args k;
   k.d = d;
   k.n = d->ntensors; k.top = lua_gettop(L);
-  k.where = where; k.in = in;
+  k.where = where; k.in = in; k.ready = false;
   bind_take(L, &k);
-  return apply(L, &k);
+  return apply(L, &k, bind_newbox(L, bind_state_of(L)));
 }
 
 static int call_op (lua_State *L) { return bind_callrow(L, descriptor(L)); }
+
+/* upvalue 2 of plain functions: the metatable of tensors */
+static bind_tbox *push_box (lua_State *L, bind_state *S) {
+  if (!S->c) bind_state_of(L);                          /* raises */
+  S->running = L;
+  return bind_newboxof(L, S, lua_upvalueindex(2));
+}
+
+/* unary minus is called with its operand twice */
+static void check_extra (lua_State *L, const bind_args *k) {
+  for (int i = k->n + 1; i <= k->top; i++)
+    if (!lua_isnil(L, i) && !(k->n == 1 && i == 2 && lua_rawequal(L, 1, 2))) luaL_argerror(L, i, "no such argument");
+}
+
+static void check_plain (lua_State *L, bind_args *k) {
+  k->ready = true;
+  for (int i = 1; i <= k->n; i++) {
+    bind_tbox *b = bind_boxat(L, i);
+    k->where[i - 1] = i;
+    if (__builtin_expect(b && b->t, 1)) { k->in[i - 1] = b->t; continue; }
+    if (i > k->top) luaL_argerror(L, i, "tensor expected, got no value");
+    bind_taketensor(L, i);
+    k->ready = false;
+  }
+  if (k->top > k->n) check_extra(L, k);
+}
 
 /* rows of tensors only, which arithmetic is: nothing to parse */
 static int call_plain (lua_State *L) {
@@ -96,14 +127,9 @@ static int call_plain (lua_State *L) {
   k.d = descriptor(L);
   k.n = k.d->ntensors; k.top = lua_gettop(L);
   k.where = where; k.in = in;
-  for (int i = 1; i <= k.n; i++) {
-    if (i > k.top) return luaL_argerror(L, i, "tensor expected, got no value");
-    bind_taketensor(L, i);
-    where[i - 1] = i;
-  }
-  for (int i = k.n + 1; i <= k.top; i++)
-    if (!lua_isnil(L, i) && !(k.n == 1 && i == 2 && lua_rawequal(L, 1, 2))) return luaL_argerror(L, i, "no such argument");
-  return apply(L, &k);                                   /* unary minus is called with its operand twice */
+  check_plain(L, &k);
+  bind_state *S = k.d->S;
+  return apply(L, &k, push_box(L, S));
 }
 
 static bool is_plain (const bind_op *d) {
@@ -113,7 +139,8 @@ static bool is_plain (const bind_op *d) {
 
 static void push_function (lua_State *L, int index) {
   bool plain = is_plain(bind_parse(L, index));
-  lua_pushcclosure(L, plain ? call_plain : call_op, 1);
+  bind_openmeta(L);
+  lua_pushcclosure(L, plain ? call_plain : call_op, 2);
 }
 
 static void set_in (lua_State *L, int table, const char *name) {

@@ -62,8 +62,8 @@ typedef struct counts { int64_t nan, inf; } counts;
 static void count_one (sheet *s, int64_t offset, void *arg) {
   counts *n = arg;
   double v = number_at(s->t, offset);
-  n->nan += isnan(v);
-  n->inf += isinf(v);
+  n->nan += isnan(v) != 0;
+  n->inf += isinf(v) != 0;
 }
 
 typedef struct extent { double largest; bool whole; } extent;

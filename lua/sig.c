@@ -82,6 +82,7 @@ static void count_kinds (bind_op *d) {
 }
 
 bind_op *bind_parse (lua_State *L, int index) {
+  bind_state *S = bind_state_of(L);
   const char *sig = neap_ops[index].sig;
   size_t length = strlen(sig) + 1, params = MOST * sizeof(bind_param), options = (MOST + 1) * sizeof(char *);
   size_t words = 1;
@@ -89,7 +90,7 @@ bind_op *bind_parse (lua_State *L, int index) {
   if (words < MOST) { params = words * sizeof(bind_param); options = (words + 1) * sizeof(char *); }
   bind_op *d = lua_newuserdatauv(L, sizeof *d + params + options + length, 0);
   memset(d, 0, sizeof *d + params + options);
-  d->op = &neap_ops[index]; d->index = index;
+  d->S = S; d->op = &neap_ops[index]; d->index = index;
   d->options = (const char **)((char *)d->params + params);
   reader r = { .at = memcpy((char *)d->options + options, sig, length) };
   for (char *w; d->nparams < MOST && (w = next_word(&r)); ) parse_word(&r, w, &d->params[d->nparams++], &d->ntensors);

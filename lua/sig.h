@@ -18,6 +18,7 @@ typedef struct bind_param {
 } bind_param;
 
 typedef struct bind_op {
+  bind_state *S;
   const neap_op *op;
   int index;                               /* NEAP_OP_name */
   int ntensors, npositional, nparams;
@@ -37,6 +38,7 @@ typedef struct bind_args {
   int n, top;                              /* tensors; the call's arguments are at 1..top */
   int *where;                              /* stack index of each tensor, 0 = left out; room for BIND_FEW before */
   neap_tensor **in;                        /* room for as many, filled later */
+  bool ready;                              /* in is filled: all were tensors */
   neap_attrs a;
 } bind_args;
 

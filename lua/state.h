@@ -28,12 +28,15 @@ struct bind_state {
 
 bind_state *bind_state_of (lua_State *L);               /* raises when the context was closed */
 bind_tbox *bind_newbox (lua_State *L, bind_state *S);   /* pushes an empty box */
+/* The same with the metatable at stack index meta, for functions that have it as an upvalue. */
+bind_tbox *bind_newboxof (lua_State *L, bind_state *S, int meta);
 extern const char bind_tag;
 
 /* The box at i, whether open or closed; NULL when it is something else. */
 static inline bind_tbox *bind_boxat (lua_State *L, int i) {
+  if (lua_rawlen(L, i) != sizeof(bind_tbox)) return NULL;   /* 0 for a light userdata, whose address may be anything */
   bind_tbox *b = lua_touserdata(L, i);
-  return b && lua_type(L, i) == LUA_TUSERDATA && lua_rawlen(L, i) == sizeof *b && b->tag == &bind_tag ? b : NULL;
+  return b && b->tag == &bind_tag ? b : NULL;
 }
 
 /* Raises the pending error, having cleared it. */

@@ -66,13 +66,14 @@ static int take_run (lua_State *L, bind_args *k, int i) {
 
 /* ---- numbers, booleans, choices ---- */
 
-static int64_t check_choice (lua_State *L, const bind_param *p, int i) {
+static int64_t check_choice (lua_State *L, const bind_args *k, const bind_param *p, int i) {
   size_t n;
   const char *name = luaL_checklstring(L, i, &n);
-  int k = bind_choice(p->choices, name, n);
-  if (k >= 0) return k;
-  return luaL_error(L, "%s: one of %s expected, got '%s'", p->name,
-                    lua_pushlstring(L, p->choices, strcspn(p->choices, ")")), name);
+  int choice = bind_choice(p->choices, name, n);
+  if (choice >= 0) return choice;
+  lua_pushlstring(L, p->choices, strcspn(p->choices, ")"));
+  return luaL_error(L, "%s: %s: one of %s expected, got '%s'", k->d->op->name, p->name,
+                    luaL_gsub(L, lua_tostring(L, -1), "|", ", "), name);
 }
 
 static double check_number (lua_State *L, int i) {
@@ -98,7 +99,7 @@ static void take_value (lua_State *L, bind_args *k, const bind_param *p, int i) 
   switch (p->type) {
     case 'n': k->a.f[p->slot] = check_number(L, i); break;
     case 'b': k->a.i[p->slot] = check_boolean(L, i); break;
-    case 's': k->a.i[p->slot] = check_choice(L, p, i); break;
+    case 's': k->a.i[p->slot] = check_choice(L, k, p, i); break;
     case 'e': k->a.text = luaL_checkstring(L, i); break;
     default: k->a.i[p->slot] = luaL_checkinteger(L, i); break;
   }

@@ -12,11 +12,16 @@ local M = {}
 
 local function is_float (x) return x.dtype == "float32" or x.dtype == "float64" end
 
+local function kind (v)
+  local meta = getmetatable(v)
+  return type(meta) == "table" and meta.__name or type(v)
+end
+
 local function fail (name, text, ...) error(name .. ": " .. text:format(...), 0) end
 
 local function check_function (name, f)
   if type(f) == "function" or (getmetatable(f) or {}).__call then return end
-  error(("bad argument #1 to '%s' (function expected, got %s)"):format(name, options.type_of(f)), 3)
+  error(("bad argument #1 to '%s' (function expected, got %s)"):format(name, kind(f)), 3)
 end
 
 local function shape_text (x) return "[" .. table.concat(x.shape, ", ") .. "]" end
@@ -36,7 +41,7 @@ local function variables (name, t)
 end
 
 local function check_scalar (name, y)
-  if not is_tensor(y) then fail(name, "the function must give a tensor of one element, got %s", options.type_of(y)) end
+  if not is_tensor(y) then fail(name, "the function must give a tensor of one element, got %s", kind(y)) end
   if y:numel() ~= 1 then fail(name, "the function must give a tensor of one element, got shape %s; sum it", shape_text(y)) end
   if not is_float(y) then fail(name, "the function must give a float tensor, got %s", y.dtype) end
   return y
@@ -71,7 +76,7 @@ end
 -- gradients(y, x | {x1, …} | {name = x} [, {grad_outputs=, create_graph=, retain=, allow_unused=}]) -> the same keys
 function M.gradients (y, x, given)
   if not is_tensor(y) then
-    error(("bad argument #1 to 'gradients' (tensor expected, got %s)"):format(options.type_of(y)), 2)
+    error(("bad argument #1 to 'gradients' (tensor expected, got %s)"):format(kind(y)), 2)
   end
   local list = tree.leaves(x)
   if #list == 0 then error("bad argument #2 to 'gradients' (a tensor or a table of tensors expected)", 2) end
@@ -146,7 +151,7 @@ end
 local function outputs (name, y)
   local list = {}
   for _, t in ipairs(tree.leaves(y)) do if is_float(t) then list[#list + 1] = t end end
-  if #list == 0 then fail(name, "the function must give a float tensor, got %s", options.type_of(y)) end
+  if #list == 0 then fail(name, "the function must give a float tensor, got %s", kind(y)) end
   return list
 end
 
@@ -255,7 +260,7 @@ function M.laplacian (f, x)
     end)(v))
   end
   local copy, xs = variables("laplacian", x)
-  if not is_tensor(x) then fail("laplacian", "a tensor expected, got %s", options.type_of(x)) end
+  if not is_tensor(x) then fail("laplacian", "a tensor expected, got %s", kind(x)) end
   local g = gradient(copy)
   local rows = y.ndim == 1 and x.ndim >= 2 and y.shape[1] == x.shape[1]
   if not rows and y:numel() ~= 1 then

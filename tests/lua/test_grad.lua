@@ -1,0 +1,249 @@
+-- Derivatives from Lua: the tape, the functional forms, trees, nesting, gradcheck.
+local lu = require "luaunit"
+
+local T = {}
+local f64 = {dtype = "float64"}
+
+local function same (x, expected) lu.assertEquals(x:totable(), expected) end
+local function near (x, expected, eps)
+  local function compare (a, b)
+    if type(a) == "table" then
+      lu.assertEquals(#a, #b)
+      for i = 1, #a do compare(a[i], b[i]) end
+    else lu.assertAlmostEquals(a, b, eps or 1e-9) end
+  end
+  compare(x:totable(), expected)
+end
+local function vector (...) return neap.tensor({...}, f64) end
+local function cube (x) return (x ^ 3):sum() end
+
+function T.test_gradients ()
+  local x = vector(1, 2):requires_grad()
+  same(neap.gradients(cube(x), x), {3, 12})
+  local a, b = vector(1):requires_grad(), vector(2):requires_grad()
+  local g = neap.gradients((a * b):sum(), {a, b})
+  same(g[1], {2})
+  same(g[2], {1})
+  g = neap.gradients((a * b * b):sum(), {left = a, right = b})
+  same(g.left, {4})
+  same(g.right, {4})
+  same(neap.gradients(x * 2, x, {grad_outputs = vector(1, 10)}), {2, 20})
+end
+
+function T.test_gradients_options ()
+  local x, z = vector(1, 2):requires_grad(), vector(1):requires_grad()
+  lu.assertErrorMsgContains("does not depend on variable 2", neap.gradients, cube(x), {x, z})
+  local g = neap.gradients(cube(x), {x, z}, {allow_unused = true})
+  same(g[1], {3, 12})
+  lu.assertNil(g[2])
+  lu.assertErrorMsgContains("unknown option 'create_grap' (did you mean 'create_graph'?)", neap.gradients, cube(x), x, {create_grap = true})
+  lu.assertErrorMsgContains("got shape [2]", neap.gradients, x * 2, x)
+  lu.assertErrorMsgContains("not computed from any variable", neap.gradients, neap.ones(1), x)
+  lu.assertErrorMsgContains("bad argument #1 to 'gradients' (tensor expected, got number)", neap.gradients, 1, x)
+end
+
+function T.test_released_tape ()
+  local x = vector(1, 2):requires_grad()
+  local y = cube(x)
+  same(neap.gradients(y, x, {retain = true}), {3, 12})
+  same(neap.gradients(y, x), {3, 12})
+  lu.assertErrorMsgContains("released by an earlier derivative", neap.gradients, y, x)
+  same(neap.gradients(cube(x), x), {3, 12})
+end
+
+function T.test_create_graph ()
+  local x = vector(1, 2):requires_grad()
+  local g = neap.gradients(cube(x), x, {create_graph = true})
+  same(neap.gradients(g:sum(), x), {6, 12})
+end
+
+function T.test_backward ()
+  local x = vector(1, 2):requires_grad()
+  lu.assertNil(x.grad)
+  cube(x):backward()
+  same(x.grad, {3, 12})
+  cube(x):backward()
+  same(x.grad, {6, 24})
+  x.grad = nil
+  lu.assertNil(x.grad);
+  (x * 2):backward(vector(1, 3))
+  same(x.grad, {2, 6})
+  x.grad = vector(0, 0)
+  cube(x):backward {retain = true}
+  same(x.grad, {3, 12})
+  lu.assertErrorMsgContains("grad: shape [2] expected, got [1]", function () x.grad = vector(1) end)
+  lu.assertErrorMsgContains("got shape [2]", x.backward, x * 2)
+end
+
+function T.test_requires_grad_and_detach ()
+  local x = vector(1):requires_grad()
+  lu.assertTrue(x:is_tracked())
+  lu.assertFalse(x:detach():is_tracked())
+  lu.assertFalse(x:requires_grad(false):is_tracked())
+  lu.assertErrorMsgContains("float32 or float64", neap.requires_grad, neap.tensor({1}, {dtype = "int64"}))
+end
+
+function T.test_no_grad ()
+  local x = vector(1):requires_grad()
+  local y, z = neap.no_grad(function (a, b) return a * 2, b end, x, 7)
+  lu.assertFalse(y:is_tracked())
+  lu.assertEquals(z, 7)
+  lu.assertErrorMsgContains("planned", neap.no_grad, function () error "planned" end)
+  local thrown = {}
+  local ok, e = pcall(neap.no_grad, function () error(thrown) end)
+  lu.assertFalse(ok)
+  lu.assertTrue(rawequal(e, thrown))
+  lu.assertTrue((x * 2):is_tracked())
+  local co = coroutine.create(function () neap.no_grad(coroutine.yield) end)
+  ok, e = coroutine.resume(co)
+  lu.assertFalse(ok)
+  lu.assertStrContains(e, "attempt to yield across a C-call boundary")
+  lu.assertTrue((x * 2):is_tracked())
+  same(neap.no_grad(function () return neap.grad(cube)(x) end), {3})
+end
+
+function T.test_grad_of_functions ()
+  same(neap.grad(cube)(vector(1, 2)), {3, 12})
+  local function f (w, x) return (w * x * x):sum() end
+  same(neap.grad(f, 2)(vector(2), vector(3)), {12})
+  local gw, gx = neap.grad(f, {1, 2})(vector(2), vector(3))
+  same(gw, {9})
+  same(gx, {12})
+  local value, g, more = neap.value_and_grad(function (x) return cube(x), "more" end)(vector(1, 2))
+  lu.assertEquals(value:item(), 9)
+  lu.assertFalse(value:is_tracked())
+  same(g, {3, 12})
+  lu.assertFalse(g:is_tracked())
+  lu.assertEquals(more, "more")
+end
+
+function T.test_grad_of_trees ()
+  local params = {w = vector(2), layers = {vector(3), {b = vector(4)}}, n = 5, index = neap.tensor({1}, {dtype = "int64"})}
+  local g = neap.grad(function (p) return (p.w * p.layers[1] * p.layers[2].b * p.n):sum() end)(params)
+  same(g.w, {60})
+  same(g.layers[1], {40})
+  same(g.layers[2].b, {30})
+  lu.assertNil(g.n)
+  lu.assertNil(g.index)
+end
+
+function T.test_grad_errors ()
+  lu.assertErrorMsgContains("bad argument #1 to 'grad' (function expected, got number)", neap.grad, 3)
+  lu.assertErrorMsgContains("got shape [2]; sum it", neap.grad(function (x) return x * 2 end), vector(1, 2))
+  lu.assertErrorMsgContains("got number", neap.grad(function () return 3 end), vector(1))
+  lu.assertErrorMsgContains("no float tensor", neap.grad(cube), 3)
+  lu.assertErrorMsgContains("only 1 are given", neap.grad(cube, 2), vector(1))
+  lu.assertErrorMsgContains("planned", neap.grad(function () error "planned" end), vector(1))
+  same(neap.grad(cube)(vector(1)), {3})
+end
+
+function T.test_nested_grad ()
+  local g = neap.grad(function (x) return cube(x) end)
+  local second = neap.grad(function (x) return g(x):sum() end)
+  local third = neap.grad(function (x) return second(x):sum() end)
+  same(second(vector(1, 2)), {6, 12})
+  same(third(vector(1, 2)), {6, 6})
+  -- an inner derivative whose function closes over the outer variable
+  local mixed = neap.grad(function (x)
+    return neap.grad(function (y) return (x * x * y * y):sum() end)(vector(3)):sum()
+  end)
+  same(mixed(vector(2)), {24})
+end
+
+function T.test_inner_grad_stays_on_an_outer_tape ()
+  local w = vector(2):requires_grad()
+  local g = neap.grad(function (x) return (w * x ^ 2):sum() end)(vector(3))
+  same(g, {12})
+  lu.assertTrue(g:is_tracked())
+  same(neap.gradients(g:sum(), w), {6})
+  local value = neap.value_and_grad(function (x) return (w * x):sum() end)(vector(3))
+  same(neap.gradients(value, w), {3})
+end
+
+function T.test_vjp_and_jvp ()
+  local function f (x) return x:sin() end
+  local value, g = neap.vjp(f, vector(0, 1), vector(2, 3))
+  near(value, {0, math.sin(1)})
+  near(g, {2, 3 * math.cos(1)})
+  local y, d = neap.jvp(f, vector(0, 1), vector(2, 3))
+  near(y, {0, math.sin(1)})
+  near(d, {2, 3 * math.cos(1)})
+  lu.assertFalse(y:is_tracked())
+  lu.assertFalse(d:is_tracked())
+  y, d = neap.jvp(function (t) return {a = t[1] * t[2], b = t[2]:sum()} end, {vector(2), vector(3)}, {vector(1), vector(0)})
+  same(y.a, {6})
+  same(d.a, {3})
+  same(d.b, 0)
+  value, g = neap.vjp(function (x) return {x * 2, x * 3} end, vector(1), {vector(1), vector(10)})
+  same(g, {32})
+  same(value[2], {3})
+  lu.assertErrorMsgContains("v has shape [1] where [2] was expected", neap.jvp, f, vector(0, 1), vector(2))
+  lu.assertErrorMsgContains("1 tensors v for 2 tensors", neap.jvp, f, {vector(0), vector(1)}, {vector(2)})
+end
+
+function T.test_hvp ()
+  same(neap.hvp(cube, vector(1, 2), vector(1, 10)), {6, 120})
+end
+
+function T.test_jacobian_and_hessian ()
+  same(neap.jacobian(function (x) return x ^ 2 end, vector(1, 2)), {{2, 0}, {0, 4}})
+  same(neap.jacobian(function (x) return neap.cat({x, x * 3}, 1) end, vector(1, 2)), {{1, 0}, {0, 1}, {3, 0}, {0, 3}})
+  lu.assertEquals(neap.jacobian(function (x) return x:sum(2) end, neap.ones(2, 3)).shape, {2, 2, 3})
+  same(neap.hessian(cube, vector(1, 2)), {{6, 0}, {0, 12}})
+  same(neap.hessian(function (x) return x[1] * x[2] end, vector(1, 2)), {{0, 1}, {1, 0}})
+  local h = neap.hessian(function (p) return (p.a * p.b):sum() end, {a = vector(2), b = vector(3)})
+  same(h.a.b, {{1}})
+  same(h.a.a, {{0}})
+  -- a Hessian is differentiable
+  same(neap.grad(function (x) return neap.hessian(cube, x):sum() end)(vector(1, 2)), {6, 6})
+end
+
+function T.test_laplacian ()
+  lu.assertEquals(neap.laplacian(cube, vector(1, 2)):item(), 18)
+  lu.assertEquals(neap.laplacian(function (x) return x:sum() end, vector(1, 2)):item(), 0)
+  local rows = neap.laplacian(function (x) return (x ^ 3):sum(2) end, neap.tensor({{1, 2}, {3, 4}}, f64))
+  same(rows, {18, 42})
+  lu.assertErrorMsgContains("one for each of the 2 rows", neap.laplacian, function (x) return x end, neap.ones(2, 3))
+end
+
+function T.test_vmap ()
+  same(neap.vmap(function (x) return x:sum() end)(neap.tensor {{1, 2}, {3, 4}}), {3, 7})
+  same(neap.vmap(neap.grad(cube))(neap.tensor({{1, 2}, {3, 4}}, f64)), {{3, 12}, {27, 48}})
+  local a, b = neap.vmap(function (x, y) return x * y, {sum = x + y} end)(vector(1, 2), vector(3, 4))
+  same(a, {3, 8})
+  same(b.sum, {4, 6})
+  same(neap.grad(function (x) return neap.vmap(cube)(x):sum() end)(neap.tensor({{1}, {2}}, f64)), {{3}, {12}})
+  lu.assertErrorMsgContains("argument 2 has 3 rows, those before 2", neap.vmap(neap.add), neap.ones(2), neap.ones(3))
+end
+
+function T.test_gradcheck ()
+  local ok, report = neap.gradcheck(function (x, y) return x:sin() * y:exp() end, {vector(1, 2), vector(.5, .1)}, {order = 3})
+  lu.assertTrue(ok, tostring(report.worst))
+  lu.assertTrue(report.worst < 1e-7)
+  lu.assertTrue(neap.gradcheck(cube, vector(1, 2), {order = 4}))
+  local function wrong (x) return x:sin() + (x * 0.01 - (x * 0.01):detach()) end
+  ok, report = neap.gradcheck(wrong, vector(1, 2))
+  lu.assertFalse(ok)
+  lu.assertEquals(report.order, 1)
+  local function wrong_at_two (x)
+    local slope = x:cos():detach()
+    return x:sin():detach() + slope * (x - x:detach())
+  end
+  lu.assertTrue((neap.gradcheck(wrong_at_two, vector(1, 2))))
+  ok, report = neap.gradcheck(wrong_at_two, vector(1, 2), {order = 2})
+  lu.assertFalse(ok)
+  lu.assertEquals(report.order, 2)
+  lu.assertErrorMsgContains("no float tensor", neap.gradcheck, cube, {3})
+end
+
+function T.test_errors_leave_the_state_usable ()
+  local x = vector(1, 2):requires_grad()
+  for _ = 1, 100 do
+    pcall(function () return x + vector(1, 2, 3) end)
+    pcall(neap.grad(function () error "planned" end), x)
+    pcall(neap.no_grad, error)
+  end
+  same(neap.gradients(cube(x), x), {3, 12})
+end
+
+return T
