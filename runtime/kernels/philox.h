@@ -90,7 +90,7 @@ static inline void philox_16 (const philox *s, uint64_t block, uint32_t *w) {
 
 /* ---- from words to uniforms ---- */
 
-/* 53 bits of two words, as an integer */
+/* 27 bits of one word and 26 of the other, as an integer */
 static inline double integer_53 (uint32_t hi, uint32_t lo) {
   return (double)(int32_t)(hi >> 5) * 0x1p26 + (double)(int32_t)(lo >> 6);
 }
