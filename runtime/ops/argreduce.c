@@ -50,15 +50,11 @@ static void run_block (void *arg, int64_t block) {
 
 /* the axes are kept in k->a.dims as a mask, for run */
 static bool infer_arg (neap_call *k, neap_meta *out) {
-  const neap_tensor *x = k->in[0];
   k->a.count = given(k->a.i[0]) ? 1 : -1;
   k->a.dims[0] = k->a.i[0];
   k->a.i[0] = k->a.i[1];
   if (!reduce_infer(k, out, NEAP_INT64)) return false;
-  for (int i = 0; i < x->ndim; i++)
-    if (k->a.dims[i] && x->shape[i] == 0)
-      return neap_fail(k->c, NEAP_ESHAPE, "%s: dimension %d of shape %s has no elements", k->op->name, i + 1, SHAPE_TEXT(x));
-  return true;
+  return reduce_nonempty(k);
 }
 
 static bool run_arg (neap_call *k, neap_tensor *out, reduce_fold fold) {

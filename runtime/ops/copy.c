@@ -50,8 +50,8 @@ bool infer_unslice (neap_call *k, neap_meta *out) {
   int axis;
   if (!neap_axis(k->c, "unslice", "dimension", i[0], x->ndim, &axis)) return false;
   if (!unslice_fits(i[1], i[2], x->shape[axis], i[3]))
-    return neap_fail(k->c, NEAP_ESHAPE, "unslice: dimension %d of shape %s does not fit size %lld from %lld by %lld", axis + 1,
-                     SHAPE_TEXT(x), (long long)i[3], (long long)i[1], (long long)i[2]);
+    return neap_fail(k->c, NEAP_ESHAPE, "unslice: dimension %d of shape %s does not fit size %lld from %lld by %lld",
+                     axis + 1, SHAPE_TEXT(x), (long long)i[3], (long long)i[1], (long long)i[2]);
   op_meta(out, x->dtype, x->ndim, x->shape);
   out->shape[axis] = i[3];
   k->a.i[0] = axis;
@@ -76,14 +76,15 @@ bool run_unslice (neap_call *k, neap_tensor *out) {
 bool infer_diag_embed (neap_call *k, neap_meta *out) {
   const neap_tensor *x = k->in[0];
   if (x->ndim < 1 || x->ndim >= NEAP_MAX_DIMS)
-    return neap_fail(k->c, NEAP_ESHAPE, "diag_embed: 1 to %d dimensions expected, got shape %s", NEAP_MAX_DIMS - 1, SHAPE_TEXT(x));
+    return neap_fail(k->c, NEAP_ESHAPE, "diag_embed: 1 to %d dimensions expected, got shape %s", NEAP_MAX_DIMS - 1,
+                     SHAPE_TEXT(x));
   int64_t off = given(k->a.i[0]) ? k->a.i[0] : 0, n = x->shape[x->ndim - 1];
   int64_t top = off < 0 ? -off : 0, left = off > 0 ? off : 0;
   int64_t rows = given(k->a.i[1]) ? k->a.i[1] : n + top + left, cols = given(k->a.i[2]) ? k->a.i[2] : n + top + left;
   int64_t fit = rows - top < cols - left ? rows - top : cols - left;
   if (n != (fit > 0 ? fit : 0) || rows < 0 || cols < 0)
-    return neap_fail(k->c, NEAP_ESHAPE, "diag_embed: %lld elements do not fill diagonal %lld of [%lld, %lld]", (long long)n,
-                     (long long)off, (long long)rows, (long long)cols);
+    return neap_fail(k->c, NEAP_ESHAPE, "diag_embed: %lld elements do not fill diagonal %lld of [%lld, %lld]",
+                     (long long)n, (long long)off, (long long)rows, (long long)cols);
   op_meta(out, x->dtype, x->ndim, x->shape);
   out->shape[out->ndim - 1] = rows;
   out->shape[out->ndim++] = cols;
@@ -110,7 +111,8 @@ bool run_diag_embed (neap_call *k, neap_tensor *out) {
 
 static bool infer_triangle (neap_call *k, neap_meta *out) {
   if (k->in[0]->ndim < 2)
-    return neap_fail(k->c, NEAP_ESHAPE, "%s: at least 2 dimensions expected, got shape %s", k->op->name, SHAPE_TEXT(k->in[0]));
+    return neap_fail(k->c, NEAP_ESHAPE, "%s: at least 2 dimensions expected, got shape %s", k->op->name,
+                     SHAPE_TEXT(k->in[0]));
   op_meta_like(out, k->in[0]);
   return true;
 }

@@ -14,8 +14,8 @@ static bool check_index (neap_call *k, const neap_tensor *x, int *axis) {
   bool fits = idx->ndim == x->ndim;
   for (int d = 0; fits && d < x->ndim; d++) fits = d == *axis || idx->shape[d] <= x->shape[d];
   if (fits) return true;
-  return neap_fail(k->c, NEAP_ESHAPE, "%s: indices of shape %s do not fit shape %s along dimension %d", k->op->name, SHAPE_TEXT(idx),
-                   SHAPE_TEXT(x), *axis + 1);
+  return neap_fail(k->c, NEAP_ESHAPE, "%s: indices of shape %s do not fit shape %s along dimension %d", k->op->name,
+                   SHAPE_TEXT(idx), SHAPE_TEXT(x), *axis + 1);
 }
 
 /* One line of the last dimension of idx: element j of the line pairs list + j * list_step with
@@ -44,7 +44,8 @@ static void walk_block (void *arg, int64_t block) {
   const walk *w = arg;
   int64_t end = (block + 1) * w->per < w->lines ? (block + 1) * w->per : w->lines;
   for (int64_t i = block * w->per; i < end; i++)
-    w->line(w, w->numbers + i * w->n, line_start(w, w->table, i, true), w->list ? line_start(w, w->list, i, false) : i * w->n);
+    w->line(w, w->numbers + i * w->n, line_start(w, w->table, i, true),
+            w->list ? line_start(w, w->list, i, false) : i * w->n);
 }
 
 static void walk_setup (walk *w) {
@@ -126,8 +127,8 @@ static bool infer_scatter_into (neap_call *k, neap_meta *out) {
   bool fits = src->ndim == 0 || src->ndim == idx->ndim;
   for (int d = 0; fits && d < src->ndim; d++) fits = idx->shape[d] <= src->shape[d];
   if (!fits)
-    return neap_fail(k->c, NEAP_ESHAPE, "%s: source of shape %s is smaller than the indices, %s", k->op->name, SHAPE_TEXT(src),
-                     SHAPE_TEXT(idx));
+    return neap_fail(k->c, NEAP_ESHAPE, "%s: source of shape %s is smaller than the indices, %s", k->op->name,
+                     SHAPE_TEXT(src), SHAPE_TEXT(idx));
   op_meta(out, x->dtype, x->ndim, x->shape);
   k->a.i[0] = axis;
   return true;

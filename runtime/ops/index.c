@@ -7,8 +7,8 @@
 #include <string.h>
 
 static void *index_fails (neap_context *c, const char *op, int64_t index, int64_t at, int64_t size, int dim) {
-  return neap_fail(c, NEAP_EARG, "%s: index %lld (number %lld) is out of range for dimension %d of size %lld", op, (long long)index,
-                   (long long)at + 1, dim + 1, (long long)size);
+  return neap_fail(c, NEAP_EARG, "%s: index %lld (number %lld) is out of range for dimension %d of size %lld", op,
+                   (long long)index, (long long)at + 1, dim + 1, (long long)size);
 }
 
 const int64_t *index_numbers (neap_context *c, const char *op, neap_tensor *idx, int64_t size, int dim) {
@@ -81,7 +81,8 @@ bool run_index_select (neap_call *k, neap_tensor *out) {
   if (idx) x = neap_contiguous_data(k->c, x);
   bool ok = idx && x;
   if (ok && neap_numel(out) > 0) {
-    select_job b = { .x = neap_ptr(x), .out = neap_ptr(out), .idx = idx, .r = rows_of(x, axis), .n = neap_numel(k->in[1]) };
+    select_job b = { .x = neap_ptr(x), .out = neap_ptr(out), .idx = idx, .r = rows_of(x, axis),
+                     .n = neap_numel(k->in[1]) };
     op_blocks(k->c, b.r.outer * b.n, b.r.inner / 4, select_block, &b, &b.per);
   }
   neap_scope_close(k->c, s);
@@ -97,20 +98,32 @@ static bool infer_index_write (neap_call *k, neap_meta *out) {
   for (int d = 0; fits && d < x->ndim; d++)
     fits = src->shape[d] == (d == k->a.i[0] ? neap_numel(k->in[1]) : x->shape[d]);
   if (!fits)
-    return neap_fail(k->c, NEAP_ESHAPE, "%s: source of shape %s does not fit %lld indices of dimension %lld of shape %s", k->op->name,
+    return neap_fail(k->c, NEAP_ESHAPE,
+                     "%s: source of shape %s does not fit %lld indices of dimension %lld of shape %s", k->op->name,
                      SHAPE_TEXT(src), (long long)neap_numel(k->in[1]), (long long)k->a.i[0] + 1, SHAPE_TEXT(x));
   op_meta(out, x->dtype, x->ndim, x->shape);
   return true;
 }
 
+#define ADD(T) \
+  static void add_##T (T *to, const T *from, int64_t n) { \
+    for (int64_t i = 0; i < n; i++) to[i] = (T)(to[i] + from[i]); \
+  }
+ADD(float)
+ADD(double)
+ADD(uint64_t)
+ADD(uint8_t)
+ADD(bool)
+#undef ADD
+
 static void add_row (neap_dtype d, void *to, const void *from, int64_t bytes) {
   int64_t n = bytes / (int64_t)neap_dtype_size(d);
   switch (d) {
-    case NEAP_FLOAT32: for (int64_t i = 0; i < n; i++) ((float *)to)[i] += ((const float *)from)[i]; break;
-    case NEAP_FLOAT64: for (int64_t i = 0; i < n; i++) ((double *)to)[i] += ((const double *)from)[i]; break;
-    case NEAP_INT64: for (int64_t i = 0; i < n; i++) ((uint64_t *)to)[i] += ((const uint64_t *)from)[i]; break;
-    case NEAP_UINT8: for (int64_t i = 0; i < n; i++) ((uint8_t *)to)[i] = (uint8_t)(((uint8_t *)to)[i] + ((const uint8_t *)from)[i]); break;
-    default: for (int64_t i = 0; i < n; i++) ((bool *)to)[i] |= ((const bool *)from)[i]; break;
+    case NEAP_FLOAT32: add_float(to, from, n); break;
+    case NEAP_FLOAT64: add_double(to, from, n); break;
+    case NEAP_INT64: add_uint64_t(to, from, n); break;
+    case NEAP_UINT8: add_uint8_t(to, from, n); break;
+    default: add_bool(to, from, n); break;
   }
 }
 

@@ -71,7 +71,8 @@ neap_tensor *build_masked_fill (neap_context *c, neap_tensor **in, int n, const 
   (void)n;
   neap_tensor *x = in[0], *mask = in[1], *out = neap_where(c, mask, neap_scalar(c, x->dtype, a->f[0]), x);
   if (out && !neap_same_shape(out, x))
-    return neap_fail(c, NEAP_ESHAPE, "masked_fill: mask of shape %s does not fit shape %s", SHAPE_TEXT(mask), SHAPE_TEXT(x));
+    return neap_fail(c, NEAP_ESHAPE, "masked_fill: mask of shape %s does not fit shape %s", SHAPE_TEXT(mask),
+                     SHAPE_TEXT(x));
   return out;
 }
 
@@ -84,7 +85,8 @@ neap_tensor *build_stack (neap_context *c, neap_tensor **in, int n, const neap_a
   int i = 0;
   for (; i < n && (parts[i] = neap_unsqueeze(c, in[i], dim)); i++)
     if (!neap_same_shape(in[i], in[0])) {
-      neap_fail(c, NEAP_ESHAPE, "stack: tensor %d of shape %s differs from %s", i + 1, SHAPE_TEXT(in[i]), SHAPE_TEXT(in[0]));
+      neap_fail(c, NEAP_ESHAPE, "stack: tensor %d of shape %s differs from %s", i + 1, SHAPE_TEXT(in[i]),
+                SHAPE_TEXT(in[0]));
       break;
     }
   if (i == n) out = neap_cat(c, n, parts, dim);

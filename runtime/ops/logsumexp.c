@@ -9,6 +9,7 @@
 #include <math.h>
 
 #define BUFFER 1024
+static const double none[3];                /* exp takes no numbers */
 
 typedef struct job {
   const reduce_plan *p;
@@ -29,7 +30,8 @@ static int64_t rows_together (const reduce_plan *p) {
   static void minus_##T (const T *x, const T *shift, int64_t w, T *to) { \
     const int64_t width = 16 / sizeof(T); \
     int64_t j = 0; \
-    for (; j + width <= w; j += width) *(vec_##T *)(to + j) = *(const vec_##T *)(x + j) - *(const vec_##T *)(shift + j); \
+    for (; j + width <= w; j += width) \
+      *(vec_##T *)(to + j) = *(const vec_##T *)(x + j) - *(const vec_##T *)(shift + j); \
     for (; j < w; j++) to[j] = x[j] - shift[j]; \
   } \
   static void pad_##T (T *to, int64_t n, int64_t padded) { for (; n < padded; n++) to[n] = (T)-INFINITY; }
@@ -70,7 +72,7 @@ static void sum_exp (const job *b, const char *x, int64_t w, const double *shift
     const char *from = x + k * p->inner * size;
     if (single) shift_float(from, rows, p->inner, w, shift, buffer);
     else shift_double(from, rows, p->inner, w, shift, buffer);
-    b->exp(padded(rows * w), buffer, in, NULL, 0);
+    b->exp(padded(rows * w), buffer, in, none, 0);
     b->sum(buffer, rows, w, w, part);
     for (int64_t j = 0; j < w; j++) s[j] += part[j];
   }
@@ -117,7 +119,7 @@ static void run_rows (const job *b, int64_t from, int64_t rows) {
   bool single = p->dtype == NEAP_FLOAT32;
   if (single) shift_rows_float(x, rows, p->n, shift, buffer);
   else shift_rows_double(x, rows, p->n, shift, buffer);
-  b->exp(padded(rows * p->n), buffer, in, NULL, 0);
+  b->exp(padded(rows * p->n), buffer, in, none, 0);
   for (int64_t r = 0; r < rows; r++) b->sum((char *)buffer + r * p->n * size, p->n, 1, 1, &s[r]);
   for (int64_t r = 0; r < rows; r++) put(b, from + r, m[r], s[r]);
 }
@@ -147,7 +149,8 @@ bool run_logsumexp (neap_call *k, neap_tensor *out) {
   if (ok && p.n == 0) nothing(out);
   else if (ok) {
     job b = { .p = &p, .max = reduce_tile(p.dtype, FOLD_MAX), .sum = reduce_tile(p.dtype, FOLD_SUM),
-              .exp = k->c->tiles->op[NEAP_OP_exp][p.dtype], .out = neap_ptr(out), .units = p.outer * reduce_ntiles(&p), .group = rows_together(&p) };
+              .exp = k->c->tiles->op[NEAP_OP_exp][p.dtype], .out = neap_ptr(out), .units = p.outer * reduce_ntiles(&p),
+              .group = rows_together(&p) };
     int64_t width = p.inner < REDUCE_COLUMNS ? p.inner : REDUCE_COLUMNS;
     op_blocks(k->c, b.units, 4 * p.n * width, run_block, &b, &b.per);
   }

@@ -31,15 +31,19 @@ bool infer_sum (neap_call *k, neap_meta *out) {
 
 bool run_sum (neap_call *k, neap_tensor *out) { return fold_over(k, k->in[0], FOLD_SUM, out); }
 
+bool reduce_nonempty (neap_call *k) {
+  const neap_tensor *x = k->in[0];
+  for (int i = 0; i < x->ndim; i++)
+    if (k->a.dims[i] && x->shape[i] == 0)
+      return neap_fail(k->c, NEAP_ESHAPE, "%s: dimension %d of shape %s has no elements", k->op->name, i + 1,
+                       SHAPE_TEXT(x));
+  return true;
+}
+
 /* ---- extremes: the gradient is shared evenly among ties ---- */
 
 static bool infer_extreme (neap_call *k, neap_meta *out) {
-  const neap_tensor *x = k->in[0];
-  if (!reduce_infer(k, out, x->dtype)) return false;
-  for (int i = 0; i < x->ndim; i++)
-    if (k->a.dims[i] && x->shape[i] == 0)
-      return neap_fail(k->c, NEAP_ESHAPE, "%s: dimension %d of shape %s has no elements", k->op->name, i + 1, SHAPE_TEXT(x));
-  return true;
+  return reduce_infer(k, out, k->in[0]->dtype) && reduce_nonempty(k);
 }
 
 /* 1 / (number of ties) where x is the extreme, else 0; without a derivative of its own */

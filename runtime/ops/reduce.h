@@ -25,6 +25,8 @@ static inline bool reduce_plan_call (neap_call *k, neap_tensor *x, bool ordered,
   for (int i = 0; i < NEAP_MAX_DIMS; i++) axes[i] = k->a.dims[i] != 0;
   return reduce_plan_make(k->c, x, axes, ordered, p);
 }
+/* After reduce_infer: fails when there is nothing to choose from. */
+bool reduce_nonempty (neap_call *k);
 /* For rules: Σ w dx over the dims of r, of the result's shape. */
 neap_tensor *reduce_weighted (neap_rule *r, neap_tensor *w, neap_tensor *dx);
 
@@ -41,12 +43,13 @@ typedef void reduce_tile_fn (const void *x, int64_t n, int64_t ld, int64_t w, vo
 reduce_tile_fn *reduce_tile (neap_dtype d, reduce_fold fold);
 
 /* Tile u of a plan: REDUCE_COLUMNS columns of one outer index; there are outer * reduce_ntiles of them. */
-typedef struct reduce_tile_at { const char *x; int64_t out, w; } reduce_tile_at;   /* first element, its result, columns */
+typedef struct reduce_tile_at { const char *x; int64_t out, w; } reduce_tile_at;   /* first element, result, columns */
 static inline int64_t reduce_ntiles (const reduce_plan *p) { return (p->inner + REDUCE_COLUMNS - 1) / REDUCE_COLUMNS; }
 static inline reduce_tile_at reduce_tile_of (const reduce_plan *p, int64_t u) {
   int64_t ntiles = reduce_ntiles(p), o = u / ntiles, col = u % ntiles * REDUCE_COLUMNS;
   int64_t w = p->inner - col < REDUCE_COLUMNS ? p->inner - col : REDUCE_COLUMNS;
-  return (reduce_tile_at){ p->data + (o * p->n * p->inner + col) * (int64_t)neap_dtype_size(p->dtype), o * p->inner + col, w };
+  return (reduce_tile_at){ p->data + (o * p->n * p->inner + col) * (int64_t)neap_dtype_size(p->dtype),
+                          o * p->inner + col, w };
 }
 
 #endif

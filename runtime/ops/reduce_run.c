@@ -73,7 +73,8 @@ static void run_unit (const job *b, int64_t unit) {
   accs a;
   const char *x = p->data + ((o * p->n + from) * p->inner + col) * (int64_t)neap_dtype_size(p->dtype);
   b->f(x, to - from, p->inner, w, &a);
-  store(&a, w, b->out_dtype, b->out + ((o * b->lanes + lane) * p->inner + col) * (int64_t)neap_dtype_size(b->out_dtype));
+  store(&a, w, b->out_dtype,
+        b->out + ((o * b->lanes + lane) * p->inner + col) * (int64_t)neap_dtype_size(b->out_dtype));
 }
 
 /* units from .. end are rows of p->n elements */

@@ -23,7 +23,8 @@ neap_tensor *build_transpose (neap_context *c, neap_tensor **in, int n, const ne
 
 neap_tensor *build_t (neap_context *c, neap_tensor **in, int n, const neap_attrs *a) {
   (void)n; (void)a;
-  if (in[0]->ndim > 2) return neap_fail(c, NEAP_ESHAPE, "t: at most 2 dimensions expected, got shape %s", SHAPE_TEXT(in[0]));
+  if (in[0]->ndim > 2)
+    return neap_fail(c, NEAP_ESHAPE, "t: at most 2 dimensions expected, got shape %s", SHAPE_TEXT(in[0]));
   return in[0]->ndim < 2 ? op_same(c, in[0]) : neap_permute(c, in[0], 2, (const int64_t[]){ 2, 1 });
 }
 
@@ -58,7 +59,8 @@ neap_tensor *build_flatten (neap_context *c, neap_tensor **in, int n, const neap
   int64_t sizes[NEAP_MAX_DIMS];
   if (!neap_axis(c, "flatten", "first dimension", given(a->i[0]) ? a->i[0] : 1, x->ndim, &first) ||
       !neap_axis(c, "flatten", "last dimension", given(a->i[1]) ? a->i[1] : -1, x->ndim, &last)) return NULL;
-  if (first > last) return neap_fail(c, NEAP_EARG, "flatten: first dimension %d lies behind the last, %d", first + 1, last + 1);
+  if (first > last)
+    return neap_fail(c, NEAP_EARG, "flatten: first dimension %d lies behind the last, %d", first + 1, last + 1);
   for (int i = 0; i < first; i++) sizes[m++] = x->shape[i];
   sizes[m++] = op_product(x->shape + first, last - first + 1);
   for (int i = last + 1; i < x->ndim; i++) sizes[m++] = x->shape[i];
@@ -92,12 +94,13 @@ neap_tensor *build_roll (neap_context *c, neap_tensor **in, int n, const neap_at
 
 /* ---- pad: a->dims holds before and after of every dimension ---- */
 
-static neap_tensor *pad_one (neap_context *c, neap_tensor *x, int64_t dim, int64_t before, int64_t after, double value) {
+static neap_tensor *pad_one (neap_context *c, neap_tensor *x, int64_t dim, int64_t before, int64_t after,
+                             double value) {
   if (!x) return NULL;
   int64_t size = x->shape[dim - 1], first = before < 0 ? 1 - before : 1, last = after < 0 ? size + after : size;
   if (last < first - 1)
-    return neap_fail(c, NEAP_ESHAPE, "pad: {%lld, %lld} crops more than dimension %lld of shape %s holds", (long long)before,
-                     (long long)after, (long long)dim, SHAPE_TEXT(x));
+    return neap_fail(c, NEAP_ESHAPE, "pad: {%lld, %lld} crops more than dimension %lld of shape %s holds",
+                     (long long)before, (long long)after, (long long)dim, SHAPE_TEXT(x));
   if (before < 0 || after < 0) x = last ? neap_slice(c, x, dim, first, last, 1) : neap_slice(c, x, dim, 1, 0, 1);
   before = before < 0 ? 0 : before;
   after = after < 0 ? 0 : after;
@@ -116,7 +119,8 @@ neap_tensor *build_pad (neap_context *c, neap_tensor **in, int n, const neap_att
   (void)n;
   neap_tensor *x = in[0];
   if (a->count != 2 * x->ndim)
-    return neap_fail(c, NEAP_EARG, "pad: {before, after} expected for each of the %d dimensions of shape %s, got %d numbers",
+    return neap_fail(c, NEAP_EARG,
+                     "pad: {before, after} expected for each of the %d dimensions of shape %s, got %d numbers",
                      x->ndim, SHAPE_TEXT(x), a->count);
   for (int i = 0; i < a->count / 2; i++)
     x = pad_one(c, x, i + 1, a->dims[2 * i], a->dims[2 * i + 1], isnan(a->f[0]) ? 0 : a->f[0]);
@@ -148,7 +152,8 @@ neap_tensor *build_repeat_interleave (neap_context *c, neap_tensor **in, int n, 
   (void)n;
   neap_tensor *x = given(a->i[1]) ? in[0] : neap_flatten(c, in[0], 1, -1);
   int axis;
-  if (a->i[0] < 0) return neap_fail(c, NEAP_EARG, "repeat_interleave: n is %lld, expected 0 or more", (long long)a->i[0]);
+  if (a->i[0] < 0)
+    return neap_fail(c, NEAP_EARG, "repeat_interleave: n is %lld, expected 0 or more", (long long)a->i[0]);
   if (!x || !neap_axis(c, "repeat_interleave", "dimension", given(a->i[1]) ? a->i[1] : 1, x->ndim, &axis)) return NULL;
   return repeat(c, x, axis, a->i[0], false);
 }
@@ -158,7 +163,8 @@ neap_tensor *build_tile (neap_context *c, neap_tensor **in, int n, const neap_at
   neap_tensor *x = in[0];
   int extra = a->count - x->ndim;
   for (int i = 0; i < a->count; i++)
-    if (a->dims[i] < 0) return neap_fail(c, NEAP_EARG, "tile: repeat %d is %lld, expected 0 or more", i + 1, (long long)a->dims[i]);
+    if (a->dims[i] < 0)
+      return neap_fail(c, NEAP_EARG, "tile: repeat %d is %lld, expected 0 or more", i + 1, (long long)a->dims[i]);
   for (int i = 0; i < extra && x; i++) x = neap_unsqueeze(c, x, 1);
   for (int i = 0; i < a->count && x; i++)
     if (a->dims[i] != 1) x = repeat(c, x, i - (extra < 0 ? extra : 0), a->dims[i], true);

@@ -150,7 +150,8 @@ bool infer_argtopk (neap_call *k, neap_meta *out) {
   if (!line_axis(k, k->a.i[1])) return false;
   int64_t n = x->ndim ? x->shape[k->a.i[3]] : 1;
   if (k->a.i[0] < 0 || k->a.i[0] > n)
-    return neap_fail(k->c, NEAP_EARG, "topk: k is %lld, expected 0 to %lld (shape %s)", (long long)k->a.i[0], (long long)n, SHAPE_TEXT(x));
+    return neap_fail(k->c, NEAP_EARG, "topk: k is %lld, expected 0 to %lld (shape %s)", (long long)k->a.i[0],
+                     (long long)n, SHAPE_TEXT(x));
   op_meta(out, NEAP_INT64, x->ndim, x->shape);
   if (x->ndim) out->shape[k->a.i[3]] = k->a.i[0];
   else if (k->a.i[0] == 0) { out->ndim = 1; out->shape[0] = 0; }
@@ -165,7 +166,8 @@ bool infer_argmedian (neap_call *k, neap_meta *out) {
   const neap_tensor *x = k->in[0];
   if (!line_axis(k, k->a.i[0])) return false;
   if (x->ndim && x->shape[k->a.i[3]] == 0)
-    return neap_fail(k->c, NEAP_ESHAPE, "median: dimension %lld of shape %s has no elements", (long long)k->a.i[3] + 1, SHAPE_TEXT(x));
+    return neap_fail(k->c, NEAP_ESHAPE, "median: dimension %lld of shape %s has no elements", (long long)k->a.i[3] + 1,
+                     SHAPE_TEXT(x));
   bool axes[NEAP_MAX_DIMS] = { false };
   axes[k->a.i[3]] = true;
   op_meta_reduced(out, x, axes, is_set(k->a.i[1]), NEAP_INT64);

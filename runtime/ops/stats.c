@@ -95,7 +95,8 @@ static neap_tensor *general_norm (neap_context *c, neap_tensor *size, double p, 
   neap_tensor *zero = number(c, size, 0), *one = number(c, size, 1);
   neap_tensor *nothing = neap_eq(c, size, zero);
   neap_tensor *powers = neap_pow(c, neap_where(c, nothing, one, size), number(c, size, p));
-  neap_tensor *total = sum_over(c, neap_where(c, nothing, number(c, size, p < 0 ? INFINITY : 0), powers), a, is_set(a->i[0]));
+  neap_tensor *total = sum_over(c, neap_where(c, nothing, number(c, size, p < 0 ? INFINITY : 0), powers), a,
+                                is_set(a->i[0]));
   nothing = neap_eq(c, total, zero);
   neap_tensor *root = neap_pow(c, neap_where(c, nothing, one, total), number(c, size, 1 / p));
   return neap_where(c, nothing, zero, root);
@@ -119,7 +120,8 @@ neap_tensor *build_norm (neap_context *c, neap_tensor **in, int n, const neap_at
 /* ---- softmax, log_softmax: of x − max x, which changes neither value nor derivative ---- */
 
 /* x − max x; *dim becomes the dimension, or *ndims 0 for a 0-d x */
-static neap_tensor *shifted (neap_context *c, const char *op, neap_tensor *x, const neap_attrs *a, int64_t *dim, int *ndims) {
+static neap_tensor *shifted (neap_context *c, const char *op, neap_tensor *x, const neap_attrs *a, int64_t *dim,
+                             int *ndims) {
   int axis;
   if (!x || !op_last_axis(c, op, a->i[0], x->ndim, &axis)) return NULL;
   *dim = axis + 1;
@@ -199,7 +201,8 @@ static neap_tensor *quantile_along (neap_context *c, neap_tensor *x, double q, i
   int axis;
   if (!x || !neap_axis(c, "quantile", "dimension", dim, x->ndim, &axis)) return NULL;
   int64_t size = x->shape[axis];
-  if (size == 0) return neap_fail(c, NEAP_ESHAPE, "quantile: dimension %d of shape %s has no elements", axis + 1, SHAPE_TEXT(x));
+  if (size == 0) return neap_fail(c, NEAP_ESHAPE, "quantile: dimension %d of shape %s has no elements", axis + 1,
+                                  SHAPE_TEXT(x));
   double h = q * (double)(size - 1), low = floor(h);
   int64_t at = (int64_t)low + 1, next = at < size ? at + 1 : at;
   x = neap_sort(c, x, dim, false);

@@ -44,7 +44,8 @@ void op_meta_reduced (neap_meta *m, const neap_tensor *x, const bool *axes, bool
   }
 }
 
-void op_blocks (neap_context *c, int64_t units, int64_t work, void (*f)(void *arg, int64_t block), void *arg, int64_t *per) {
+void op_blocks (neap_context *c, int64_t units, int64_t work, void (*f)(void *arg, int64_t block), void *arg,
+                int64_t *per) {
   *per = work >= TILE_WORK ? 1 : TILE_WORK / (work > 0 ? work : 1);
   int64_t blocks = (units + *per - 1) / *per;
   if (blocks == 1) f(arg, 0);

@@ -42,6 +42,7 @@ static inline int64_t op_product (const int64_t *sizes, int n) {
 
 /* Calls f(arg, block) for the blocks of about TILE_WORK elements that units of `work` elements each make up;
 ** *per receives the units of one block.  The split depends on the sizes alone. */
-void op_blocks (neap_context *c, int64_t units, int64_t work, void (*f)(void *arg, int64_t block), void *arg, int64_t *per);
+void op_blocks (neap_context *c, int64_t units, int64_t work, void (*f)(void *arg, int64_t block), void *arg,
+                int64_t *per);
 
 #endif

@@ -4,11 +4,16 @@
 */
 #include "ops/support.h"
 
+/* the sizes asked for, for messages */
+#define SIZES_TEXT(a) \
+  neap_shape_text((char[NEAP_SHAPE_BYTES]){0}, (a)->count > NEAP_MAX_DIMS ? NEAP_MAX_DIMS : (a)->count, (a)->dims)
+
 bool infer_permute (neap_call *k, neap_meta *out) {
   const neap_tensor *x = k->in[0];
   bool seen[NEAP_MAX_DIMS];
   if (k->a.count != x->ndim)
-    return neap_fail(k->c, NEAP_EARG, "permute: %d dimensions expected for shape %s, got %d", x->ndim, SHAPE_TEXT(x), k->a.count);
+    return neap_fail(k->c, NEAP_EARG, "permute: %d dimensions expected for shape %s, got %d", x->ndim, SHAPE_TEXT(x),
+                     k->a.count);
   if (!op_axes(k->c, "permute", &k->a, x->ndim, seen)) return false;
   op_meta_like(out, x);
   for (int i = 0; i < x->ndim; i++) {
@@ -22,7 +27,7 @@ bool infer_permute (neap_call *k, neap_meta *out) {
 
 static bool expand_fails (neap_call *k) {
   return neap_fail(k->c, NEAP_ESHAPE, "expand: shape %s cannot be expanded to %s", SHAPE_TEXT(k->in[0]),
-                   neap_shape_text((char[NEAP_SHAPE_BYTES]){0}, k->a.count > NEAP_MAX_DIMS ? NEAP_MAX_DIMS : k->a.count, k->a.dims));
+                   SIZES_TEXT(&k->a));
 }
 
 bool infer_expand (neap_call *k, neap_meta *out) {
@@ -77,7 +82,8 @@ bool infer_slice (neap_call *k, neap_meta *out) {
   const neap_tensor *x = k->in[0];
   int axis;
   range r = { 0, 1, 0 };
-  if (!neap_axis(k->c, "slice", "dimension", k->a.i[0], x->ndim, &axis) || !resolve(k, x->shape[axis], &r)) return false;
+  if (!neap_axis(k->c, "slice", "dimension", k->a.i[0], x->ndim, &axis)) return false;
+  if (!resolve(k, x->shape[axis], &r)) return false;
   op_meta_like(out, x);
   out->shape[axis] = r.count;
   if (r.count > 1) out->strides[axis] *= r.step;
@@ -107,7 +113,8 @@ bool infer_select (neap_call *k, neap_meta *out) {
 bool infer_diagonal (neap_call *k, neap_meta *out) {
   const neap_tensor *x = k->in[0];
   int64_t off = given(k->a.i[0]) ? k->a.i[0] : 0;
-  if (x->ndim < 2) return neap_fail(k->c, NEAP_ESHAPE, "diagonal: at least 2 dimensions expected, got shape %s", SHAPE_TEXT(x));
+  if (x->ndim < 2)
+    return neap_fail(k->c, NEAP_ESHAPE, "diagonal: at least 2 dimensions expected, got shape %s", SHAPE_TEXT(x));
   int r = x->ndim - 2, c = x->ndim - 1;
   int64_t top = off < 0 ? -off : 0, left = off > 0 ? off : 0;
   int64_t rows = x->shape[r] - top, cols = x->shape[c] - left, len = rows < cols ? rows : cols;
@@ -123,7 +130,7 @@ bool infer_diagonal (neap_call *k, neap_meta *out) {
 
 static bool sizes_fail (neap_call *k) {
   return neap_fail(k->c, NEAP_ESHAPE, "%s: shape %s does not fit the sizes %s", k->op->name, SHAPE_TEXT(k->in[0]),
-                   neap_shape_text((char[NEAP_SHAPE_BYTES]){0}, k->a.count > NEAP_MAX_DIMS ? NEAP_MAX_DIMS : k->a.count, k->a.dims));
+                   SIZES_TEXT(&k->a));
 }
 
 /* the sizes with one -1 worked out */
@@ -187,6 +194,7 @@ bool run_reshape (neap_call *k, neap_tensor *out) {
 bool infer_view (neap_call *k, neap_meta *out) {
   if (!infer_reshape(k, out)) return false;
   if (out->view) return true;
-  return neap_fail(k->c, NEAP_ESHAPE, "view: the elements of shape %s do not lie in memory in the order that %s needs; reshape copies them",
-                   SHAPE_TEXT(k->in[0]), neap_shape_text((char[NEAP_SHAPE_BYTES]){0}, out->ndim, out->shape));
+  return neap_fail(k->c, NEAP_ESHAPE,
+                   "view: the elements of shape %s do not lie in the order that sizes %s need; reshape copies them",
+                   SHAPE_TEXT(k->in[0]), SIZES_TEXT(&k->a));
 }

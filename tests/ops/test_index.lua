@@ -45,7 +45,8 @@ function T.test_index_select()
   same(matrix():t():index_select(1, ints { 2 }), { { 2, 5 } })
   lu.assertEquals(matrix():index_select(1, ints {}).shape, { 0, 3 })
   lu.assertEquals(neap.tensor({ 1, 0 }, { dtype = "bool" }):index_select(1, ints { 2 }).dtype, "bool")
-  fails("index_select: index 4 (number 2) is out of range for dimension 2 of size 3", neap.index_select, matrix(), 2, ints { 1, 4 })
+  fails("index_select: index 4 (number 2) is out of range for dimension 2 of size 3", neap.index_select, matrix(), 2,
+    ints { 1, 4 })
   fails("index_select: index 0", neap.index_select, matrix(), 2, ints { 0 })
   fails("int64", neap.index_select, matrix(), 2, neap.tensor { 1.5 })
 end

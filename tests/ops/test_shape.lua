@@ -116,15 +116,15 @@ end
 function T.test_what_is_a_view()
   for _, f in ipairs {
     function(x) return x:t() end, function(x) return x:reshape(3, 2) end, function(x) return x:flip(1) end,
-    function(x) return x:slice(2, -1, 1, -2) end, function(x) return x:select(1, 2) end, function(x) return x:diagonal() end,
-    function(x) return x:unsqueeze(2) end, function(x) return x:contiguous() end,
+    function(x) return x:slice(2, -1, 1, -2) end, function(x) return x:select(1, 2) end,
+    function(x) return x:diagonal() end, function(x) return x:unsqueeze(2) end, function(x) return x:contiguous() end,
   } do
     local x = matrix()
     lu.assertTrue(is_view(x, f(x)))
   end
   for _, f in ipairs {
-    function(x) return x:clone() end, function(x) return x:t():reshape(6) end, function(x) return x:t():contiguous() end,
-    function(x) return x:tril() end, function(x) return x:index_select(1, neap.tensor({ 1 }, { dtype = "int64" })) end,
+    function(x) return x:clone() end, function(x) return x:t():reshape(6) end,
+    function(x) return x:t():contiguous() end, function(x) return x:tril() end, function(x) return x:index_select(1, neap.tensor({ 1 }, { dtype = "int64" })) end,
   } do
     local x = matrix()
     lu.assertFalse(is_view(x, f(x)))
