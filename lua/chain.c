@@ -124,12 +124,13 @@ double bind_neednumber (lua_State *L, int table, const char *fname, const char *
 
 static neap_start named_start (lua_State *L, int i, const char *fname, const char *also) {
   static const char *const names[] = { "normal", "uniform", "bernoulli", "data" };
-  static const neap_start_kind kinds[] = { NEAP_START_NORMAL, NEAP_START_UNIFORM, NEAP_START_BERNOULLI, NEAP_START_DATA };
+  static const neap_start_kind kinds[] = { NEAP_START_NORMAL, NEAP_START_UNIFORM, NEAP_START_BERNOULLI,
+                                           NEAP_START_DATA };
   const char *name = lua_tostring(L, i);
   for (int k = 0; k < 4; k++)
     if (strcmp(name, names[k]) == 0) return (neap_start){ kinds[k], 0, 0 };
-  luaL_error(L, "%s: option 'init': \"normal\", \"uniform\", {\"uniform\", lower, upper}, \"bernoulli\"%s expected, got \"%s\"",
-             fname, also, name);
+  luaL_error(L, "%s: option 'init': \"normal\", \"uniform\", {\"uniform\", lower, upper}, \"bernoulli\"%s expected, "
+             "got \"%s\"", fname, also, name);
   return (neap_start){ NEAP_START_DEFAULT, 0, 0 };
 }
 
@@ -144,7 +145,8 @@ static neap_start bounds (lua_State *L, int i, const char *fname) {
   lua_rawgeti(L, i, 3);
   s.hi = lua_tonumberx(L, -1, &ok2);
   lua_pop(L, 3);
-  if (!named || !ok1 || !ok2 || !(s.lo < s.hi)) luaL_error(L, "%s: option 'init': {\"uniform\", lower, upper} expected", fname);
+  if (!named || !ok1 || !ok2 || !(s.lo < s.hi))
+    luaL_error(L, "%s: option 'init': {\"uniform\", lower, upper} expected", fname);
   return s;
 }
 
@@ -156,6 +158,7 @@ neap_start bind_start (lua_State *L, int i, const char *fname, const char *also)
     case LUA_TTABLE: return bounds(L, i, fname);
     default: break;
   }
-  luaL_error(L, "%s: option 'init': a name or {\"uniform\", lower, upper}%s expected, got %s", fname, also, luaL_typename(L, i));
+  luaL_error(L, "%s: option 'init': a name or {\"uniform\", lower, upper}%s expected, got %s", fname, also,
+             luaL_typename(L, i));
   return (neap_start){ NEAP_START_DEFAULT, 0, 0 };
 }

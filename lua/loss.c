@@ -224,7 +224,8 @@ static double *table_numbers (lua_State *L, int i, const char *fname, int *n) {
 static double *tensor_numbers (lua_State *L, int i, const char *fname, int *n) {
   neap_context *c = bind_context(L);
   neap_tensor *t = bind_checktensor(L, i);
-  if (neap_ndim(t) != 1 || neap_numel(t) > INT32_MAX) luaL_error(L, "%s: option 'sigmas': one dimension expected", fname);
+  if (neap_ndim(t) != 1 || neap_numel(t) > INT32_MAX)
+    luaL_error(L, "%s: option 'sigmas': one dimension expected", fname);
   *n = (int)neap_numel(t);
   double *v = lua_newuserdatauv(L, sizeof *v * (size_t)(*n + 1), 0);
   neap_scope sc = neap_scope_open(c);
@@ -299,7 +300,8 @@ static neap_tensor *eval_f (neap_context *c, void *arg, neap_tensor *x) {
 }
 
 static neap_tensor *eval_sample (neap_context *c, void *arg, neap_rng *rng, neap_tensor *x, int64_t n) {
-  tensor_call a = { .ref = ((lua_functions *)arg)->sample, .rng = rng, .n = n, .x = x, .what = "loss.nce: noise.sample's result" };
+  tensor_call a = { .ref = ((lua_functions *)arg)->sample, .rng = rng, .n = n, .x = x,
+                    .what = "loss.nce: noise.sample's result" };
   return run_call(c, call_sample, &a);
 }
 
@@ -353,7 +355,8 @@ static int make_fisher (lua_State *L) {
 static int make_nce_of_functions (lua_State *L, neap_context *c, neap_nce_config *cfg) {
   static const char *const names[] = { "sample", "log_prob", NULL };
   if (!lua_istable(L, 2))
-    return luaL_error(L, "loss.nce: option 'noise': an energy or {sample = , log_prob = } expected, got %s", luaL_typename(L, 2));
+    return luaL_error(L, "loss.nce: option 'noise': an energy or {sample = , log_prob = } expected, got %s",
+                      luaL_typename(L, 2));
   bind_options(L, 2, "loss.nce: noise", names);
   check_callable(L, 2, "loss.nce: noise", "sample");
   check_callable(L, 2, "loss.nce: noise", "log_prob");
@@ -378,7 +381,8 @@ static int make_nce (lua_State *L) {
   bind_options(L, 1, "loss.nce", names);
   lua_settop(L, 1);
   neap_nce_config cfg = { .ratio = bind_optinteger(L, 1, "loss.nce", "ratio", 1) };
-  if (cfg.ratio < 1) return luaL_error(L, "loss.nce: option 'ratio': a positive integer expected, got %I", (LUAI_UACINT)cfg.ratio);
+  if (cfg.ratio < 1)
+    return luaL_error(L, "loss.nce: option 'ratio': a positive integer expected, got %I", (LUAI_UACINT)cfg.ratio);
   bind_field(L, 1, "noise");
   neap_context *c = bind_context(L);
   if (!(cfg.noise = bind_toenergy(L, 2))) return make_nce_of_functions(L, c, &cfg);

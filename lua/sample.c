@@ -49,7 +49,8 @@ static bool tell_function (progress *p) {
 
 static void tell_terminal (progress *p, double t) {
   double left = (t - p->started) / (double)p->done * (double)(p->total - p->done);
-  fprintf(stderr, "\r%s: %lld of %lld steps, %.0f s left \033[K", p->name, (long long)p->done, (long long)p->total, left);
+  fprintf(stderr, "\r%s: %lld of %lld steps, %.0f s left \033[K", p->name, (long long)p->done, (long long)p->total,
+          left);
   fflush(stderr);
   p->shown = true;
 }
@@ -133,7 +134,8 @@ static void read_init (lua_State *L, sample_args *a) {
     bind_pushrng(L, a->cfg.rng);
     lua_call(L, 1, 1);
     if (!bind_totensor(L, -1))
-      luaL_error(L, "sample: option 'init': the function must return a tensor [chains, event...], got %s", luaL_typename(L, -1));
+      luaL_error(L, "sample: option 'init': the function must return a tensor [chains, event...], got %s",
+                 luaL_typename(L, -1));
   }
   if (type == LUA_TNIL) return;
   if (names_start(L, lua_gettop(L))) a->cfg.start = bind_start(L, -1, "sample", ", a tensor or a function");
@@ -209,7 +211,7 @@ static void push_info (lua_State *L, neap_sampler *s, const neap_sample_info *f,
 
 static neap_tensor *rows (neap_context *c, neap_tensor *t, int64_t n) { return neap_slice(c, t, 1, 1, n, 1); }
 
-/* After an interrupt inside scope sc: fills the boxes with what there is, and keeps the error pending.  False: nothing. */
+/* After an interrupt: fills the boxes with what there is, and keeps the error pending.  False: nothing. */
 static bool save_partial (neap_context *c, const neap_sample_info *f, neap_tensor **draws, neap_tensor **energy) {
   char text[256];
   if (neap_status_of(c) != NEAP_EINTERRUPTED || f->kept < 1) return false;
@@ -254,7 +256,8 @@ static int finish (lua_State *L, neap_sampler *s, const neap_sample_info *f, int
 }
 
 int sampler_method_sample (lua_State *L) {
-  static const char *const names[] = { "chains", "init", "dtype", "steps", "warmup", "thin", "seed", "progress", "condition", NULL };
+  static const char *const names[] = { "chains", "init", "dtype", "steps", "warmup", "thin", "seed", "progress",
+                                       "condition", NULL };
   neap_sampler *s = bind_checksampler(L, 1);
   neap_energy *E = bind_checkenergy(L, 2);
   neap_context *c = bind_context(L);

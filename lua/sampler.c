@@ -85,8 +85,8 @@ static void read_clamp (lua_State *L, int table, neap_langevin_options *o) {
     o->clamp_max = lua_tonumberx(L, -1, &ok2);
     lua_pop(L, 2);
   }
-  if ((type != LUA_TNIL && type != LUA_TTABLE) || !ok1 || !ok2 || (type == LUA_TTABLE && !(o->clamp_min < o->clamp_max)))
-    luaL_error(L, "sampler.langevin: option 'clamp': {lower, upper} expected");
+  bool good = type == LUA_TTABLE && ok1 && ok2 && o->clamp_min < o->clamp_max;
+  if (type != LUA_TNIL && !good) luaL_error(L, "sampler.langevin: option 'clamp': {lower, upper} expected");
   lua_pop(L, 1);
 }
 
@@ -158,7 +158,8 @@ typedef struct kernel_call { neap_context *c; lua_kernel *k; neap_energy *E; nea
 
 /* Takes the table on top into the state; what it lacks stays as it was. */
 static int take_result (lua_State *L, kernel_call *a, const char *what) {
-  if (!lua_istable(L, -1)) return luaL_error(L, "custom: %s: a table of tensors expected, got %s", what, luaL_typename(L, -1));
+  if (!lua_istable(L, -1))
+    return luaL_error(L, "custom: %s: a table of tensors expected, got %s", what, luaL_typename(L, -1));
   neap_state **box = bind_statebox(L);
   if (!bind_readstate(L, -2, box)) return 0;
   for (int i = 0; i < neap_state_count(*box); i++) {

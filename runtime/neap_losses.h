@@ -7,7 +7,8 @@
 
 typedef struct neap_loss neap_loss;          /* counted */
 
-/* Contrastive divergence (Hinton 2002): mean E(x⁺) − mean E(x⁻) + reg·mean(E(x⁺)² + E(x⁻)²), x⁻ after steps of the sampler. */
+/* Contrastive divergence (Hinton 2002): mean E(x⁺) − mean E(x⁻) + reg·mean(E(x⁺)² + E(x⁻)²); x⁻ is where some steps
+** of the sampler lead. */
 typedef struct neap_cd_config {
   neap_sampler *sampler;                     /* a reference is taken */
   int64_t steps;                             /* 0: 1 */
@@ -31,22 +32,24 @@ NEAP_API neap_loss *neap_loss_pcd (neap_context *c, const neap_pcd_config *cfg);
 NEAP_API neap_loss *neap_loss_score_matching (neap_context *c);
 /* Denoising score matching (Vincent 2011): mean ½|σ s(x + σn) + n|², s = −∇E. */
 NEAP_API neap_loss *neap_loss_dsm (neap_context *c, double sigma);
-/* The same with one of n noise levels drawn for each row, all equally likely (Song & Ermon 2019).  conditional: 1, E is called
-** as E(x, σ) with σ [B, 1], joined to the batch's own condition [B, k] if it has one; 0, one E serves all levels, and learns a
-** blend of the blurred densities; −1, 1 if E may take a condition and the batch has none, else 0. */
+/* The same with one of n noise levels drawn for each row, all equally likely (Song & Ermon 2019).  conditional: 1, E is
+** called as E(x, σ) with σ [B, 1], joined to the batch's own condition [B, k] if it has one; 0, one E serves all
+** levels, and learns a blend of the blurred densities; −1: 1 if E may take a condition and the batch has none,
+** else 0. */
 NEAP_API neap_loss *neap_loss_multi_dsm (neap_context *c, int n, const double *sigmas, int conditional);
 
 /* A function of x [B, event…] given by the host; NULL with an error in c on failure. */
 typedef neap_tensor *(*neap_tensor_fn) (neap_context *c, void *arg, neap_tensor *x);
-/* Fisher divergence to a known law: mean ½|s − s*|².  f gives log p(x) [B] (gradient: its score is s*) or the score [B, event…].
-** release (may be NULL) is called once with arg, also when creation fails. */
-NEAP_API neap_loss *neap_loss_fisher (neap_context *c, neap_tensor_fn f, bool is_log_prob, void *arg, void (*release) (void *arg));
+/* Fisher divergence to a known law: mean ½|s − s*|².  f gives log p(x) [B] (gradient: its score is s*) or the score
+** [B, event…].  release (may be NULL) is called once with arg, also when creation fails. */
+NEAP_API neap_loss *neap_loss_fisher (neap_context *c, neap_tensor_fn f, bool is_log_prob, void *arg,
+                                      void (*release) (void *arg));
 
 /* Noise contrastive estimation (Gutmann & Hyvärinen 2012) with ratio noise rows per row of data:
 ** −mean log σ(G(x)) − ratio·mean log σ(−G(y)),  G = −E − log Z − log p_noise − log ratio; log Z is learned, from 0. */
 typedef struct neap_nce_config {
-  neap_energy *noise;                        /* one with an exact sampler and log Z (a reference is taken); or NULL, and: */
-  neap_tensor *(*sample) (neap_context *c, void *arg, neap_rng *rng, neap_tensor *x, int64_t n);   /* [n, event…], like x */
+  neap_energy *noise;                        /* one with an exact sampler and log Z (a reference is taken); or NULL: */
+  neap_tensor *(*sample) (neap_context *c, void *arg, neap_rng *rng, neap_tensor *x, int64_t n);   /* n rows like x's */
   neap_tensor_fn log_prob;                   /* normalised: [n] */
   void *arg;
   void (*release) (void *arg);               /* may be NULL; called once, also when creation fails */
@@ -59,7 +62,7 @@ NEAP_API void neap_loss_release (neap_loss *l);                                 
 NEAP_API const char *neap_loss_name (const neap_loss *l);
 
 /* The loss of x [B, event…] with condition cond (or NULL): 0-d.  rng NULL: the context's own stream.
-** info (may be NULL) receives detached tensors, such as "samples" [B, event…] or "positive" (mean energy of the data). */
+** info (may be NULL) receives detached tensors: "samples" [B, event…], "positive" (mean energy of the data) … */
 NEAP_API neap_tensor *neap_loss_eval (neap_context *c, neap_loss *l, neap_energy *E, neap_tensor *x, neap_tensor *cond,
                                       neap_rng *rng, neap_state *info);
 

@@ -33,13 +33,13 @@ NEAP_API neap_sampler *neap_sampler_langevin (neap_context *c, double step_size,
 NEAP_API neap_sampler *neap_sampler_random_walk (neap_context *c, double scale);
 /* Metropolis-adjusted Langevin (Roberts & Tweedie 1996): proposes x − ε∇E(x) + √(2ε)·n. */
 NEAP_API neap_sampler *neap_sampler_mala (neap_context *c, double step_size);
-/* Hamiltonian Monte Carlo (Neal 2011): leapfrog, unit mass, fixed length.  An energy error above 1000 is a divergence. */
+/* Hamiltonian Monte Carlo (Neal 2011): leapfrog, unit mass, fixed length.  An energy error > 1000 is a divergence. */
 NEAP_API neap_sampler *neap_sampler_hmc (neap_context *c, double step_size, int64_t leapfrog_steps);
 /* Block Gibbs of a restricted Boltzmann machine: h ~ p(h | x), then x ~ p(x | h). */
 NEAP_API neap_sampler *neap_sampler_gibbs (neap_context *c);
 
 /* A kernel of the host's own.  init finds "x" (and "condition") in state and adds what step carries; step replaces "x".
-** A false result must come with an error in c.  free (may be NULL) is called once with arg, also when creation fails. */
+** A false result must come with an error in c.  free (may be NULL) is called once with arg, even if creation fails. */
 typedef struct neap_custom_sampler {
   bool (*init) (neap_context *c, void *arg, neap_energy *E, neap_state *state);   /* may be NULL */
   bool (*step) (neap_context *c, void *arg, neap_energy *E, neap_state *state);
@@ -57,7 +57,7 @@ NEAP_API bool neap_sampler_set_step_size (neap_context *c, neap_sampler *s, doub
 
 /* ---- Where chains start ---- */
 typedef enum neap_start_kind {
-  NEAP_START_DEFAULT,                        /* what the sampler or loss says: normal; Bernoulli(½) for gibbs; data for cd */
+  NEAP_START_DEFAULT,                        /* the sampler's or loss's own: normal; Bernoulli(½) (gibbs); data (cd) */
   NEAP_START_NORMAL,                         /* N(0, 1) */
   NEAP_START_UNIFORM,                        /* U(lo, hi); both 0: U(0, 1) */
   NEAP_START_BERNOULLI,                      /* 0 or 1, evenly */
@@ -66,8 +66,9 @@ typedef enum neap_start_kind {
 typedef struct neap_start { neap_start_kind kind; double lo, hi; } neap_start;
 
 /* ---- Chains by hand ---- */
-/* A chain at x [chains, event…] (not NULL), with condition cond or NULL.  Coordinates that E holds fixed (neap_energy_mask)
-** are set to their values.  rng NULL: the context's own stream.  NULL on failure; free with neap_state_free. */
+/* A chain at x [chains, event…] (not NULL), with condition cond or NULL.  Coordinates that E holds fixed
+** (neap_energy_mask) are set to their values.  rng NULL: the context's own stream.  NULL on failure; free with
+** neap_state_free. */
 NEAP_API neap_state *neap_sampler_init (neap_context *c, neap_sampler *s, neap_energy *E, neap_tensor *x,
                                         neap_tensor *cond, neap_rng *rng);
 /* n steps.  What depends on E and x is computed anew when the call begins, so E's parameters and "x" may have been
@@ -79,7 +80,7 @@ typedef struct neap_sample_config {          /* all may be zero */
   int64_t chains;                            /* 0: 4, or the rows of x */
   neap_tensor *x;                            /* first positions [chains, event…]; NULL: start, in E's event shape */
   neap_start start;
-  const neap_dtype *dtype;                   /* of drawn first positions; NULL: that of E's first parameter, else the default */
+  const neap_dtype *dtype;                   /* of first positions; NULL: E's first parameter's, else the default */
   int64_t steps, warmup, thin;               /* 0: 1000, 0, 1.  steps come after warmup; each thin-th one is kept */
   neap_tensor *condition;
   neap_rng *rng;                             /* NULL: the context's own stream */
@@ -88,8 +89,8 @@ typedef struct neap_sample_config {          /* all may be zero */
 } neap_sample_config;
 
 typedef struct neap_sample_info {
-  int64_t kept;                              /* draws made: fewer than asked for when the run failed or was interrupted */
-  neap_tensor *draws;                        /* [asked, chains, event…], of which the first kept are filled; lent, or NULL */
+  int64_t kept;                              /* draws made: fewer than asked for when the run failed */
+  neap_tensor *draws;                        /* [asked, chains, event…], the first kept of them filled; lent, or NULL */
   neap_tensor *energy;                       /* [asked, chains], likewise */
   double accept_rate;                        /* mean over steps and chains after warm-up; 1 where nothing is rejected */
   int64_t divergences;                       /* after warm-up, all chains */
@@ -97,8 +98,8 @@ typedef struct neap_sample_info {
   double seconds;
 } neap_sample_info;
 
-/* Runs s on E: draws [kept, chains, event…], lent; info may be NULL.  Polls for interrupts at each step: an interrupted run
-** fails with NEAP_EINTERRUPTED, and info tells what it had. */
+/* Runs s on E: draws [kept, chains, event…], lent; info may be NULL.  Polls for interrupts at each step: an interrupted
+** run fails with NEAP_EINTERRUPTED, and info tells what it had. */
 NEAP_API neap_tensor *neap_sampler_sample (neap_context *c, neap_sampler *s, neap_energy *E,
                                            const neap_sample_config *cfg, neap_sample_info *info);
 

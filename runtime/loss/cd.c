@@ -13,7 +13,10 @@ static neap_tensor *negatives (neap_context *c, neap_loss *l, loss_batch *b, nea
   bool ok = sampler_advance(c, l->sampler, b->E, st, l->steps);
   x = ok ? neap_lend(c, neap_keep(neap_state_get(st, "x"))) : NULL;
   neap_tensor *accepted = neap_state_get(st, "accepted");
-  if (x && accepted && !loss_tell(c, b, "accept_rate", rows_scale(c, rows_mean(c, accepted), 1. / (double)l->steps))) x = NULL;
+  if (x && accepted) {
+    neap_tensor *rate = rows_scale(c, rows_mean(c, accepted), 1. / (double)l->steps);
+    if (!loss_tell(c, b, "accept_rate", rate)) x = NULL;
+  }
   neap_state_free(st);
   return x;
 }
@@ -22,7 +25,8 @@ static neap_tensor *negatives (neap_context *c, neap_loss *l, loss_batch *b, nea
 static neap_tensor *contrast (neap_context *c, neap_loss *l, loss_batch *b, neap_tensor *y, neap_tensor *ycond) {
   neap_tensor *pos = neap_energy_eval(c, b->E, b->x, b->cond), *neg = y ? neap_energy_eval(c, b->E, y, ycond) : NULL;
   neap_tensor *mp = rows_mean(c, pos), *mn = rows_mean(c, neg), *loss = neap_sub(c, mp, mn);
-  if (!loss || !loss_tell(c, b, "positive", mp) || !loss_tell(c, b, "negative", mn) || !loss_tell(c, b, "samples", y)) return NULL;
+  bool told = loss_tell(c, b, "positive", mp) && loss_tell(c, b, "negative", mn) && loss_tell(c, b, "samples", y);
+  if (!loss || !told) return NULL;
   if (l->reg == 0) return loss;
   return rows_axpy(c, l->reg, neap_add(c, rows_mean(c, neap_square(c, pos)), rows_mean(c, neap_square(c, neg))), loss);
 }
@@ -39,9 +43,11 @@ static neap_tensor *eval_cd (neap_context *c, neap_loss *l, loss_batch *b) {
 static const neap_loss_kind cd = { "cd", NULL, eval_cd };
 
 /* What both take. */
-static neap_loss *with_sampler (neap_context *c, const neap_loss_kind *kind, neap_sampler *s, int64_t steps, neap_start start, double reg) {
+static neap_loss *with_sampler (neap_context *c, const neap_loss_kind *kind, neap_sampler *s, int64_t steps,
+                                neap_start start, double reg) {
   if (!s) return neap_fail(c, NEAP_EARG, "%s: sampler: a sampler expected, got none", kind->name);
-  if (steps < 0) return neap_fail(c, NEAP_EARG, "%s: steps: a positive integer expected, got %lld", kind->name, (long long)steps);
+  if (steps < 0)
+    return neap_fail(c, NEAP_EARG, "%s: steps: a positive integer expected, got %lld", kind->name, (long long)steps);
   if (!(reg >= 0)) return neap_fail(c, NEAP_EARG, "%s: reg: a number from 0 up expected, got %g", kind->name, reg);
   neap_loss *l = loss_new(c, kind);
   if (!l) return NULL;
@@ -81,7 +87,8 @@ static bool ensure_buffer (neap_context *c, neap_loss *l, loss_batch *b) {
   neap_tensor *buffer = neap_state_get(l->memory, "buffer");
   if (buffer) {
     if (buffer->ndim == b->x->ndim && rows_same_event(buffer, b->x)) return true;
-    return neap_fail(c, NEAP_ESHAPE, "pcd: batch: x is %s, but the buffer holds %s", SHAPE_TEXT(b->x), SHAPE_TEXT(buffer));
+    return neap_fail(c, NEAP_ESHAPE, "pcd: batch: x is %s, but the buffer holds %s", SHAPE_TEXT(b->x),
+                     SHAPE_TEXT(buffer));
   }
   int64_t n = l->buffer ? l->buffer : b->x->shape[0];
   neap_tensor *x = fresh(c, l, b, n), *cond = b->cond && x ? some_rows(c, b, b->cond, n) : NULL;
@@ -119,7 +126,8 @@ static const char *const pcd_memory[] = { "buffer", "condition", NULL };
 static const neap_loss_kind pcd = { "pcd", pcd_memory, eval_pcd };
 
 neap_loss *neap_loss_pcd (neap_context *c, const neap_pcd_config *cfg) {
-  if (cfg->buffer < 0) return neap_fail(c, NEAP_EARG, "pcd: buffer: a positive integer expected, got %lld", (long long)cfg->buffer);
+  if (cfg->buffer < 0)
+    return neap_fail(c, NEAP_EARG, "pcd: buffer: a positive integer expected, got %lld", (long long)cfg->buffer);
   if (!(cfg->reinit >= 0 && cfg->reinit <= 1))
     return neap_fail(c, NEAP_EARG, "pcd: reinit: a probability expected, got %g", cfg->reinit);
   neap_loss *l = with_sampler(c, &pcd, cfg->sampler, cfg->steps, cfg->start, cfg->reg);

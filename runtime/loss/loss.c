@@ -54,12 +54,13 @@ neap_tensor *loss_half_square (neap_context *c, neap_tensor *r) {
 static bool check (neap_context *c, neap_loss *l, neap_tensor *x) {
   if (!x || !neap_ok(c)) return false;
   if (x->ndim < 1 || x->shape[0] < 1)
-    return neap_fail(c, NEAP_ESHAPE, "%s: batch: x [B, event…] with B ≥ 1 expected, got %s", l->kind->name, SHAPE_TEXT(x));
+    return neap_fail(c, NEAP_ESHAPE, "%s: batch: x [B, event…] with B ≥ 1 expected, got %s", l->kind->name,
+                     SHAPE_TEXT(x));
   return true;
 }
 
-neap_tensor *neap_loss_eval (neap_context *c, neap_loss *l, neap_energy *E, neap_tensor *x, neap_tensor *cond, neap_rng *rng,
-                             neap_state *info) {
+neap_tensor *neap_loss_eval (neap_context *c, neap_loss *l, neap_energy *E, neap_tensor *x, neap_tensor *cond,
+                             neap_rng *rng, neap_state *info) {
   if (!check(c, l, x)) return NULL;
   loss_batch b = { E, x, cond, rng ? rng : neap_rng_default(c), info };
   neap_scope sc = neap_scope_open(c);

@@ -9,10 +9,12 @@
 
 static neap_tensor *draw_noise (neap_context *c, neap_loss *l, loss_batch *b, int64_t n) {
   neap_mode m = neap_no_grad(c);
-  neap_tensor *y = l->noise ? neap_energy_sample(c, l->noise, n, b->rng, b->x->dtype) : l->sample(c, l->arg, b->rng, b->x, n);
+  neap_tensor *y = l->noise ? neap_energy_sample(c, l->noise, n, b->rng, b->x->dtype)
+                            : l->sample(c, l->arg, b->rng, b->x, n);
   neap_mode_restore(c, m);
   if (y && (y->ndim != b->x->ndim || y->shape[0] != n || !rows_same_event(y, b->x)))
-    return neap_fail(c, NEAP_ESHAPE, "nce: noise: %lld draws like x %s expected, got %s", (long long)n, SHAPE_TEXT(b->x), SHAPE_TEXT(y));
+    return neap_fail(c, NEAP_ESHAPE, "nce: noise: %lld draws like x %s expected, got %s", (long long)n,
+                     SHAPE_TEXT(b->x), SHAPE_TEXT(y));
   return y ? neap_detach(c, y) : NULL;
 }
 
@@ -22,7 +24,8 @@ static neap_tensor *noise_density (neap_context *c, neap_loss *l, neap_tensor *x
   neap_tensor *lp = l->noise ? neap_energy_log_prob(c, l->noise, x, NULL, NULL) : l->f(c, l->arg, x);
   neap_mode_restore(c, m);
   if (lp && (lp->ndim != 1 || lp->shape[0] != x->shape[0]))
-    return neap_fail(c, NEAP_ESHAPE, "nce: noise: log_prob: [%lld] expected for x %s, got %s", (long long)x->shape[0], SHAPE_TEXT(x), SHAPE_TEXT(lp));
+    return neap_fail(c, NEAP_ESHAPE, "nce: noise: log_prob: [%lld] expected for x %s, got %s", (long long)x->shape[0],
+                     SHAPE_TEXT(x), SHAPE_TEXT(lp));
   return lp ? neap_add(c, neap_detach(c, lp), neap_scalar(c, lp->dtype, log((double)l->ratio))) : NULL;
 }
 
@@ -43,7 +46,8 @@ static neap_tensor *repeat (neap_context *c, neap_loss *l, neap_tensor *cond) {
 static neap_tensor *eval (neap_context *c, neap_loss *l, loss_batch *b) {
   neap_tensor *y = draw_noise(c, l, b, l->ratio * b->x->shape[0]);
   neap_tensor *data = logit(c, l, b, b->x, b->cond), *noise = logit(c, l, b, y, repeat(c, l, b->cond));
-  neap_tensor *right = rows_mean(c, neap_log_sigmoid(c, data)), *wrong = rows_mean(c, neap_log_sigmoid(c, neap_neg(c, noise)));
+  neap_tensor *right = rows_mean(c, neap_log_sigmoid(c, data));
+  neap_tensor *wrong = rows_mean(c, neap_log_sigmoid(c, neap_neg(c, noise)));
   if (!loss_tell(c, b, "log_z", l->log_z)) return NULL;
   return neap_neg(c, rows_axpy(c, (double)l->ratio, wrong, right));
 }
@@ -52,7 +56,8 @@ static const char *const memory[] = { "log_z", NULL };
 static const neap_loss_kind nce = { "nce", memory, eval };
 
 static bool check (neap_context *c, const neap_nce_config *cfg) {
-  if (cfg->ratio < 0) return neap_fail(c, NEAP_EARG, "nce: ratio: a positive integer expected, got %lld", (long long)cfg->ratio);
+  if (cfg->ratio < 0)
+    return neap_fail(c, NEAP_EARG, "nce: ratio: a positive integer expected, got %lld", (long long)cfg->ratio);
   if (cfg->noise || (cfg->sample && cfg->log_prob)) return true;
   return neap_fail(c, NEAP_EARG, "nce: noise: an energy with an exact sampler, or sample and log_prob, expected");
 }

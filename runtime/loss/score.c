@@ -80,7 +80,8 @@ static neap_tensor *score_of (neap_context *c, neap_loss *l, neap_tensor *x) {
   neap_tensor *v = neap_variable(c, x), *lp = v ? l->f(c, l->arg, v) : NULL, *s = NULL;
   if (!lp) return NULL;
   if (lp->ndim != 1 || lp->shape[0] != x->shape[0])
-    return neap_fail(c, NEAP_ESHAPE, "fisher: log_prob: [%lld] expected for x %s, got %s", (long long)x->shape[0], SHAPE_TEXT(x), SHAPE_TEXT(lp));
+    return neap_fail(c, NEAP_ESHAPE, "fisher: log_prob: [%lld] expected for x %s, got %s", (long long)x->shape[0],
+                     SHAPE_TEXT(x), SHAPE_TEXT(lp));
   return neap_gradients(c, lp, 1, &v, neap_ones_like(c, lp), NEAP_ZERO_UNUSED, &s) ? s : NULL;
 }
 
@@ -101,7 +102,8 @@ static neap_tensor *eval_fisher (neap_context *c, neap_loss *l, loss_batch *b) {
 
 static const neap_loss_kind fisher = { "fisher", NULL, eval_fisher };
 
-neap_loss *neap_loss_fisher (neap_context *c, neap_tensor_fn f, bool is_log_prob, void *arg, void (*release) (void *arg)) {
+neap_loss *neap_loss_fisher (neap_context *c, neap_tensor_fn f, bool is_log_prob, void *arg,
+                             void (*release) (void *arg)) {
   neap_loss *l = loss_new(c, &fisher);
   if (!l) {
     if (release) release(arg);

@@ -26,7 +26,8 @@ static bool fill (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *
   return !s->kind->init || s->kind->init(c, s, E, st);
 }
 
-neap_state *neap_sampler_init (neap_context *c, neap_sampler *s, neap_energy *E, neap_tensor *x, neap_tensor *cond, neap_rng *rng) {
+neap_state *neap_sampler_init (neap_context *c, neap_sampler *s, neap_energy *E, neap_tensor *x, neap_tensor *cond,
+                               neap_rng *rng) {
   neap_state *st = x ? neap_state_new(c, rng) : NULL;
   if (!st) return NULL;
   neap_mode m = neap_no_grad(c);
@@ -81,7 +82,8 @@ bool sampler_advance (neap_context *c, neap_sampler *s, neap_energy *E, neap_sta
 /* what init computes, from an x or parameters that may have changed since */
 static bool refresh (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {
   if (!neap_ok(c)) return false;
-  if (!neap_state_get(st, "x")) return neap_fail(c, NEAP_ESTATE, "%s: the state has no x: it comes from init", s->kind->name);
+  if (!neap_state_get(st, "x"))
+    return neap_fail(c, NEAP_ESTATE, "%s: the state has no x: it comes from init", s->kind->name);
   if (!s->kind->init || s->kind->keeps) return true;
   neap_mode m = neap_no_grad(c);
   neap_scope sc = neap_scope_open(c);

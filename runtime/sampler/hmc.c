@@ -52,7 +52,8 @@ static const neap_sampler_kind hmc = { "hmc", false, NEAP_START_NORMAL, init, st
 neap_sampler *neap_sampler_hmc (neap_context *c, double step_size, int64_t leapfrog_steps) {
   if (!sampler_positive(c, "hmc", "step_size", step_size)) return NULL;
   if (leapfrog_steps < 1)
-    return neap_fail(c, NEAP_EARG, "hmc: leapfrog_steps: a positive integer expected, got %lld", (long long)leapfrog_steps);
+    return neap_fail(c, NEAP_EARG, "hmc: leapfrog_steps: a positive integer expected, got %lld",
+                     (long long)leapfrog_steps);
   neap_sampler *s = sampler_new(c, &hmc);
   if (!s) return NULL;
   s->step_size = step_size;

@@ -12,7 +12,8 @@ static neap_tensor *clamp_to (neap_context *c, neap_tensor *x, double lo, double
 }
 
 /* x, g [chains, event…] -> [chains, event…] */
-static neap_tensor *move (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st, neap_tensor *x, neap_tensor *g) {
+static neap_tensor *move (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st, neap_tensor *x,
+                          neap_tensor *g) {
   double std = isnan(s->noise_std) ? sqrt(2 * s->step_size) : s->noise_std;
   neap_tensor *y = rows_axpy(c, -s->step_size, clamp_to(c, g, -s->clip, s->clip), x);
   if (std != 0) y = rows_axpy(c, std, sampler_noise(c, E, st, x), y);
@@ -34,7 +35,8 @@ static bool check (neap_context *c, double step_size, const neap_langevin_option
     return neap_fail(c, NEAP_EARG, "langevin: noise_std: a number from 0 up expected, got %g", *o->noise_std);
   if (o->clip != 0 && !sampler_positive(c, "langevin", "clip", o->clip)) return false;
   if ((o->clamp_min != 0 || o->clamp_max != 0) && !(o->clamp_min < o->clamp_max))
-    return neap_fail(c, NEAP_EARG, "langevin: clamp: {lower, upper} expected, got {%g, %g}", o->clamp_min, o->clamp_max);
+    return neap_fail(c, NEAP_EARG, "langevin: clamp: {lower, upper} expected, got {%g, %g}", o->clamp_min,
+                     o->clamp_max);
   return true;
 }
 

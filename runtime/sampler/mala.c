@@ -8,7 +8,8 @@
 #include <math.h>
 
 /* log q(x | y) − log q(y | x) [chains]; y − x + ε∇E(x) is √(2ε)·n */
-static neap_tensor *log_q_ratio (neap_context *c, double eps, neap_tensor *x, neap_tensor *y, neap_tensor *gy, neap_tensor *n) {
+static neap_tensor *log_q_ratio (neap_context *c, double eps, neap_tensor *x, neap_tensor *y, neap_tensor *gy,
+                                 neap_tensor *n) {
   neap_tensor *back = rows_axpy(c, eps, gy, neap_sub(c, x, y));
   return neap_sub(c, rows_scale(c, rows_dot(c, n, n), .5), rows_scale(c, rows_dot(c, back, back), 1 / (4 * eps)));
 }

@@ -1,6 +1,6 @@
 /*
 ** rows.h -- small expressions over rows that samplers and losses share.
-** Invariant: all are ops, so they are recorded and differentiated like any other; x is [B, event…], per-row values are [B].
+** Invariant: all are ops, so they are differentiated like any other; x is [B, event…], a value per row [B].
 */
 #ifndef NEAP_ROWS_H
 #define NEAP_ROWS_H

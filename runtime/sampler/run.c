@@ -41,10 +41,11 @@ static bool settings (run *r) {
       !at_least(r, "warmup", &f->warmup, 0, 0) || !at_least(r, "thin", &f->thin, 1, 1))
     return false;
   if (f->x && f->chains != rows)
-    return neap_fail(r->c, NEAP_ESHAPE, "%s: chains = %lld, but init is %s", r->s->kind->name, (long long)f->chains, SHAPE_TEXT(f->x));
+    return neap_fail(r->c, NEAP_ESHAPE, "%s: chains = %lld, but init is %s", r->s->kind->name, (long long)f->chains,
+                     SHAPE_TEXT(f->x));
   if (f->thin > f->steps)
-    return neap_fail(r->c, NEAP_EARG, "%s: thin: at most steps = %lld expected, got %lld", r->s->kind->name, (long long)f->steps,
-                     (long long)f->thin);
+    return neap_fail(r->c, NEAP_EARG, "%s: thin: at most steps = %lld expected, got %lld", r->s->kind->name,
+                     (long long)f->steps, (long long)f->thin);
   return true;
 }
 
@@ -60,11 +61,11 @@ static neap_tensor *first (run *r) {
   if (r->cfg.x) return r->cfg.x;
   int n = neap_energy_event(r->E, shape + 1);
   if (n < 0 || n >= NEAP_MAX_DIMS)
-    return neap_fail(r->c, NEAP_EARG, "%s: init: the shape of one x is not known: give a tensor [chains, event…], or tell "
-                     "neap.energy its event", r->s->kind->name);
+    return neap_fail(r->c, NEAP_EARG, "%s: init: the shape of one x is not known: give a tensor [chains, event…], or "
+                     "tell neap.energy its event", r->s->kind->name);
   shape[0] = r->cfg.chains;
-  return sampler_start(r->c, r->s->kind->name, sampler_default_start(r->s, r->cfg.start), r->cfg.rng, start_dtype(r), n + 1,
-                       shape, NULL);
+  neap_start start = sampler_default_start(r->s, r->cfg.start);
+  return sampler_start(r->c, r->s->kind->name, start, r->cfg.rng, start_dtype(r), n + 1, shape, NULL);
 }
 
 static bool begin (run *r) {
@@ -80,7 +81,8 @@ static bool allocate (run *r) {
   neap_tensor *x = neap_state_get(r->st, "x");
   int64_t shape[NEAP_MAX_DIMS + 1] = { r->cfg.steps / r->cfg.thin };
   if (x->ndim >= NEAP_MAX_DIMS)
-    return neap_fail(r->c, NEAP_ESHAPE, "%s: x: at most %d dimensions expected, got %s", r->s->kind->name, NEAP_MAX_DIMS - 1, SHAPE_TEXT(x));
+    return neap_fail(r->c, NEAP_ESHAPE, "%s: x: at most %d dimensions expected, got %s", r->s->kind->name,
+                     NEAP_MAX_DIMS - 1, SHAPE_TEXT(x));
   memcpy(shape + 1, x->shape, (size_t)x->ndim * sizeof *shape);
   r->info->draws = neap_empty(r->c, x->dtype, x->ndim + 1, shape);
   r->info->energy = neap_full(r->c, neap_is_float(x->dtype) ? x->dtype : NEAP_FLOAT64, 2, shape, NAN);
@@ -91,7 +93,8 @@ static bool allocate (run *r) {
 
 /* t[i] = v, i from 0 */
 static bool put (neap_context *c, neap_tensor *t, int64_t i, neap_tensor *v) {
-  neap_tensor *row = neap_tensor_view(c, t->store, t->dtype, t->ndim - 1, t->shape + 1, t->strides + 1, t->offset + i * t->strides[0]);
+  neap_tensor *row = neap_tensor_view(c, t->store, t->dtype, t->ndim - 1, t->shape + 1, t->strides + 1,
+                                      t->offset + i * t->strides[0]);
   return row && v && neap_write(c, row, v);
 }
 

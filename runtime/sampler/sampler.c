@@ -51,7 +51,8 @@ neap_tensor *sampler_noise (neap_context *c, neap_energy *E, neap_state *st, nea
   return mask && n ? neap_where(c, mask, neap_scalar(c, n->dtype, 0), n) : n;
 }
 
-bool sampler_gradient (neap_context *c, neap_energy *E, neap_state *st, neap_tensor *x, neap_tensor **e, neap_tensor **g) {
+bool sampler_gradient (neap_context *c, neap_energy *E, neap_state *st, neap_tensor *x, neap_tensor **e,
+                       neap_tensor **g) {
   return x && neap_energy_value_and_grad(c, E, x, neap_state_get(st, "condition"), e, g);
 }
 

@@ -48,7 +48,8 @@ bool sampler_positive (neap_context *c, const char *sampler, const char *option,
 /* N(0, 1) like x, zero at coordinates that E holds fixed. */
 neap_tensor *sampler_noise (neap_context *c, neap_energy *E, neap_state *st, neap_tensor *x);
 /* Energies and gradients at x under the state's condition. */
-bool sampler_gradient (neap_context *c, neap_energy *E, neap_state *st, neap_tensor *x, neap_tensor **e, neap_tensor **g);
+bool sampler_gradient (neap_context *c, neap_energy *E, neap_state *st, neap_tensor *x, neap_tensor **e,
+                       neap_tensor **g);
 neap_tensor *sampler_energy (neap_context *c, neap_energy *E, neap_state *st, neap_tensor *x);
 /* init of kernels that carry "energy" and "grad" of x. */
 bool sampler_init_gradient (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st);

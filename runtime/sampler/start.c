@@ -11,7 +11,8 @@ neap_start sampler_default_start (const neap_sampler *s, neap_start start) {
 
 static neap_tensor *uniform (neap_context *c, const char *who, neap_start start, neap_tensor *u) {
   double lo = start.lo, hi = start.lo == 0 && start.hi == 0 ? 1 : start.hi;
-  if (!(lo < hi)) return neap_fail(c, NEAP_EARG, "%s: init: {\"uniform\", lower, upper} expected, got %g and %g", who, lo, hi);
+  if (!(lo < hi))
+    return neap_fail(c, NEAP_EARG, "%s: init: {\"uniform\", lower, upper} expected, got %g and %g", who, lo, hi);
   return u ? neap_add(c, rows_scale(c, u, hi - lo), neap_scalar(c, u->dtype, lo)) : NULL;
 }
 

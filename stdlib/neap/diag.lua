@@ -16,7 +16,8 @@ local function check (draws, fname)
   local shape = type(draws) == "userdata" and draws.shape
   if not shape then error(("%s: a tensor [draws, chains, event...] expected, got %s"):format(fname, type(draws)), 3) end
   if #shape < 1 or shape[1] < 4 then
-    error(("%s: [draws, chains, event...] with at least 4 draws expected, got [%s]"):format(fname, table.concat(shape, ", ")), 3)
+    local text = table.concat(shape, ", ")
+    error(("%s: [draws, chains, event...] with at least 4 draws expected, got [%s]"):format(fname, text), 3)
   end
   return shape
 end

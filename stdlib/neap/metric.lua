@@ -16,8 +16,7 @@ end
 
 local function same_dims (x, y, fname)
   if x.shape[2] ~= y.shape[2] then
-    error(("%s: points of equal size expected, got [%d, %d] and [%d, %d]"):format(fname, x.shape[1], x.shape[2], y.shape[1],
-      y.shape[2]), 3)
+    error(("%s: points of equal size expected, got %d and %d numbers a point"):format(fname, x.shape[2], y.shape[2]), 3)
   end
 end
 

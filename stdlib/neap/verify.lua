@@ -1,7 +1,7 @@
 -- neap.verify(sampler, E): does this kernel leave exp(-E) as it is?
--- Three checks, each a z-score or an error with its limit.  Gradient: E:grad against differences.  Stationarity: chains that
--- start from exact draws must keep the law, so the mean change of each statistic is 0; being paired, small biases show.
--- Detailed balance, for an rbm small enough to enumerate: as many moves i -> j as j -> i.
+-- Three checks, each a z-score or an error with its limit.  Gradient: E:grad against differences.  Stationarity: chains
+-- that start from exact draws must keep the law, so the mean change of each statistic is 0; being paired, small biases
+-- show.  Detailed balance, for an rbm small enough to enumerate: as many moves i -> j as j -> i.
 
 local neap = require "neap"
 local options = require "neap.options"
@@ -127,7 +127,8 @@ end
 --- Checks a sampler on an energy. options: chains = 4000, steps = 10, seed = 1, draws (exact ones [n, event…], where
 -- E:sample has none), condition.  Returns a list of {check, value, ok, text} with the field ok; prints as a table.
 local function verify (sampler, E, given)
-  local o = options("verify", given, {chains = 4000, steps = 10, seed = 1, draws = options.any(), condition = options.any()})
+  local any = options.any()
+  local o = options("verify", given, {chains = 4000, steps = 10, seed = 1, draws = any, condition = any})
   local rng, r = neap.rng(o.seed), setmetatable({ok = true}, report)
   local units = enumerable(E)
   if units <= 8 then

@@ -42,7 +42,8 @@ function T.test_ess_of_autoregressive_chains ()
 end
 
 -- A hand-made case: two chains of 4, halves of 2, worked out on paper.
--- Halves {1,2} {3,4} {2,3} {5,6}: means 1.5 3.5 2.5 5.5, within ½, between var(means) = 35/12; plain R-hat = √(½ + (35/12)/½).
+-- Halves {1,2} {3,4} {2,3} {5,6}: means 1.5 3.5 2.5 5.5, within ½, between var(means) = 35/12; plain R-hat = √(½ +
+-- (35/12)/½).
 function T.test_rhat_sees_chains_apart ()
   local apart = neap.rng(3):normal(500, 4) + neap.tensor{0, 0, 0, 2}
   lu.assertTrue(diag.rhat(apart):item() > 1.2)
@@ -91,7 +92,8 @@ function T.test_errors ()
   local function message (...) return tostring(select(2, pcall(...))) end
   lu.assertStrContains(message(diag.ess, 3), "a tensor [draws, chains, event...] expected, got number")
   lu.assertStrContains(message(diag.ess, neap.zeros(3, 2)), "at least 4 draws expected, got [3, 2]")
-  lu.assertStrContains(message(diag.ess, neap.zeros(8, 2), {kind = "bulb"}), "'bulk', 'tail' or 'mean' expected, got 'bulb'")
+  lu.assertStrContains(message(diag.ess, neap.zeros(8, 2), {kind = "bulb"}),
+                       "'bulk', 'tail' or 'mean' expected, got 'bulb'")
   lu.assertStrContains(message(diag.ess, neap.zeros(8, 2), {king = "bulk"}), "did you mean 'kind'")
 end
 

@@ -19,7 +19,9 @@ end
 
 -- Between N(0, I) and N(μ, I) in d dimensions, h: MMD² = 2 (h²/(h² + 2))^(d/2) (1 − e^(−|μ|²/2(h² + 2)))
 function T.test_mmd_of_shifted_normals ()
-  local function truth (h, shift) return 2 * (h * h / (h * h + 2)) * (1 - math.exp(-shift * shift / (2 * (h * h + 2)))) end
+  local function truth (h, shift)
+    return 2 * (h * h / (h * h + 2)) * (1 - math.exp(-shift * shift / (2 * (h * h + 2))))
+  end
   local x, y = neap.rng(1):normal(1500, 2), neap.rng(2):normal(1500, 2)
   for _, h in ipairs{.5, 2} do
     lu.assertAlmostEquals(metric.mmd(x, y, {bandwidth = h}), 0, .004)
@@ -71,7 +73,8 @@ function T.test_fisher_divergence ()
   local E = neap.energy.gaussian{mean = neap.tensor{0, 0}, std = 1}
   local x = neap.rng(1):normal(100, 2)
   lu.assertAlmostEquals(metric.fisher_divergence(E, function (y) return -y end, x), 0, 1e-12)
-  lu.assertAlmostEquals(metric.fisher_divergence(E, function (y) return -3 * y end, x), 2 * x:square():sum(2):mean():item(), 1e-4)
+  lu.assertAlmostEquals(metric.fisher_divergence(E, function (y) return -3 * y end, x),
+                        2 * x:square():sum(2):mean():item(), 1e-4)
 end
 
 return T

@@ -12,7 +12,8 @@ local function message (f, ...)
   return tostring(err)
 end
 local function near (a, b, tolerance, what)
-  lu.assertTrue(math.abs(a - b) <= tolerance * math.max(1, math.abs(b)), ("%s: %.12g and %.12g"):format(what or "values", a, b))
+  lu.assertTrue(math.abs(a - b) <= tolerance * math.max(1, math.abs(b)),
+                ("%s: %.12g and %.12g"):format(what or "values", a, b))
 end
 local function all_near (a, b, tolerance, what)
   local worst = (a - b):abs():amax():item()
@@ -21,7 +22,8 @@ end
 
 -- ½ (x − m)ᵀ P (x − m)
 local function quadratic (m, P)
-  return neap.energy(function (x) return .5 * ((x - m):matmul(P) * (x - m)):sum(2) end, {params = {m = m, P = P}, event = {2}})
+  local function f (x) return .5 * ((x - m):matmul(P) * (x - m)):sum(2) end
+  return neap.energy(f, {params = {m = m, P = P}, event = {2}})
 end
 
 local function correlated (n, rng)
@@ -69,7 +71,8 @@ end
 local function check_gradient (loss, batch, tolerance)
   local E = neap.energy.mlp{sizes = {2, 5}, activation = "tanh", dtype = "float64"}
   local params = E:params()
-  local grads = neap.gradients(loss(E, batch, neap.rng(3)), params, {allow_unused = true})   -- the last bias: no score has it
+  local value = loss(E, batch, neap.rng(3))
+  local grads = neap.gradients(value, params, {allow_unused = true})          -- the last bias: no score has it
   for i, p in ipairs(params) do
     local flat, h = p:detach():flatten(), 1e-5
     for k = 1, math.min(3, p:numel()) do
@@ -79,7 +82,8 @@ local function check_gradient (loss, batch, tolerance)
       flat[k] = v - h
       local down = number((loss(E, batch, neap.rng(3))))
       flat[k] = v
-      near(grads[i] and number(grads[i]:flatten()[k]) or 0, (up - down) / (2 * h), tolerance, ("parameter %d[%d]"):format(i, k))
+      near(grads[i] and number(grads[i]:flatten()[k]) or 0, (up - down) / (2 * h), tolerance,
+           ("parameter %d[%d]"):format(i, k))
     end
   end
 end
@@ -157,16 +161,19 @@ function T.test_fisher_errors ()
   local E, x = quadratic(neap.zeros(2, f64), neap.eye(2, f64)), correlated(5, neap.rng(1))
   lu.assertStrContains(message(neap.loss.fisher, {}), "one of the options 'log_prob' and 'score'")
   lu.assertStrContains(message(neap.loss.fisher, {score = 3}), "function expected, got number")
-  lu.assertStrContains(message(neap.loss.fisher{score = function (y) return y:sum(2) end}, E, x), "[5, 2] expected, got [5]")
+  lu.assertStrContains(message(neap.loss.fisher{score = function (y) return y:sum(2) end}, E, x),
+                       "[5, 2] expected, got [5]")
   lu.assertStrContains(message(neap.loss.fisher{log_prob = function (y) return y end}, E, x), "[5] expected")
   lu.assertStrContains(message(neap.loss.fisher{score = function () error "no score" end}, E, x), "no score")
-  lu.assertStrContains(message(neap.loss.fisher{score = function () return nil end}, E, x), "a tensor expected, got nil")
+  lu.assertStrContains(message(neap.loss.fisher{score = function () return nil end}, E, x),
+                       "a tensor expected, got nil")
 end
 
 -- ---- noise contrastive estimation ------------------------------------------------------------------
 
 local function normal_energy (mean)
-  return neap.energy(function (x) return (.5 * (x - mean):square()):sum(2) + .5 * math.log(2 * math.pi) end, {event = {1}})
+  return neap.energy(function (x) return (.5 * (x - mean):square()):sum(2) + .5 * math.log(2 * math.pi) end,
+                     {event = {1}})
 end
 
 -- log p of N(mean, 1) in one dimension
@@ -403,7 +410,8 @@ function T.test_errors_name_what_is_wrong ()
   lu.assertStrContains(message(neap.loss.cd, {sampler = neap.sampler.gibbs{}, step = 3}), "did you mean 'steps'")
   lu.assertStrContains(message(neap.loss.cd, {sampler = neap.sampler.gibbs{}, steps = 0}), "steps")
   lu.assertStrContains(message(neap.loss.cd, {sampler = neap.sampler.gibbs{}, reg = -1}), "reg")
-  lu.assertStrContains(message(neap.loss.cd, {sampler = neap.sampler.gibbs{}, init = "dat"}), "\"data\" expected, got \"dat\"")
+  lu.assertStrContains(message(neap.loss.cd, {sampler = neap.sampler.gibbs{}, init = "dat"}),
+                       "\"data\" expected, got \"dat\"")
   lu.assertStrContains(message(neap.loss.dsm, {}), "sigma")
   lu.assertStrContains(message(neap.loss.dsm, {sigma = 0}), "sigma: a positive number expected, got 0")
   lu.assertStrContains(message(neap.loss.multi_dsm, {}), "sigmas")

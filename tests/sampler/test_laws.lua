@@ -52,7 +52,7 @@ function T.test_langevin_has_exactly_the_bias_it_must ()
 end
 
 function T.test_gmm ()
-  local E = neap.energy.gmm{means = neap.tensor{{-1, -1}, {1, 1}}, std = neap.tensor(.7), weights = neap.tensor{.25, .75}}
+  local E = neap.energy.gmm{means = {{-1, -1}, {1, 1}}, std = .7, weights = {.25, .75}}
   local m, v = .5, .49 + .25 * .75 * 4
   for _, s in ipairs{neap.sampler.mala{step_size = .3}, neap.sampler.hmc{step_size = .5, leapfrog_steps = 3},
       neap.sampler.random_walk{scale = 1.2}} do
@@ -65,7 +65,8 @@ function T.test_double_well_by_quadrature ()
   local function well (x) return (x * x - 1) ^ 2 end
   for _, s in ipairs{neap.sampler.mala{step_size = .1}, neap.sampler.hmc{step_size = .25, leapfrog_steps = 4},
       neap.sampler.random_walk{scale = 1}} do
-    local draws = run(s, E, {init = function (rng) return rng:normal({128 * law.more, 1}, {dtype = "float64"}) end, warmup = 100})
+    local draws = run(s, E, {init = function (rng) return rng:normal({128 * law.more, 1}, {dtype = "float64"}) end,
+                              warmup = 100})
     for power = 1, 4 do
       local truth = law.expectation(well, function (x) return x ^ power end, 5)
       local z = law.z(draws:select(3, 1), function (x) return x ^ power end, truth)

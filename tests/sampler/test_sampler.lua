@@ -38,7 +38,9 @@ function T.test_draws_and_info ()
 end
 
 function T.test_gradients_are_counted ()
-  local function evals (s) return select(2, s:sample(gaussian(), {chains = 5, steps = 10, warmup = 2, seed = 1})).grad_evals end
+  local function evals (s)
+    return select(2, s:sample(gaussian(), {chains = 5, steps = 10, warmup = 2, seed = 1})).grad_evals
+  end
   lu.assertEquals(evals(all.langevin()), 5 * 12)
   lu.assertEquals(evals(all.random_walk()), 0)
   lu.assertEquals(evals(all.mala()), 5 * 13)
@@ -145,7 +147,8 @@ end
 function T.test_a_condition_reaches_the_energy ()
   local E = neap.energy(function (x, c) return 50 * (x - c):square():sum(2) end, {event = {1}})
   local c = neap.tensor{{-3}, {0}, {5}}
-  local draws = neap.sampler.mala{step_size = .01}:sample(E, {condition = c, chains = 3, steps = 200, warmup = 100, seed = 1})
+  local s = neap.sampler.mala{step_size = .01}
+  local draws = s:sample(E, {condition = c, chains = 3, steps = 200, warmup = 100, seed = 1})
   lu.assertTrue((draws:mean(1) - c):abs():amax():item() < .1)
 end
 
@@ -176,11 +179,13 @@ end
 
 function T.test_progress_is_told ()
   local seen = {}
-  all.mala():sample(gaussian(), {steps = 30, warmup = 10, progress = function (done, total) seen[#seen + 1] = {done, total} end})
+  local function note (done, total) seen[#seen + 1] = {done, total} end
+  all.mala():sample(gaussian(), {steps = 30, warmup = 10, progress = note})
   lu.assertTrue(#seen >= 1)
   lu.assertEquals(seen[#seen], {40, 40})
   local s = all.mala()
-  lu.assertStrContains(message(s.sample, s, gaussian(), {steps = 5, progress = function () error "enough" end}), "enough")
+  lu.assertStrContains(message(s.sample, s, gaussian(), {steps = 5, progress = function () error "enough" end}),
+                       "enough")
 end
 
 function T.test_state_of_a_sampler ()

@@ -49,7 +49,8 @@ static void a_run_and_its_info (void **state) {
   neap_energy *E = normal(c);
   neap_sampler *s = neap_sampler_hmc(c, .2, 4);
   int64_t calls = 0;
-  neap_sample_config cfg = { .chains = 40, .steps = 50, .warmup = 20, .thin = 2, .progress = count_calls, .progress_arg = &calls };
+  neap_sample_config cfg = { .chains = 40, .steps = 50, .warmup = 20, .thin = 2, .progress = count_calls,
+                             .progress_arg = &calls };
   neap_sample_info info;
   neap_tensor *draws = neap_sampler_sample(c, s, E, &cfg, &info);
   assert_non_null(draws);
@@ -214,7 +215,8 @@ static neap_loss *make_loss (neap_context *c, int which, neap_sampler *s, neap_e
 
 static bool train_one (neap_context *c, int which) {
   neap_energy *noise = normal(c);
-  neap_energy *E = noise ? neap_energy_mlp(c, &(neap_mlp_config){ 2, (int64_t[]){ 2, 3 }, NULL, 0, NEAP_FLOAT64, NULL }) : NULL;
+  neap_mlp_config net = { 2, (int64_t[]){ 2, 3 }, NULL, 0, NEAP_FLOAT64, NULL };
+  neap_energy *E = noise ? neap_energy_mlp(c, &net) : NULL;
   neap_sampler *s = E ? neap_sampler_mala(c, .1) : NULL;
   neap_loss *l = s ? make_loss(c, which, s, noise) : NULL;
   neap_tensor *x = l ? neap_rng_normal(c, neap_rng_default(c), NEAP_FLOAT64, 2, (int64_t[]){ 4, 2 }) : NULL;
