@@ -154,7 +154,8 @@ static int energy_tostring (lua_State *L) {
     luaL_addstring(&b, text);
   }
   if (ndim >= 0) luaL_addstring(&b, ndim ? "]" : "[]");
-  snprintf(text, sizeof text, ", %d parameter%s (%lld number%s)", n, n == 1 ? "" : "s", (long long)numbers, numbers == 1 ? "" : "s");
+  snprintf(text, sizeof text, ", %d parameter%s (%lld number%s)", n, n == 1 ? "" : "s", (long long)numbers,
+           numbers == 1 ? "" : "s");
   luaL_addstring(&b, text);
   luaL_pushresult(&b);
   return 1;

@@ -55,17 +55,21 @@ static neap_energy *do_add (lua_State *L, neap_context *c, neap_energy *a, neap_
 
 static neap_energy *do_sub (lua_State *L, neap_context *c, neap_energy *a, neap_energy *b) {
   if (a && b) return sum(c, a, b, -1);
-  return a ? with_tensor(L, c, a, 2, minus_tensor, "energy - value") : with_tensor(L, c, b, 1, tensor_minus, "value - energy");
+  if (a) return with_tensor(L, c, a, 2, minus_tensor, "energy - value");
+  return with_tensor(L, c, b, 1, tensor_minus, "value - energy");
 }
 
 static neap_energy *do_mul (lua_State *L, neap_context *c, neap_energy *a, neap_energy *b) {
-  if (a && b) return neap_fail(c, NEAP_EARG, "energies are not multiplied with each other: E1 + E2 is the product of their densities");
+  if (a && b)
+    return neap_fail(c, NEAP_EARG,
+                     "energies are not multiplied with each other: E1 + E2 is the product of their densities");
   return with_tensor(L, c, a ? a : b, a ? 2 : 1, neap_energy_scale_by, "weight * energy");
 }
 
 static neap_energy *do_div (lua_State *L, neap_context *c, neap_energy *a, neap_energy *b) {
   if (b) return neap_fail(c, NEAP_EARG, "an energy cannot be divided by; E / T takes a number T");
-  if (lua_type(L, 2) == LUA_TNUMBER && lua_tonumber(L, 2) == 0) return neap_fail(c, NEAP_EARG, "energy / T: T must not be 0");
+  if (lua_type(L, 2) == LUA_TNUMBER && lua_tonumber(L, 2) == 0)
+    return neap_fail(c, NEAP_EARG, "energy / T: T must not be 0");
   return with_tensor(L, c, a, 2, neap_energy_divide_by, "energy / T");
 }
 

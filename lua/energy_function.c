@@ -41,8 +41,8 @@ static neap_tensor *call_one (lua_State *L, neap_context *c, int anchor, int wha
 }
 
 /* −θ·T(x) − log h(x) */
-static neap_tensor *family (lua_State *L, neap_context *c, const lua_energy *u, int anchor, neap_tensor *theta, neap_tensor *x,
-                            neap_tensor *cond) {
+static neap_tensor *family (lua_State *L, neap_context *c, const lua_energy *u, int anchor, neap_tensor *theta,
+                            neap_tensor *x, neap_tensor *cond) {
   neap_tensor *T = call_one(L, c, anchor, F, x, cond);
   if (T && neap_ndim(T) == 1) T = neap_unsqueeze(c, T, 2);
   if (T && (neap_ndim(T) != 2 || neap_shape(T)[1] != neap_numel(theta)))
@@ -56,8 +56,8 @@ static neap_tensor *family (lua_State *L, neap_context *c, const lua_energy *u, 
   return h ? neap_sub(c, e, h) : NULL;
 }
 
-static neap_tensor *call_function (lua_State *L, neap_context *c, const lua_energy *u, int anchor, neap_tensor *const *params,
-                                   neap_tensor *x, neap_tensor *cond) {
+static neap_tensor *call_function (lua_State *L, neap_context *c, const lua_energy *u, int anchor,
+                                   neap_tensor *const *params, neap_tensor *x, neap_tensor *cond) {
   if (u->family) return family(L, c, u, anchor, params[0], x, cond);
   size_t bytes = ((size_t)u->nparams + 1) * sizeof *params;
   neap_tensor **t = neap_malloc(c, bytes), *e;
@@ -171,7 +171,8 @@ static bool visit_object (walk *w, int prefix) {
   if (lua_getfield(L, object, "params") != LUA_TFUNCTION) { lua_settop(L, object); return false; }
   lua_pushvalue(L, object);
   lua_call(L, 1, 2);
-  if (!lua_istable(L, -2)) luaL_error(L, "%s: params() of an object gave %s, a table expected", w->fname, luaL_typename(L, -2));
+  if (!lua_istable(L, -2))
+    luaL_error(L, "%s: params() of an object gave %s, a table expected", w->fname, luaL_typename(L, -2));
   int n = (int)lua_rawlen(L, -2);
   for (int i = 1; i <= n; i++) {
     if (lua_istable(L, object + 2)) lua_rawgeti(L, object + 2, i);

@@ -47,14 +47,16 @@ neap_energy **energy_array (lua_State *L, int i, const char *fname, int *n) {
 int energy_event_field (lua_State *L, int table, const char *fname, int64_t *event) {
   int type = bind_field(L, table, "event"), n = -1;
   if (type == LUA_TNUMBER || type == LUA_TTABLE) n = bind_sizes(L, lua_gettop(L), lua_gettop(L), fname, event);
-  else if (type != LUA_TNIL) luaL_error(L, "%s: option 'event': a size or a table of sizes expected, got %s", fname, luaL_typename(L, -1));
+  else if (type != LUA_TNIL)
+    luaL_error(L, "%s: option 'event': a size or a table of sizes expected, got %s", fname, luaL_typename(L, -1));
   lua_pop(L, 1);
   return n;
 }
 
 /* the table at 1, whose keys are all known */
 static void check_options (lua_State *L, const char *fname, const char *const *names) {
-  if (!lua_istable(L, 1)) luaL_error(L, "%s: a table of options expected, as in %s{...}, got %s", fname, fname, luaL_typename(L, 1));
+  if (!lua_istable(L, 1))
+    luaL_error(L, "%s: a table of options expected, as in %s{...}, got %s", fname, fname, luaL_typename(L, 1));
   lua_settop(L, 1);
   bind_options(L, 1, fname, names);
 }
@@ -74,16 +76,20 @@ static int make_mlp (lua_State *L) {
   neap_context *c = bind_context(L);
   neap_mlp_config cfg = { .sizes = sizes, .condition = bind_optinteger(L, 1, "mlp", "condition", 0) };
   cfg.dtype = (neap_dtype)bind_optdtype(L, 1, "mlp", "dtype", (int)neap_default_dtype(c));
-  if (bind_field(L, 1, "sizes") != LUA_TTABLE) return luaL_error(L, "mlp: option 'sizes': a table expected, {inputs, hidden, ...}");
+  if (bind_field(L, 1, "sizes") != LUA_TTABLE)
+    return luaL_error(L, "mlp: option 'sizes': a table expected, {inputs, hidden, ...}");
   cfg.nsizes = (int)lua_rawlen(L, -1);
   if (cfg.nsizes > 64) return luaL_error(L, "mlp: at most 64 layers");
   for (int i = 0; i < cfg.nsizes; i++) {
     lua_rawgeti(L, -1, i + 1);
-    sizes[i] = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : luaL_error(L, "mlp: sizes[%d]: integer expected, got %s", i + 1, luaL_tolstring(L, -1, NULL));
+    if (!lua_isinteger(L, -1))
+      luaL_error(L, "mlp: sizes[%d]: integer expected, got %s", i + 1, luaL_tolstring(L, -1, NULL));
+    sizes[i] = lua_tointeger(L, -1);
     lua_pop(L, 1);
   }
   int type = bind_field(L, 1, "activation");
-  if (type != LUA_TNIL && type != LUA_TSTRING) return luaL_error(L, "mlp: option 'activation': a name expected, got %s", luaL_typename(L, -1));
+  if (type != LUA_TNIL && type != LUA_TSTRING)
+    return luaL_error(L, "mlp: option 'activation': a name expected, got %s", luaL_typename(L, -1));
   cfg.activation = lua_tostring(L, -1);
   bind_field(L, 1, "rng");
   cfg.rng = bind_optrng(L, lua_gettop(L));
@@ -215,7 +221,8 @@ static int make_banana (lua_State *L) {
   static const char *const names[] = { "b", "std", NULL };
   optional_options(L, "banana", names);
   neap_context *c = bind_context(L);
-  double b = number(L, "banana", "b", 1), s1 = pair_at(L, "banana", "std", 1, 1), s2 = pair_at(L, "banana", "std", 2, .5);
+  double b = number(L, "banana", "b", 1);
+  double s1 = pair_at(L, "banana", "std", 1, 1), s2 = pair_at(L, "banana", "std", 2, .5);
   neap_energy **box = bind_energybox(L);
   neap_scope s = neap_scope_open(c);
   *box = neap_energy_banana(c, b, s1, s2);
@@ -257,9 +264,10 @@ static int open_file (lua_State *L) {
 
 void energy_add_makers (lua_State *L) {
   static const luaL_Reg makers[] = {
-    { "mlp", make_mlp }, { "rbm", make_rbm }, { "gaussian", make_gaussian }, { "gmm", make_gmm }, { "mixture", make_mixture },
-    { "any", make_any }, { "double_well", make_double_well }, { "funnel", make_funnel }, { "banana", make_banana },
-    { "rosenbrock", make_rosenbrock }, { "ring", make_ring }, { "exponential_family", energy_exponential_family },
+    { "mlp", make_mlp }, { "rbm", make_rbm }, { "gaussian", make_gaussian }, { "gmm", make_gmm },
+    { "mixture", make_mixture }, { "any", make_any }, { "double_well", make_double_well }, { "funnel", make_funnel },
+    { "banana", make_banana }, { "rosenbrock", make_rosenbrock }, { "ring", make_ring },
+    { "exponential_family", energy_exponential_family },
     { "load", open_file }, { NULL, NULL }
   };
   luaL_setfuncs(L, makers, 0);

@@ -44,7 +44,7 @@ static int ask (lua_State *L, int n, int options, query_fn f) {
 
 static bool is_value (lua_State *L, int i) { return bind_boxat(L, i) || lua_type(L, i) == LUA_TNUMBER; }
 
-/* f(x…, [c,] [options]): makes room for c at its place when a table of options stands there; returns where options are */
+/* f(x…, [c,] [options]): makes room for c where a table of options stands in its place; returns where options are */
 static int place_condition (lua_State *L, int i) {
   lua_settop(L, i + 1);
   bool options = lua_istable(L, i) && lua_rawlen(L, i) == 0 && !is_value(L, i);
@@ -67,11 +67,18 @@ static neap_tensor *q_laplacian (query *q) { return neap_energy_laplacian(q->c, 
 static int energy_score (lua_State *L) { luaL_checkany(L, 2); no_more(L, 3); return ask(L, 1, NO_OPTIONS, q_score); }
 static int energy_grad (lua_State *L) { luaL_checkany(L, 2); no_more(L, 3); return ask(L, 1, NO_OPTIONS, q_grad); }
 static int energy_hvp (lua_State *L) { luaL_checkany(L, 3); no_more(L, 4); return ask(L, 2, NO_OPTIONS, q_hvp); }
-static int energy_log_ratio (lua_State *L) { luaL_checkany(L, 3); no_more(L, 4); return ask(L, 2, NO_OPTIONS, q_log_ratio); }
+static int energy_log_ratio (lua_State *L) {
+  luaL_checkany(L, 3);
+  no_more(L, 4);
+  return ask(L, 2, NO_OPTIONS, q_log_ratio);
+}
 
 static neap_tensor *q_log_prob (query *q) {
   neap_tensor *z = NULL;
-  if (bind_field(q->L, q->options, "log_z") != LUA_TNIL && !(z = energy_constant_at(q->L, -1, "log_prob: option 'log_z'"))) return NULL;
+  if (bind_field(q->L, q->options, "log_z") != LUA_TNIL) {
+    z = energy_constant_at(q->L, -1, "log_prob: option 'log_z'");
+    if (!z) return NULL;
+  }
   return neap_energy_log_prob(q->c, q->E, q->t[0], q->t[1], z);
 }
 
@@ -92,16 +99,19 @@ static neap_tensor *q_hutchinson (query *q) {
 /* option method at options is one of choices (NULL-terminated); returns its place, 0 when not given */
 static int method_option (lua_State *L, int options, const char *fname, const char *const *choices) {
   int type = bind_field(L, options, "method"), i = 0;
-  if (type != LUA_TNIL && type != LUA_TSTRING) return luaL_error(L, "%s: option 'method': a name expected, got %s", fname, luaL_typename(L, -1));
+  if (type != LUA_TNIL && type != LUA_TSTRING)
+    return luaL_error(L, "%s: option 'method': a name expected, got %s", fname, luaL_typename(L, -1));
   const char *name = type == LUA_TNIL ? choices[0] : lua_tostring(L, -1);
   while (choices[i] && strcmp(choices[i], name) != 0) i++;
-  if (!choices[i]) return luaL_error(L, "%s: method '%s' is not known (did you mean '%s'?)", fname, name, bind_nearest(name, choices));
+  if (!choices[i])
+    return luaL_error(L, "%s: method '%s' is not known (did you mean '%s'?)", fname, name, bind_nearest(name, choices));
   lua_pop(L, 1);
   return i;
 }
 
 static int energy_laplacian (lua_State *L) {
-  static const char *const names[] = { "method", "samples", "rng", NULL }, *const methods[] = { "exact", "hutchinson", NULL };
+  static const char *const names[] = { "method", "samples", "rng", NULL };
+  static const char *const methods[] = { "exact", "hutchinson", NULL };
   luaL_checkany(L, 2);
   int options = place_condition(L, 3);
   bind_options(L, options, "laplacian", names);
@@ -149,8 +159,11 @@ static int energy_joint (lua_State *L) { luaL_checkany(L, 3); no_more(L, 3); ret
 static int read_bounds (lua_State *L, const char *name, double v[3]) {
   int type = bind_field(L, 2, name), ok = 1, n = 0;
   if (type == LUA_TNUMBER) v[0] = v[1] = v[2] = lua_tonumber(L, -1);
-  else if (type != LUA_TTABLE) return luaL_error(L, "log_z: option '%s': a number or a table of numbers expected, got %s", name, luaL_typename(L, -1));
-  else if ((n = (int)lua_rawlen(L, -1)) < 1 || n > 3) return luaL_error(L, "log_z: option '%s': 1 to 3 numbers expected, got %d", name, n);
+  else if (type != LUA_TTABLE)
+    return luaL_error(L, "log_z: option '%s': a number or a table of numbers expected, got %s", name,
+                      luaL_typename(L, -1));
+  else if ((n = (int)lua_rawlen(L, -1)) < 1 || n > 3)
+    return luaL_error(L, "log_z: option '%s': 1 to 3 numbers expected, got %d", name, n);
   for (int i = 0; i < n; i++) {
     lua_rawgeti(L, -1, i + 1);
     v[i] = lua_tonumberx(L, -1, &ok);
@@ -164,7 +177,8 @@ static int read_bounds (lua_State *L, const char *name, double v[3]) {
 static int grid_dims (lua_State *L, const neap_energy *E, int nlower, int nupper) {
   int64_t event[NEAP_MAX_DIMS], n = 1;
   int ndim = neap_energy_event(E, event);
-  if (nlower && nupper && nlower != nupper) return luaL_error(L, "log_z: lower has %d numbers, upper %d", nlower, nupper);
+  if (nlower && nupper && nlower != nupper)
+    return luaL_error(L, "log_z: lower has %d numbers, upper %d", nlower, nupper);
   if (nlower || nupper) return nlower ? nlower : nupper;
   if (ndim < 0) return luaL_error(L, "log_z: the event's shape is not known; give lower and upper as tables");
   for (int i = 0; i < ndim; i++) n *= event[i];
@@ -173,7 +187,8 @@ static int grid_dims (lua_State *L, const neap_energy *E, int nlower, int nupper
 
 static void quadrature (lua_State *L, neap_energy *E, double *log_z, double *error) {
   double lower[3], upper[3];
-  int nlower = read_bounds(L, "lower", lower), nupper = read_bounds(L, "upper", upper), n = grid_dims(L, E, nlower, nupper);
+  int nlower = read_bounds(L, "lower", lower), nupper = read_bounds(L, "upper", upper);
+  int n = grid_dims(L, E, nlower, nupper);
   int64_t points = bind_optinteger(L, 2, "log_z", "points", n == 1 ? 2001 : n == 2 ? 401 : 101);
   neap_context *c = bind_context(L);
   neap_scope s = neap_scope_open(c);
@@ -264,13 +279,18 @@ static int energy_clone (lua_State *L) {
   return 1;
 }
 
-/* the keys of the table at 2 are places or names of parameters */
-static void check_param_keys (lua_State *L, const neap_energy *E) {
+/* the key at i is the place or the name of a parameter */
+static bool is_param_key (lua_State *L, int i, const neap_energy *E) {
   int n = neap_energy_nparams(E);
+  if (lua_isinteger(L, i)) return lua_tointeger(L, i) >= 1 && lua_tointeger(L, i) <= n;
+  for (int k = 0; k < n; k++)
+    if (lua_type(L, i) == LUA_TSTRING && strcmp(lua_tostring(L, i), neap_energy_param_name(E, k)) == 0) return true;
+  return false;
+}
+
+static void check_param_keys (lua_State *L, const neap_energy *E) {
   for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
-    bool ok = false;
-    if (lua_isinteger(L, -2)) ok = lua_tointeger(L, -2) >= 1 && lua_tointeger(L, -2) <= n;
-    else for (int i = 0; !ok && i < n; i++) ok = lua_type(L, -2) == LUA_TSTRING && strcmp(lua_tostring(L, -2), neap_energy_param_name(E, i)) == 0;
+    bool ok = is_param_key(L, -2, E);
     if (!ok) luaL_error(L, "with: the energy has no parameter '%s'", luaL_tolstring(L, -2, NULL));
   }
 }
@@ -342,7 +362,8 @@ void energy_add_methods (lua_State *L) {
     { "value_and_grad", energy_value_and_grad }, { "log_ratio", energy_log_ratio }, { "log_prob", energy_log_prob },
     { "log_z", energy_log_z }, { "hidden", energy_hidden }, { "visible", energy_visible }, { "joint", energy_joint },
     { "translate", energy_translate }, { "given", energy_given }, { "fix", energy_fix }, { "clone", energy_clone },
-    { "with", energy_with }, { "save", energy_save }, { "load", energy_load }, { "sample", energy_sample }, { NULL, NULL }
+    { "with", energy_with }, { "save", energy_save }, { "load", energy_load }, { "sample", energy_sample },
+    { NULL, NULL }
   };
   luaL_setfuncs(L, methods, 0);
 }

@@ -5,6 +5,7 @@
 */
 #include "sig.h"
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static char letter (const char *letters, int i) {
@@ -52,7 +53,8 @@ static bool lend_inputs (lua_State *L, neap_context *c, bind_args *k) {
     if (k->in[i] || !k->where[i]) continue;
     if (like == -2) like = like_dtype(L, k);
     if (!(k->in[i] = lift(L, c, k, i, like))) return false;
-    fraction |= like >= 0 && !is_float((neap_dtype)like) && is_float(neap_dtype_of(k->in[i])) && lua_isnumber(L, k->where[i]);
+    bool integers = like >= 0 && !is_float((neap_dtype)like);
+    fraction |= integers && is_float(neap_dtype_of(k->in[i])) && lua_isnumber(L, k->where[i]);
   }
   return !fraction || floats_for_fractions(c, k);
 }
@@ -106,17 +108,36 @@ static void check_extra (lua_State *L, const bind_args *k) {
     if (!lua_isnil(L, i) && !(k->n == 1 && i == 2 && lua_rawequal(L, 1, 2))) luaL_argerror(L, i, "no such argument");
 }
 
-static void check_plain (lua_State *L, bind_args *k) {
+/* pushes the arithmetic of the object at 2 that is no tensor (t * E, E an energy); false when it has none */
+static bool push_other (lua_State *L, const bind_args *k) {
+  char event[32];
+  if (k->n != 2 || lua_type(L, 2) != LUA_TUSERDATA || bind_boxat(L, 2)) return false;
+  snprintf(event, sizeof event, "__%s", k->d->op->name);
+  return luaL_getmetafield(L, 2, event) != LUA_TNIL;
+}
+
+/* false: the metamethod that is to be called instead is on top */
+static bool check_plain (lua_State *L, bind_args *k) {
   k->ready = true;
   for (int i = 1; i <= k->n; i++) {
     bind_tbox *b = bind_boxat(L, i);
     k->where[i - 1] = i;
     if (__builtin_expect(b && b->t, 1)) { k->in[i - 1] = b->t; continue; }
+    if (i == 2 && push_other(L, k)) return false;
     if (i > k->top) luaL_argerror(L, i, "tensor expected, got no value");
     bind_taketensor(L, i);
     k->ready = false;
   }
   if (k->top > k->n) check_extra(L, k);
+  return true;
+}
+
+/* f(1, 2) for the function on top */
+static int call_other (lua_State *L) {
+  lua_insert(L, 1);
+  lua_settop(L, 3);
+  lua_call(L, 2, 1);
+  return 1;
 }
 
 /* rows of tensors only, which arithmetic is: nothing to parse */
@@ -127,7 +148,7 @@ static int call_plain (lua_State *L) {
   k.d = descriptor(L);
   k.n = k.d->ntensors; k.top = lua_gettop(L);
   k.where = where; k.in = in;
-  check_plain(L, &k);
+  if (!check_plain(L, &k)) return call_other(L);
   bind_state *S = k.d->S;
   return apply(L, &k, push_box(L, S));
 }
@@ -164,8 +185,10 @@ void open_ops (lua_State *L) {
 }
 
 void bind_metamethods (lua_State *L, int module, int meta) {
-  static const char *const pairs[][2] = { { "__add", "add" }, { "__sub", "sub" }, { "__mul", "mul" }, { "__div", "div" },
-                                          { "__pow", "pow" }, { "__mod", "mod" }, { "__unm", "neg" } };
+  static const char *const pairs[][2] = {
+    { "__add", "add" }, { "__sub", "sub" }, { "__mul", "mul" }, { "__div", "div" }, { "__pow", "pow" }, { "__mod", "mod" },
+    { "__unm", "neg" }
+  };
   for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
     lua_getfield(L, module, pairs[i][1]);
     lua_setfield(L, meta, pairs[i][0]);

@@ -95,7 +95,8 @@ NEAP_API neap_energy *neap_energy_fix (neap_context *c, neap_energy *E, neap_ten
 NEAP_API neap_tensor *neap_energy_grad (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond);   /* ∇E */
 NEAP_API neap_tensor *neap_energy_score (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond);  /* −∇E */
 /* ∇²E(x) v per row: v of x's shape. */
-NEAP_API neap_tensor *neap_energy_hvp (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond, neap_tensor *v);
+NEAP_API neap_tensor *neap_energy_hvp (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond,
+                                       neap_tensor *v);
 /* tr ∇²E [B], exact: one forward-over-reverse pass per coordinate, over the whole batch. */
 NEAP_API neap_tensor *neap_energy_laplacian (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond);
 /* Mean of vᵀ∇²E v over samples draws of v = ±1 (Hutchinson 1990).  rng NULL = the context's own. */
@@ -105,17 +106,20 @@ NEAP_API neap_tensor *neap_energy_laplacian_hutchinson (neap_context *c, neap_en
 /* ---- Probabilities --------------------------------------------------------------------------- */
 
 /* log p(x)/p(y) = E(y) − E(x) [B]. */
-NEAP_API neap_tensor *neap_energy_log_ratio (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *y, neap_tensor *cond);
+NEAP_API neap_tensor *neap_energy_log_ratio (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *y,
+                                             neap_tensor *cond);
 /* log ∫ e^(−E) in closed form, 0-d, differentiable in the parameters; NULL and NEAP_EARG where none is known. */
 NEAP_API neap_tensor *neap_energy_log_z (neap_context *c, neap_energy *E);
 /* −E(x) − log_z [B]; log_z NULL: in closed form. */
-NEAP_API neap_tensor *neap_energy_log_prob (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond, neap_tensor *log_z);
-/* log Σ e^(−E) over all states of an event of at most 24 units, each lo or hi.  An RBM is summed over its smaller side. */
+NEAP_API neap_tensor *neap_energy_log_prob (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond,
+                                            neap_tensor *log_z);
+/* log Σ e^(−E) over all states of an event of at most 24 units, each lo or hi.  An RBM is summed over its smaller
+** side. */
 NEAP_API bool neap_energy_log_z_enumerate (neap_context *c, neap_energy *E, double lo, double hi, double *log_z);
 /* log ∫ e^(−E) by the trapezoid rule on a grid over n = 1, 2 or 3 dimensions, in float64; error: its difference from
 ** the grid of half as many points (NULL: not wanted).  points per dimension, made odd. */
-NEAP_API bool neap_energy_log_z_quadrature (neap_context *c, neap_energy *E, int n, const double *lower, const double *upper,
-                                            int64_t points, double *log_z, double *error);
+NEAP_API bool neap_energy_log_z_quadrature (neap_context *c, neap_energy *E, int n, const double *lower,
+                                            const double *upper, int64_t points, double *log_z, double *error);
 /* n exact draws [n, event…] where E has an exact sampler; otherwise NULL and NEAP_EARG. */
 NEAP_API neap_tensor *neap_energy_sample (neap_context *c, neap_energy *E, int64_t n, neap_rng *rng, neap_dtype d);
 

@@ -51,10 +51,12 @@ static bool check_number (neap_context *c, neap_energy *E) {
   const energy_slot *s = &E->slots[0];
   if (E->nslots != 1) return neap_fail(c, NEAP_EARG, "%s: one number expected", E->cls->name);
   if (s->value->ndim <= 1) return energy_hold(E, E->parts[0]->mask, E->parts[0]->mask_values);
-  return neap_fail(c, NEAP_ESHAPE, "%s: %s must be a number or [B], got %s", E->cls->name, s->name, SHAPE_TEXT(s->value));
+  return neap_fail(c, NEAP_ESHAPE, "%s: %s must be a number or [B], got %s", E->cls->name, s->name,
+                   SHAPE_TEXT(s->value));
 }
 
-static neap_energy *with_number (neap_context *c, const energy_class *cls, neap_energy *E, const char *name, neap_tensor *t) {
+static neap_energy *with_number (neap_context *c, const energy_class *cls, neap_energy *E, const char *name,
+                                 neap_tensor *t) {
   if (!neap_ok(c)) return NULL;
   if (!t) return neap_fail(c, NEAP_EARG, "%s: %s is missing", cls->name, name);
   neap_energy *out = energy_new(c, cls, 1, 1, &E);
@@ -63,7 +65,8 @@ static neap_energy *with_number (neap_context *c, const energy_class *cls, neap_
   return energy_finish(c, out);
 }
 
-static neap_energy *with_constant (neap_context *c, const energy_class *cls, neap_energy *E, const char *name, double v) {
+static neap_energy *with_constant (neap_context *c, const energy_class *cls, neap_energy *E, const char *name,
+                                   double v) {
   neap_scope s = neap_scope_open(c);
   neap_tensor *t = neap_scalar(c, NEAP_FLOAT64, v);
   neap_energy *out = t ? with_number(c, cls, E, name, t) : NULL;

@@ -113,7 +113,8 @@ static bool merge_event (neap_context *c, neap_energy *E, const neap_energy *par
   if (part->any_event || same_event(E, part)) return true;
   char a[NEAP_SHAPE_BYTES], b[NEAP_SHAPE_BYTES];
   return neap_fail(c, NEAP_ESHAPE, "%s: events differ: %s for one part, %s for %s", energy_title(E),
-                   neap_shape_text(a, E->ndim, E->event), neap_shape_text(b, part->ndim, part->event), energy_title(part));
+                   neap_shape_text(a, E->ndim, E->event), neap_shape_text(b, part->ndim, part->event),
+                   energy_title(part));
 }
 
 static int merge_wants (int a, int b) { return a == 1 || b == 1 ? 1 : a || b ? -1 : 0; }
@@ -133,8 +134,8 @@ static bool inherit (neap_context *c, neap_energy *E) {
 static bool count_parts (neap_context *c, const neap_energy *E) {
   const energy_class *k = E->cls;
   if (E->nparts >= k->min_parts && (k->max_parts < 0 || E->nparts <= k->max_parts)) return true;
-  return neap_fail(c, NEAP_EARG, "%s: %s%d energies expected, got %d", k->name, k->max_parts == k->min_parts ? "" : "at least ",
-                   k->min_parts, E->nparts);
+  const char *bound = k->max_parts == k->min_parts ? "" : "at least ";
+  return neap_fail(c, NEAP_EARG, "%s: %s%d energies expected, got %d", k->name, bound, k->min_parts, E->nparts);
 }
 
 static bool slots_filled (neap_context *c, const neap_energy *E) {

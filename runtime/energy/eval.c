@@ -25,7 +25,8 @@ static bool check_x (neap_context *c, const neap_energy *E, const neap_tensor *x
   char want[NEAP_SHAPE_BYTES + 8];
   if (E->ndim >= 0 && !E->any_event) {
     if (x->ndim == E->ndim + 1 && memcmp(x->shape + 1, E->event, (size_t)E->ndim * sizeof *x->shape) == 0) return true;
-    return neap_fail(c, NEAP_ESHAPE, "%s: x must be %s, got %s", energy_title(E), batch_text(want, E->ndim, E->event), SHAPE_TEXT(x));
+    return neap_fail(c, NEAP_ESHAPE, "%s: x must be %s, got %s", energy_title(E), batch_text(want, E->ndim, E->event),
+                     SHAPE_TEXT(x));
   }
   if (x->ndim >= 1) return true;
   return neap_fail(c, NEAP_ESHAPE, "%s: x must be [B, event...], got a tensor without dimensions", energy_title(E));
@@ -34,19 +35,22 @@ static bool check_x (neap_context *c, const neap_energy *E, const neap_tensor *x
 static bool check_cond (neap_context *c, const neap_energy *E, const neap_tensor *x, const neap_tensor *cond) {
   if (!cond && E->wants != 1) return true;
   if (!cond) return neap_fail(c, NEAP_EARG, "%s: a condition c is needed: E(x, c), or E:given(c)", energy_title(E));
-  if (E->wants == 0) return neap_fail(c, NEAP_EARG, "%s: takes no condition, but one of shape %s was given", energy_title(E), SHAPE_TEXT(cond));
+  if (E->wants == 0)
+    return neap_fail(c, NEAP_EARG, "%s: takes no condition, but one of shape %s was given", energy_title(E),
+                     SHAPE_TEXT(cond));
   if (cond->ndim >= 1 && cond->shape[0] == x->shape[0]) return true;
-  return neap_fail(c, NEAP_ESHAPE, "%s: the condition c must have one row per row of x, [%lld, ...], got %s", energy_title(E),
-                   (long long)x->shape[0], SHAPE_TEXT(cond));
+  return neap_fail(c, NEAP_ESHAPE, "%s: the condition c must have one row per row of x, [%lld, ...], got %s",
+                   energy_title(E), (long long)x->shape[0], SHAPE_TEXT(cond));
 }
 
 static neap_tensor *check_result (neap_context *c, const neap_energy *E, const neap_tensor *x, neap_tensor *e) {
   if (!e) return neap_ok(c) ? neap_fail(c, NEAP_ECALLBACK, "%s: the function gave no tensor", energy_title(E)) : NULL;
   if (!neap_is_float(e->dtype))
-    return neap_fail(c, NEAP_EDTYPE, "%s: energies must be float32 or float64, got %s", energy_title(E), neap_dtype_name(e->dtype));
+    return neap_fail(c, NEAP_EDTYPE, "%s: energies must be float32 or float64, got %s", energy_title(E),
+                     neap_dtype_name(e->dtype));
   if (e->ndim == 1 && e->shape[0] == x->shape[0]) return e;
-  return neap_fail(c, NEAP_ESHAPE, "%s: energies must be [B] = [%lld] for x %s, got %s", energy_title(E), (long long)x->shape[0],
-                   SHAPE_TEXT(x), SHAPE_TEXT(e));
+  return neap_fail(c, NEAP_ESHAPE, "%s: energies must be [B] = [%lld] for x %s, got %s", energy_title(E),
+                   (long long)x->shape[0], SHAPE_TEXT(x), SHAPE_TEXT(e));
 }
 
 /* ready-made energies compute in floats; functions and compositions get x as it is */
@@ -83,7 +87,8 @@ static bool value_grad_at (neap_context *c, neap_energy *E, neap_tensor *xv, nea
   return ones && neap_gradients(c, *e, 1, &xv, ones, flags | NEAP_ZERO_UNUSED, g);
 }
 
-static bool value_and_grad (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond, neap_tensor **e, neap_tensor **g) {
+static bool value_and_grad (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond, neap_tensor **e,
+                            neap_tensor **g) {
   neap_tensor *xv = neap_variable(c, x);
   if (!xv || !value_grad_at(c, E, xv, cond, NEAP_AUTO_GRAPH, e, g)) return false;
   *e = outside_view(c, *e, xv);
@@ -159,7 +164,8 @@ static neap_tensor *unit (neap_context *c, const neap_tensor *x, int64_t D, int6
 }
 
 /* column i of ∇²E e_i, added to sum [B] (NULL at first) */
-static neap_tensor *add_curvature (neap_context *c, neap_tensor *g, neap_tensor *xv, int64_t D, int64_t i, neap_tensor *sum) {
+static neap_tensor *add_curvature (neap_context *c, neap_tensor *g, neap_tensor *xv, int64_t D, int64_t i,
+                                   neap_tensor *sum) {
   neap_scope s = neap_scope_open(c);
   neap_tensor *h = flat_rows(c, along(c, g, xv, unit(c, xv, D, i)));
   neap_tensor *d = h ? energy_column(c, h, i) : NULL;

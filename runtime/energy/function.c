@@ -23,7 +23,8 @@ const energy_class energy_function_class = { "function", 0, 0, 0, NULL, eval, NU
 static bool check_param (neap_context *c, const char *name, const neap_tensor *t) {
   if (!t) return neap_fail(c, NEAP_EARG, "energy: parameter '%s' is missing", name);
   if (neap_is_float(t->dtype)) return true;
-  return neap_fail(c, NEAP_EDTYPE, "energy: parameter '%s' is %s; float32 or float64 expected", name, neap_dtype_name(t->dtype));
+  return neap_fail(c, NEAP_EDTYPE, "energy: parameter '%s' is %s; float32 or float64 expected", name,
+                   neap_dtype_name(t->dtype));
 }
 
 static bool set_params (neap_context *c, neap_energy *E, const neap_function_config *cfg) {
@@ -31,7 +32,8 @@ static bool set_params (neap_context *c, neap_energy *E, const neap_function_con
     char number[24];
     snprintf(number, sizeof number, "%d", i + 1);
     const char *name = cfg->names ? cfg->names[i] : number;
-    if (strlen(name) >= ENERGY_NAME) return neap_fail(c, NEAP_EARG, "energy: a parameter's name exceeds %d bytes: %.40s…", ENERGY_NAME - 1, name);
+    if (strlen(name) >= ENERGY_NAME)
+      return neap_fail(c, NEAP_EARG, "energy: a parameter's name exceeds %d bytes: %.40s…", ENERGY_NAME - 1, name);
     if (!check_param(c, name, cfg->params[i]) || !neap_requires_grad(c, cfg->params[i], true)) return false;
     energy_set(E, i, name, cfg->params[i]);
   }
@@ -52,15 +54,16 @@ static neap_energy *make (neap_context *c, energy_function *f, const neap_functi
   E->function = f;
   f->refs++;
   E->wants = -1;
-  if (cfg->event_ndim > NEAP_MAX_DIMS - 1) neap_fail(c, NEAP_EARG, "energy: an event of %d dimensions; at most %d", cfg->event_ndim, NEAP_MAX_DIMS - 1);
+  if (cfg->event_ndim > NEAP_MAX_DIMS - 1)
+    neap_fail(c, NEAP_EARG, "energy: an event of %d dimensions; at most %d", cfg->event_ndim, NEAP_MAX_DIMS - 1);
   else if (cfg->event) energy_set_event(E, cfg->event_ndim, cfg->event);
   if (neap_ok(c) && set_title(c, E, cfg->name) && set_params(c, E, cfg)) return energy_finish(c, E);
   neap_energy_release(E);
   return NULL;
 }
 
-neap_energy *neap_energy_from_function (neap_context *c, neap_energy_fn fn, void *ud, void (*free_ud) (neap_context *c, void *ud),
-                                        const neap_function_config *cfg) {
+neap_energy *neap_energy_from_function (neap_context *c, neap_energy_fn fn, void *ud,
+                                        void (*free_ud) (neap_context *c, void *ud), const neap_function_config *cfg) {
   static const neap_function_config none = { 0 };
   energy_function *f = neap_ok(c) ? neap_malloc(c, sizeof *f) : NULL;
   if (!f) {

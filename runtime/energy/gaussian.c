@@ -62,7 +62,8 @@ static neap_tensor *sample (neap_context *c, neap_energy *E, int64_t n, neap_rng
   if (!z || !s) return NULL;
   if (by_std(E)) y = neap_mul(c, z, s);
   else if (by_cov(E)) y = neap_matmul(c, z, energy_transpose(c, neap_cholesky(c, s)));
-  else y = energy_transpose(c, neap_solve_triangular(c, neap_cholesky(c, s), energy_transpose(c, z), false, true, false));
+  else y = energy_transpose(c, neap_solve_triangular(c, neap_cholesky(c, s), energy_transpose(c, z), false, true,
+                                                     false));
   return neap_add(c, y, energy_cast(c, E->slots[0].value, d));
 }
 

@@ -52,7 +52,8 @@ static bool check (neap_context *c, neap_energy *E) {
   if (means->ndim != 2 || means->shape[0] < 1)
     return neap_fail(c, NEAP_ESHAPE, "gmm: means must be [K, D], got %s", SHAPE_TEXT(means));
   if (w->ndim != 1 || w->shape[0] != means->shape[0])
-    return neap_fail(c, NEAP_ESHAPE, "gmm: weights must be [%lld], one per mean, got %s", (long long)means->shape[0], SHAPE_TEXT(w));
+    return neap_fail(c, NEAP_ESHAPE, "gmm: weights must be [%lld], one per mean, got %s", (long long)means->shape[0],
+                     SHAPE_TEXT(w));
   energy_set_event(E, 1, means->shape + 1);
   return check_spread(c, E, means->shape) && spread_check_positive(c, "gmm", &E->slots[2]) && derive(c, E);
 }
@@ -103,7 +104,8 @@ static neap_tensor *sample (neap_context *c, neap_energy *E, int64_t n, neap_rng
 
 const energy_class energy_gmm_class = { "gmm", 0, 0, 0, check, eval, sample, log_z };
 
-neap_energy *neap_energy_gmm (neap_context *c, neap_tensor *means, neap_tensor *covs, neap_tensor *std, neap_tensor *weights) {
+neap_energy *neap_energy_gmm (neap_context *c, neap_tensor *means, neap_tensor *covs, neap_tensor *std,
+                              neap_tensor *weights) {
   if (!neap_ok(c)) return NULL;
   if (!means) return neap_fail(c, NEAP_EARG, "gmm: means is missing");
   if (covs && std) return neap_fail(c, NEAP_EARG, "gmm: only one of covs and std may be given");

@@ -96,7 +96,8 @@ static bool run_blocks (job *j) {
   size_t bytes = (size_t)ROWS * (size_t)(j->n + 1) * sizeof(double);
   double *buffer = neap_malloc(j->c, bytes);
   bool ok = buffer != NULL;
-  for (int64_t i = 0; ok && i < j->count; i += ROWS) ok = run_block(j, i, j->count - i < ROWS ? j->count - i : ROWS, buffer);
+  for (int64_t i = 0; ok && i < j->count; i += ROWS)
+    ok = run_block(j, i, j->count - i < ROWS ? j->count - i : ROWS, buffer);
   if (buffer) neap_free(j->c, buffer, bytes);
   return ok;
 }
@@ -127,14 +128,15 @@ static int64_t set_event (job *j, const neap_energy *E, int64_t n) {
 bool neap_energy_log_z_enumerate (neap_context *c, neap_energy *E, double lo, double hi, double *log_z) {
   if (!neap_ok(c) || !E) return false;
   job j = { .c = c, .base = 2 };
-  if (E->ndim < 0) return neap_fail(c, NEAP_EARG, "log_z: enumerate needs the event's shape, which %s does not know", energy_title(E));
+  if (E->ndim < 0)
+    return neap_fail(c, NEAP_EARG, "log_z: enumerate needs the event's shape, which %s does not know", energy_title(E));
   int64_t n = set_event(&j, E, 0);
   bool rbm = neap_energy_is_rbm(E) && lo == 0 && hi == 1;
   int64_t H = rbm ? E->slots[2].value->shape[0] : n;
   if (H < n) { j.hidden = true; n = H; }
   if (n > MOST_UNITS)
-    return neap_fail(c, NEAP_EARG, "log_z: enumerate goes through at most %d units, %s has %lld%s", MOST_UNITS, energy_title(E),
-                     (long long)n, rbm ? " on its smaller side" : "");
+    return neap_fail(c, NEAP_EARG, "log_z: enumerate goes through at most %d units, %s has %lld%s", MOST_UNITS,
+                     energy_title(E), (long long)n, rbm ? " on its smaller side" : "");
   j.n = (int)n;
   j.count = (int64_t)1 << n;
   for (int k = 0; k < j.n; k++) { j.lo[k] = lo; j.step[k] = hi - lo; }
@@ -165,9 +167,11 @@ bool neap_energy_log_z_quadrature (neap_context *c, neap_energy *E, int n, const
   if (!neap_ok(c) || !E) return false;
   job j = { .c = c };
   if (n < 1 || n > 3) return neap_fail(c, NEAP_EARG, "log_z: quadrature goes over 1 to 3 dimensions, got %d", n);
-  if (points < 3 || points > 1000000) return neap_fail(c, NEAP_EARG, "log_z: points must be 3 to 1000000, got %lld", (long long)points);
+  if (points < 3 || points > 1000000)
+    return neap_fail(c, NEAP_EARG, "log_z: points must be 3 to 1000000, got %lld", (long long)points);
   int64_t D = set_event(&j, E, n);
-  if (D != n) return neap_fail(c, NEAP_EARG, "log_z: %s has %lld coordinates, the grid %d", energy_title(E), (long long)D, n);
+  if (D != n)
+    return neap_fail(c, NEAP_EARG, "log_z: %s has %lld coordinates, the grid %d", energy_title(E), (long long)D, n);
   if (!set_grid(&j, n, lower, upper, points) || !run(&j, E)) return false;
   double volume = 0;
   for (int k = 0; k < n; k++) volume += log(j.step[k]);

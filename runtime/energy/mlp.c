@@ -9,7 +9,11 @@
 #include <string.h>
 
 /* gain: 1/√E[f(z)²] for z ~ N(0, 1), so that layers keep the size of what passes through them */
-typedef struct activation { const char *name; double gain; neap_tensor *(*f) (neap_context *c, neap_tensor *x); } activation;
+typedef struct activation {
+  const char *name;
+  double gain;
+  neap_tensor *(*f) (neap_context *c, neap_tensor *x);
+} activation;
 
 static neap_tensor *leaky (neap_context *c, neap_tensor *x) { return neap_leaky_relu(c, x, .01); }
 static neap_tensor *elu (neap_context *c, neap_tensor *x) { return neap_elu(c, x, 1); }
@@ -25,7 +29,8 @@ enum { NACTIVATIONS = sizeof activations / sizeof *activations };
 
 static int activation_find (neap_context *c, const char *name) {
   for (int i = 0; i < NACTIVATIONS; i++) if (strcmp(activations[i].name, name) == 0) return i;
-  neap_fail(c, NEAP_EARG, "mlp: activation '%s' is not known; silu, relu, leaky_relu, elu, gelu, softplus, tanh, sigmoid and sin are", name);
+  neap_fail(c, NEAP_EARG, "mlp: activation '%s' is not known; silu, relu, leaky_relu, elu, gelu, softplus, tanh, sigmoid "
+            "and sin are", name);
   return -1;
 }
 
@@ -34,8 +39,11 @@ static int activation_find (neap_context *c, const char *name) {
 /* layer i (from 0): [n, out, in], [out]; in must be what the layer before gives (-1: any) */
 static bool check_layer (neap_context *c, const neap_energy *E, int i, int64_t *in) {
   const neap_tensor *w = E->slots[2 * i].value, *b = E->slots[2 * i + 1].value;
-  bool fits = w->ndim == 2 && b->ndim == 1 && b->shape[0] == w->shape[0] && (*in < 0 || w->shape[1] == *in) && w->shape[1] > 0;
-  if (!fits) return neap_fail(c, NEAP_ESHAPE, "mlp: layer %d does not fit: weight %s, bias %s", i + 1, SHAPE_TEXT(w), SHAPE_TEXT(b));
+  bool fits = w->ndim == 2 && b->ndim == 1 && b->shape[0] == w->shape[0] && (*in < 0 || w->shape[1] == *in) &&
+      w->shape[1] > 0;
+  if (!fits)
+    return neap_fail(c, NEAP_ESHAPE, "mlp: layer %d does not fit: weight %s, bias %s", i + 1, SHAPE_TEXT(w),
+                     SHAPE_TEXT(b));
   *in = w->shape[0];
   return true;
 }
@@ -43,10 +51,13 @@ static bool check_layer (neap_context *c, const neap_energy *E, int i, int64_t *
 static bool check (neap_context *c, neap_energy *E) {
   int64_t width = -1, k = (int64_t)E->num[0];
   if (E->nslots < 2 || E->nslots % 2) return neap_fail(c, NEAP_EARG, "mlp: a weight and a bias per layer expected");
-  if (E->choice < 0 || E->choice >= NACTIVATIONS) return neap_fail(c, NEAP_EARG, "mlp: no activation %lld", (long long)E->choice);
+  if (E->choice < 0 || E->choice >= NACTIVATIONS)
+    return neap_fail(c, NEAP_EARG, "mlp: no activation %lld", (long long)E->choice);
   for (int i = 0; i < E->nslots / 2; i++) if (!check_layer(c, E, i, &width)) return false;
   int64_t D = E->slots[0].value->shape[1] - k;
-  if (width != 1 || k < 0 || D < 1) return neap_fail(c, NEAP_ESHAPE, "mlp: %lld inputs besides the condition and %lld outputs", (long long)D, (long long)width);
+  if (width != 1 || k < 0 || D < 1)
+    return neap_fail(c, NEAP_ESHAPE, "mlp: %lld inputs besides the condition and %lld outputs", (long long)D,
+                     (long long)width);
   energy_set_event(E, 1, &D);
   E->wants = k > 0;
   return true;
@@ -84,7 +95,8 @@ static neap_tensor *uniform (neap_context *c, const neap_mlp_config *cfg, int nd
   return t && neap_requires_grad(c, t, true) ? t : NULL;
 }
 
-static void set_layer (neap_context *c, neap_energy *E, const neap_mlp_config *cfg, int i, int64_t in, int64_t out, double gain) {
+static void set_layer (neap_context *c, neap_energy *E, const neap_mlp_config *cfg, int i, int64_t in, int64_t out,
+                       double gain) {
   char name[ENERGY_NAME];
   double scale = 1 / sqrt((double)in);
   snprintf(name, sizeof name, "weight%d", i + 1);
@@ -103,10 +115,13 @@ static void set_layers (neap_context *c, neap_energy *E, const neap_mlp_config *
 }
 
 static bool check_config (neap_context *c, const neap_mlp_config *cfg) {
-  if (!cfg || cfg->nsizes < 1 || !cfg->sizes) return neap_fail(c, NEAP_EARG, "mlp: sizes is missing: {inputs, hidden, ...}");
+  if (!cfg || cfg->nsizes < 1 || !cfg->sizes)
+    return neap_fail(c, NEAP_EARG, "mlp: sizes is missing: {inputs, hidden, ...}");
   for (int i = 0; i < cfg->nsizes; i++)
-    if (cfg->sizes[i] < 1) return neap_fail(c, NEAP_EARG, "mlp: sizes[%d] must be at least 1, got %lld", i + 1, (long long)cfg->sizes[i]);
-  if (cfg->condition < 0) return neap_fail(c, NEAP_EARG, "mlp: condition must be a size, got %lld", (long long)cfg->condition);
+    if (cfg->sizes[i] < 1)
+      return neap_fail(c, NEAP_EARG, "mlp: sizes[%d] must be at least 1, got %lld", i + 1, (long long)cfg->sizes[i]);
+  if (cfg->condition < 0)
+    return neap_fail(c, NEAP_EARG, "mlp: condition must be a size, got %lld", (long long)cfg->condition);
   if (neap_is_float(cfg->dtype)) return true;
   return neap_fail(c, NEAP_EDTYPE, "mlp: dtype must be float32 or float64, got %s", neap_dtype_name(cfg->dtype));
 }

@@ -51,7 +51,8 @@ static bool walk (neap_context *c, list *l, const char *prefix, const neap_energ
     char inner[ENERGY_NAME];
     int len = E->nparts == 1 ? snprintf(inner, sizeof inner, "%s", prefix)
                              : snprintf(inner, sizeof inner, "%s%d.", prefix, i + 1);
-    if (len >= ENERGY_NAME) return neap_fail(c, NEAP_EARG, "energy: a parameter's name exceeds %d bytes", ENERGY_NAME - 1);
+    if (len >= ENERGY_NAME)
+      return neap_fail(c, NEAP_EARG, "energy: a parameter's name exceeds %d bytes", ENERGY_NAME - 1);
     if (!walk(c, l, inner, E->parts[i])) return false;
   }
   return true;

@@ -13,7 +13,8 @@ static bool check (neap_context *c, neap_energy *E) {
   const neap_tensor *w = E->slots[W].value, *b = E->slots[BV].value, *d = E->slots[BH].value;
   bool fits = w->ndim == 2 && b->ndim == 1 && d->ndim == 1 && w->shape[0] == b->shape[0] && w->shape[1] == d->shape[0];
   if (!fits)
-    return neap_fail(c, NEAP_ESHAPE, "rbm: shapes do not fit: W %s, b %s, c %s", SHAPE_TEXT(w), SHAPE_TEXT(b), SHAPE_TEXT(d));
+    return neap_fail(c, NEAP_ESHAPE, "rbm: shapes do not fit: W %s, b %s, c %s", SHAPE_TEXT(w), SHAPE_TEXT(b),
+                     SHAPE_TEXT(d));
   energy_set_event(E, 1, w->shape);
   return true;
 }
@@ -54,8 +55,10 @@ static neap_tensor *weights (neap_context *c, neap_dtype d, int64_t nv, int64_t 
 neap_energy *neap_energy_rbm (neap_context *c, int64_t visible, int64_t hidden, neap_dtype d, neap_rng *rng) {
   if (!neap_ok(c)) return NULL;
   if (visible < 1 || hidden < 1)
-    return neap_fail(c, NEAP_EARG, "rbm: visible and hidden must be at least 1, got %lld and %lld", (long long)visible, (long long)hidden);
-  if (!neap_is_float(d)) return neap_fail(c, NEAP_EDTYPE, "rbm: dtype must be float32 or float64, got %s", neap_dtype_name(d));
+    return neap_fail(c, NEAP_EARG, "rbm: visible and hidden must be at least 1, got %lld and %lld", (long long)visible,
+                     (long long)hidden);
+  if (!neap_is_float(d))
+    return neap_fail(c, NEAP_EDTYPE, "rbm: dtype must be float32 or float64, got %s", neap_dtype_name(d));
   neap_energy *E = energy_new(c, &energy_rbm_class, 3, 0, NULL);
   if (!E) return NULL;
   neap_scope s = neap_scope_open(c);
@@ -69,7 +72,8 @@ neap_energy *neap_energy_rbm (neap_context *c, int64_t visible, int64_t hidden, 
 /* ---- conditionals ---- */
 
 /* x as [B, n] floats for slot W's side (0 visible, 1 hidden); NULL with an error that names who */
-static neap_tensor *units (neap_context *c, neap_energy *E, const char *who, const char *arg, int side, neap_tensor *x) {
+static neap_tensor *units (neap_context *c, neap_energy *E, const char *who, const char *arg, int side,
+                           neap_tensor *x) {
   if (!neap_ok(c) || !E || !x) return NULL;
   if (!neap_energy_is_rbm(E)) return neap_fail(c, NEAP_EARG, "%s: an rbm expected, got %s", who, energy_title(E));
   int64_t n = E->slots[W].value->shape[side];

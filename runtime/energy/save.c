@@ -110,8 +110,10 @@ static void *bad (reader *r, const char *what, const char *which) {
 }
 
 static bool read_slot (reader *r, neap_energy *E, int i, const json_t *o) {
-  const char *name = json_string_value(json_object_get(o, "name")), *tensor = json_string_value(json_object_get(o, "tensor"));
-  if (!name || !tensor || strlen(name) >= ENERGY_NAME) return bad(r, "a tensor of the energy's description has no proper name", NULL);
+  const char *name = json_string_value(json_object_get(o, "name"));
+  const char *tensor = json_string_value(json_object_get(o, "tensor"));
+  if (!name || !tensor || strlen(name) >= ENERGY_NAME)
+    return bad(r, "a tensor of the energy's description has no proper name", NULL);
   neap_tensor *t = neap_bundle_find(r->bundle, tensor);
   if (!t) return bad(r, "the energy's description names a tensor that is not there", tensor);
   bool variable = json_is_true(json_object_get(o, "variable"));
@@ -148,7 +150,8 @@ static neap_energy *new_node (reader *r, const energy_class *cls, const json_t *
 
 static bool fill_node (reader *r, neap_energy *E, const json_t *o) {
   const json_t *numbers = json_object_get(o, "numbers"), *slots = json_object_get(o, "slots");
-  if ((int)json_array_size(numbers) != E->cls->numbers) return bad(r, "the energy's description lacks numbers", E->cls->name);
+  if ((int)json_array_size(numbers) != E->cls->numbers)
+    return bad(r, "the energy's description lacks numbers", E->cls->name);
   for (int i = 0; i < E->cls->numbers; i++) E->num[i] = json_number_value(json_array_get(numbers, (size_t)i));
   E->choice = (int64_t)json_integer_value(json_object_get(o, "choice"));
   for (int i = 0; i < E->nslots; i++) if (!read_slot(r, E, i, json_array_get(slots, (size_t)i))) return false;
@@ -195,15 +198,18 @@ neap_energy *neap_energy_open (neap_context *c, const char *path) {
 static bool check_param (neap_context *c, const char *path, const energy_slot *p, const neap_tensor *t) {
   if (!t) return neap_fail(c, NEAP_EIO, "load: %s has no tensor '%s'", path, p->name);
   if (neap_same_shape(p->value, t)) return true;
-  return neap_fail(c, NEAP_ESHAPE, "load: parameter '%s' has shape %s, in %s it has %s", p->name, SHAPE_TEXT(p->value), path, SHAPE_TEXT(t));
+  return neap_fail(c, NEAP_ESHAPE, "load: parameter '%s' has shape %s, in %s it has %s", p->name, SHAPE_TEXT(p->value),
+                   path, SHAPE_TEXT(t));
 }
 
 bool neap_energy_load (neap_context *c, neap_energy *E, const char *path) {
   if (!neap_ok(c) || !E) return false;
   neap_bundle *b = neap_load(c, path);
   bool ok = b != NULL;
-  for (int i = 0; ok && i < E->nparams; i++) ok = check_param(c, path, &E->params[i], neap_bundle_find(b, E->params[i].name));
-  for (int i = 0; ok && i < E->nparams; i++) ok = neap_write(c, E->params[i].value, neap_bundle_find(b, E->params[i].name));
+  for (int i = 0; ok && i < E->nparams; i++)
+    ok = check_param(c, path, &E->params[i], neap_bundle_find(b, E->params[i].name));
+  for (int i = 0; ok && i < E->nparams; i++)
+    ok = neap_write(c, E->params[i].value, neap_bundle_find(b, E->params[i].name));
   neap_bundle_release(b);
   return ok;
 }

@@ -32,7 +32,8 @@ bool spread_check_std (neap_context *c, const char *who, const energy_slot *s, i
   bool fits = t->ndim <= ndim && memcmp(t->shape, shape, (size_t)t->ndim * sizeof *shape) == 0;
   char want[NEAP_SHAPE_BYTES];
   if (!fits)
-    return neap_fail(c, NEAP_ESHAPE, "%s: std must be a number or %s, got %s", who, neap_shape_text(want, ndim, shape), SHAPE_TEXT(t));
+    return neap_fail(c, NEAP_ESHAPE, "%s: std must be a number or %s, got %s", who, neap_shape_text(want, ndim, shape),
+                     SHAPE_TEXT(t));
   return spread_check_positive(c, who, s);
 }
 
@@ -52,7 +53,8 @@ bool spread_check_matrix (neap_context *c, const char *who, const energy_slot *s
   const neap_tensor *t = s->value;
   char want[NEAP_SHAPE_BYTES];
   if (t->ndim != ndim || memcmp(t->shape, shape, (size_t)ndim * sizeof *shape) != 0)
-    return neap_fail(c, NEAP_ESHAPE, "%s: %s must be %s, got %s", who, s->name, neap_shape_text(want, ndim, shape), SHAPE_TEXT(t));
+    return neap_fail(c, NEAP_ESHAPE, "%s: %s must be %s, got %s", who, s->name, neap_shape_text(want, ndim, shape),
+                     SHAPE_TEXT(t));
   if (s->variable || neap_numel(t) == 0) return true;
   size_t bytes;
   double *v = values(c, t, &bytes);

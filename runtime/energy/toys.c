@@ -5,13 +5,20 @@
 #include "energy.h"
 #include <math.h>
 
-static neap_tensor *times (neap_context *c, neap_tensor *x, double w) { return x ? neap_mul(c, x, num(c, x, w)) : NULL; }
-static neap_tensor *plus (neap_context *c, neap_tensor *x, double v) { return x ? neap_add(c, x, num(c, x, v)) : NULL; }
+static neap_tensor *times (neap_context *c, neap_tensor *x, double w) {
+  return x ? neap_mul(c, x, num(c, x, w)) : NULL;
+}
+
+static neap_tensor *plus (neap_context *c, neap_tensor *x, double v) {
+  return x ? neap_add(c, x, num(c, x, v)) : NULL;
+}
 
 /* The dimension is at least least, number i is finite and, if positive says so, > 0. */
 static bool check_dim (neap_context *c, neap_energy *E, int64_t least) {
   const char *who = E->cls->name;
-  if (E->choice < least) return neap_fail(c, NEAP_EARG, "%s: dim must be at least %lld, got %lld", who, (long long)least, (long long)E->choice);
+  if (E->choice < least)
+    return neap_fail(c, NEAP_EARG, "%s: dim must be at least %lld, got %lld", who, (long long)least,
+                     (long long)E->choice);
   if (E->ndim < 0 || !E->any_event) energy_set_event(E, 1, &E->choice);
   return true;
 }
@@ -19,7 +26,8 @@ static bool check_dim (neap_context *c, neap_energy *E, int64_t least) {
 static bool check_number (neap_context *c, neap_energy *E, int i, const char *name, bool positive) {
   double v = E->num[i];
   if (isfinite(v) && (!positive || v > 0)) return true;
-  return neap_fail(c, NEAP_EARG, "%s: %s must be a %s number, got %g", E->cls->name, name, positive ? "positive" : "finite", v);
+  const char *kind = positive ? "positive" : "finite";
+  return neap_fail(c, NEAP_EARG, "%s: %s must be a %s number, got %g", E->cls->name, name, kind, v);
 }
 
 static neap_energy *make (neap_context *c, const energy_class *cls, int64_t dim, double a, double b, double d) {
@@ -79,8 +87,8 @@ neap_energy *neap_energy_funnel (neap_context *c, int64_t dim) { return make(c, 
 
 static bool check_banana (neap_context *c, neap_energy *E) {
   E->choice = 2;
-  return check_number(c, E, 0, "b", false) && check_number(c, E, 1, "std[1]", true) && check_number(c, E, 2, "std[2]", true) &&
-         check_dim(c, E, 2);
+  return check_number(c, E, 0, "b", false) && check_number(c, E, 1, "std[1]", true) &&
+         check_number(c, E, 2, "std[2]", true) && check_dim(c, E, 2);
 }
 
 /* b(x₁² − s₁²): where x₂ lies in the middle */
@@ -149,7 +157,8 @@ static neap_tensor *eval_ring (neap_context *c, neap_energy *E, neap_tensor *x, 
 /* In the plane: 2π ∫ r e^(−(r−R)²/2s²) dr = 2π (s² e^(−R²/2s²) + R s √(π/2) (1 + erf(R/(s√2)))) */
 static neap_tensor *log_z_ring (neap_context *c, neap_energy *E) {
   double R = E->num[0], s = E->num[1];
-  if (E->choice != 2) return neap_fail(c, NEAP_EARG, "log_z: ring has a closed form in 2 dimensions, not in %lld", (long long)E->choice);
+  if (E->choice != 2)
+    return neap_fail(c, NEAP_EARG, "log_z: ring has a closed form in 2 dimensions, not in %lld", (long long)E->choice);
   double radial = s * s * exp(-.5 * R * R / (s * s)) + R * s * sqrt(M_PI / 2) * (1 + erf(R / (s * M_SQRT2)));
   return neap_scalar(c, NEAP_FLOAT64, log(2 * M_PI * radial));
 }

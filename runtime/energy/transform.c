@@ -45,7 +45,8 @@ static neap_tensor *sample_translate (neap_context *c, neap_energy *E, int64_t n
 
 static neap_tensor *log_z_translate (neap_context *c, neap_energy *E) { return neap_energy_log_z(c, E->parts[0]); }
 
-const energy_class energy_translate_class = { "translate", 1, 1, 0, check_translate, eval_translate, sample_translate, log_z_translate };
+const energy_class energy_translate_class = { "translate", 1, 1, 0, check_translate, eval_translate, sample_translate,
+                                              log_z_translate };
 
 neap_energy *neap_energy_translate (neap_context *c, neap_energy *E, neap_tensor *v) {
   if (!neap_ok(c)) return NULL;
@@ -71,7 +72,8 @@ static neap_tensor *spread_rows (neap_context *c, neap_tensor *cond, int64_t B) 
   if (cond->ndim >= 2 && cond->shape[0] == B) return cond;
   bool row = cond->ndim >= 2 && cond->shape[0] == 1;
   int rest = row ? cond->ndim - 1 : cond->ndim;
-  if (rest + 1 > NEAP_MAX_DIMS) return neap_fail(c, NEAP_ESHAPE, "given: a condition of shape %s has too many dimensions", SHAPE_TEXT(cond));
+  if (rest + 1 > NEAP_MAX_DIMS)
+    return neap_fail(c, NEAP_ESHAPE, "given: a condition of shape %s has too many dimensions", SHAPE_TEXT(cond));
   memcpy(shape + 1, cond->shape + row, (size_t)rest * sizeof *shape);
   return neap_expand(c, cond, rest + 1, shape);
 }
@@ -99,14 +101,15 @@ neap_energy *neap_energy_given (neap_context *c, neap_energy *E, neap_tensor *co
 static bool check_mask (neap_context *c, neap_energy *E) {
   neap_tensor *mask = E->slots[0].value;
   char want[NEAP_SHAPE_BYTES];
-  if (mask->dtype != NEAP_BOOL) return neap_fail(c, NEAP_EDTYPE, "fix: mask must be bool, got %s", neap_dtype_name(mask->dtype));
+  if (mask->dtype != NEAP_BOOL)
+    return neap_fail(c, NEAP_EDTYPE, "fix: mask must be bool, got %s", neap_dtype_name(mask->dtype));
   if (!known_event(E)) {
     energy_set_event(E, mask->ndim, mask->shape);
     E->any_event = false;
   }
   if (mask->ndim == E->ndim && memcmp(mask->shape, E->event, (size_t)E->ndim * sizeof *E->event) == 0) return true;
-  return neap_fail(c, NEAP_ESHAPE, "fix: mask must have the event's shape %s, got %s", neap_shape_text(want, E->ndim, E->event),
-                   SHAPE_TEXT(mask));
+  return neap_fail(c, NEAP_ESHAPE, "fix: mask must have the event's shape %s, got %s",
+                   neap_shape_text(want, E->ndim, E->event), SHAPE_TEXT(mask));
 }
 
 /* Coordinates held by this fix or by its part; where both hold one, the part's value is what counts. */

@@ -4,7 +4,8 @@ local t = require "energy.near"
 local e = neap.energy
 local T = {}
 
-local function parts () return e.gaussian {mean = {1, 0}, std = .7}, e.banana {}, e.mlp {sizes = {2, 8}, dtype = "float64"} end
+local function parts () return e.gaussian {mean = {1, 0}, std = .7}, e.banana {},
+    e.mlp {sizes = {2, 8}, dtype = "float64"} end
 
 function T.test_sums_and_multiples ()
   local a, b, m = parts()
@@ -52,7 +53,8 @@ end
 function T.test_weights_and_temperatures_as_tensors ()
   local a, b = parts()
   local x = t.points(5, 2)
-  local w, temp = neap.tensor(.3, {dtype = "float64"}):requires_grad(), neap.tensor({1, 2, 3, 4, 5}, {dtype = "float64"})
+  local w, temp = neap.tensor(.3, {dtype = "float64"}):requires_grad(),
+      neap.tensor({1, 2, 3, 4, 5}, {dtype = "float64"})
   local E = a + w * b
   lu.assertEquals(select(2, E:params()), {"2.weight"})
   t.near(neap.gradients(E(x):sum(), w), b(x):sum():item())
@@ -150,7 +152,8 @@ function T.test_what_does_not_compose ()
   t.raises("got string", function () return a + "one" end)
   t.raises("gaussian takes no condition", function () return a:given(1) end)
   t.raises("does not broadcast to the event [2]", function () return a:translate {1, 2, 3} end)
-  t.raises("mask must have the event's shape [2], got [3]", function () return a:fix({true, false, true}, {0, 0, 0}) end)
+  t.raises("mask must have the event's shape [2], got [3]", function () return a:fix({true, false, true},
+      {0, 0, 0}) end)
   t.raises("at least one energy expected", e.any, {})
   t.raises("element 2: energy expected, got number", e.any, {a, 3})
   local deep = a

@@ -1,5 +1,6 @@
 /*
-** test_compose.c -- energies from C: composing, derivatives, functions, ownership, and every allocation failing in turn.
+** test_compose.c -- energies from C: composing, derivatives, functions, ownership, and every allocation failing in
+** turn.
 */
 #include "core.h"
 #include <math.h>
@@ -66,7 +67,8 @@ static void test_function (void **state) {
   neap_scope s = neap_scope_open(c);
   neap_tensor *w = neap_from(c, NEAP_FLOAT64, 1, (int64_t[]){ 2 }, (double[]){ 2, 3 });
   const char *name = "w";
-  neap_function_config cfg = { .name = "weighed", .event_ndim = 1, .event = (int64_t[]){ 2 }, .nparams = 1, .params = &w, .names = &name };
+  neap_function_config cfg = { .name = "weighed", .event_ndim = 1, .event = (int64_t[]){ 2 }, .nparams = 1,
+                               .params = &w, .names = &name };
   neap_energy *E = neap_energy_from_function(c, weighed, &freed, count_free, &cfg);
   neap_tensor *other = neap_from(c, NEAP_FLOAT64, 1, (int64_t[]){ 2 }, (double[]){ 1, 1 });
   neap_energy *F = neap_energy_with(c, E, 1, &other), *G = neap_energy_clone(c, F);
@@ -81,7 +83,8 @@ static void test_function (void **state) {
   assert_int_equal(freed, 0);
   neap_energy_release(G);
   assert_int_equal(freed, 1);
-  assert_null(neap_energy_from_function(c, weighed, &freed, count_free, &(neap_function_config){ .nparams = 1, .params = &(neap_tensor *){ NULL } }));
+  assert_null(neap_energy_from_function(c, weighed, &freed, count_free,
+                                        &(neap_function_config){ .nparams = 1, .params = &(neap_tensor *){ NULL } }));
   assert_int_equal(freed, 2);                           /* taken even when it fails */
   assert_int_equal(neap_status_of(c), NEAP_EARG);
   neap_scope_close(c, s);
@@ -139,7 +142,8 @@ static void everything (neap_context *c, const char *path) {
   neap_scope s = neap_scope_open(c);
   neap_energy *a = normal(c, 0, 0, 1), *b = neap_energy_funnel(c, 2);
   neap_energy *m = neap_energy_mlp(c, &(neap_mlp_config){ .nsizes = 2, .sizes = (int64_t[]){ 2, 4 } });
-  neap_energy *sum = neap_energy_sum(c, 3, (neap_energy *[]){ a, b, m }), *any = neap_energy_any(c, 2, (neap_energy *[]){ a, b });
+  neap_energy *sum = neap_energy_sum(c, 3, (neap_energy *[]){ a, b, m }),
+      *any = neap_energy_any(c, 2, (neap_energy *[]){ a, b });
   neap_energy *twin = neap_energy_clone(c, sum), *opened = NULL;
   neap_tensor *x = any ? neap_energy_sample(c, any, 4, NULL, NEAP_FLOAT32) : NULL, *e, *g;
   if (x && twin) neap_energy_value_and_grad(c, twin, x, NULL, &e, &g);

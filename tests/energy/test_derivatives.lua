@@ -48,7 +48,8 @@ function T.test_hutchinson ()
   local E, x = e.gaussian {mean = {0, 0}, precision = {{2, 0}, {0, 5}}}, t.points(3, 2)
   t.near(E:laplacian(x, {method = "hutchinson"}), {7, 7, 7})      -- exact for a diagonal Hessian
   local full = e.gaussian {mean = {0, 0}, precision = {{2, 1}, {1, 5}}}
-  local mean = full:laplacian(neap.zeros(1, 2, {dtype = "float64"}):expand(4000, 2), {method = "hutchinson", rng = neap.rng(5)}):mean():item()
+  local mean = full:laplacian(neap.zeros(1, 2, {dtype = "float64"}):expand(4000, 2),
+                              {method = "hutchinson", rng = neap.rng(5)}):mean():item()
   lu.assertAlmostEquals(mean, 7, .15)                            -- sd 2 / √4000 = .03
   local a = full:laplacian(x, {method = "hutchinson", samples = 3, rng = neap.rng(2)})
   t.near(a, full:laplacian(x, {method = "hutchinson", samples = 3, rng = neap.rng(2)}), 0)
@@ -103,8 +104,10 @@ end
 function T.test_nothing_is_taped_without_need ()
   local E = e.mlp {sizes = {2, 8}}
   neap.no_grad(function ()
-    for _, y in ipairs {E:score(neap.randn(3, 2)), (E:value_and_grad(neap.randn(3, 2))), E:laplacian(neap.randn(3, 2))} do
-      lu.assertErrorMsgContains("not computed from any variable", function () return neap.gradients(y:sum(), neap.ones(1):requires_grad()) end)
+    for _, y in ipairs {E:score(neap.randn(3, 2)), (E:value_and_grad(neap.randn(3, 2))),
+                        E:laplacian(neap.randn(3, 2))} do
+      lu.assertErrorMsgContains("not computed from any variable", function () return neap.gradients(y:sum(),
+          neap.ones(1):requires_grad()) end)
     end
   end)
   local G = e.gaussian {mean = {0, 0}}

@@ -11,11 +11,13 @@ local normalised = {
   {"gaussian by std", function () return e.gaussian {mean = {0, 1}, std = {.5, 1}} end},
   {"gaussian by one std", function () return e.gaussian {mean = {0, 1}, std = .6} end},
   {"gmm", function () return e.gmm {means = {{1, 1}, {-1, -1}}, std = .5, weights = {1, 2}} end},
-  {"gmm by covs", function () return e.gmm {means = {{1, 1}, {-1, -1}}, covs = {{{.5, .2}, {.2, .5}}, {{.3, 0}, {0, .6}}}} end},
+  {"gmm by covs", function () return e.gmm {means = {{1, 1}, {-1, -1}},
+                                            covs = {{{.5, .2}, {.2, .5}}, {{.3, 0}, {0, .6}}}} end},
   {"banana", function () return e.banana {b = .2} end},
   {"ring", function () return e.ring {radius = 2, std = .3} end},
   {"any", function () return e.any {e.gaussian {mean = {1, 1}, std = .5}, e.gaussian {mean = {-2, 0}, std = 1}} end},
-  {"mixture", function () return e.mixture {energies = {e.gaussian {mean = {1, 1}, std = .5}, e.banana {b = .2}}, weights = {.3, .7}} end},
+  {"mixture", function () return e.mixture {energies = {e.gaussian {mean = {1, 1}, std = .5}, e.banana {b = .2}},
+                                            weights = {.3, .7}} end},
   {"offset", function () return e.gaussian {mean = {0, 0}} + 2.5 end},
   {"translate", function () return e.banana {b = .3}:translate {1, 1} end},
 }
@@ -41,9 +43,11 @@ end
 
 function T.test_quadrature_in_one_and_three_dimensions ()
   local well = e.double_well {barrier = 1}
-  lu.assertAlmostEquals(well:log_z {method = "quadrature", lower = -6, upper = 6}, 0.67992624289, 1e-9)    -- ∫ e^−(x²−1)² dx
+  lu.assertAlmostEquals(well:log_z {method = "quadrature", lower = -6, upper = 6}, 0.67992624289,
+                        1e-9)    -- ∫ e^−(x²−1)² dx
   local cube = e.gaussian {mean = {0, 0, 0}, std = {1, .7, 2}}
-  lu.assertAlmostEquals(cube:log_z {method = "quadrature", lower = {-8, -6, -15}, upper = {8, 6, 15}, points = 61}, cube:log_z(), 1e-9)
+  lu.assertAlmostEquals(cube:log_z {method = "quadrature", lower = {-8, -6, -15}, upper = {8, 6, 15}, points = 61},
+                        cube:log_z(), 1e-9)
   local f = neap.energy(function (x) return x:abs():squeeze(2) end)
   lu.assertAlmostEquals(f:log_z {method = "quadrature", lower = {-30}, upper = {30}, points = 6001}, log(2), 1e-4)
 end
@@ -117,17 +121,23 @@ end
 
 function T.test_enumeration_of_other_values ()
   local field = neap.energy(function (s) return -.5 * s:sum(2) end, {event = 3})
-  lu.assertAlmostEquals(field:log_z {method = "enumerate", values = {-1, 1}}, 3 * log(2 * (math.exp(.5) + math.exp(-.5)) / 2), 1e-12)
+  lu.assertAlmostEquals(field:log_z {method = "enumerate", values = {-1, 1}},
+                        3 * log(2 * (math.exp(.5) + math.exp(-.5)) / 2), 1e-12)
 end
 
 function T.test_what_cannot_be_summed ()
-  t.raises("at most 24 units, rbm has 25 on its smaller side", function () return e.rbm {visible = 30, hidden = 25}:log_z() end)
-  t.raises("enumerate needs the event's shape", function () return neap.energy(function (x) return x:sum(2) end):log_z {method = "enumerate"} end)
+  t.raises("at most 24 units, rbm has 25 on its smaller side", function () return e.rbm {visible = 30,
+      hidden = 25}:log_z() end)
+  t.raises("enumerate needs the event's shape",
+           function () return neap.energy(function (x) return x:sum(2) end):log_z {method = "enumerate"} end)
   t.raises("method 'ais' is not known", function () return e.banana {}:log_z {method = "ais"} end)
   t.raises("option 'lower': a number or a table", function () return e.banana {}:log_z {method = "quadrature"} end)
-  t.raises("lower must lie below upper", function () return e.banana {}:log_z {method = "quadrature", lower = 1, upper = 0} end)
-  t.raises("1 to 3 dimensions, got 4", function () return e.funnel {dim = 5}:log_z {method = "quadrature", lower = -1, upper = 1} end)
-  t.raises("funnel has 5 coordinates, the grid 2", function () return e.funnel {dim = 5}:log_z {method = "quadrature", lower = {-1, -1}, upper = 1} end)
+  t.raises("lower must lie below upper", function () return e.banana {}:log_z {method = "quadrature", lower = 1,
+                                                                               upper = 0} end)
+  t.raises("1 to 3 dimensions, got 4", function () return e.funnel {dim = 5}:log_z {method = "quadrature", lower = -1,
+      upper = 1} end)
+  t.raises("funnel has 5 coordinates, the grid 2", function () return e.funnel {dim = 5}:log_z {method = "quadrature",
+      lower = {-1, -1}, upper = 1} end)
   t.raises("no closed form is known for mlp", function () return e.mlp {sizes = {2, 4}}:log_z() end)
 end
 
@@ -140,9 +150,11 @@ local function moments (E, n)
   local z = E:log_z()
   local steps = 241
   local axis = neap.linspace(-12, 12, steps, {dtype = "float64"})
-  local grid = neap.stack({axis:unsqueeze(2):expand(steps, steps):reshape(-1), axis:unsqueeze(1):expand(steps, steps):reshape(-1)}, 2)
+  local grid = neap.stack({axis:unsqueeze(2):expand(steps, steps):reshape(-1),
+                           axis:unsqueeze(1):expand(steps, steps):reshape(-1)}, 2)
   local w = (-E(grid) - z):exp() * (24 / (steps - 1)) ^ 2
-  for _, f in ipairs {function (y) return y[{{}, 1}] end, function (y) return y[{{}, 2}] end, function (y) return y[{{}, 1}] ^ 2 end,
+  for _, f in ipairs {function (y) return y[{{}, 1}] end, function (y) return y[{{}, 2}] end,
+                      function (y) return y[{{}, 1}] ^ 2 end,
                       function (y) return y[{{}, 1}] * y[{{}, 2}] end, function (y) return y[{{}, 2}] ^ 2 end} do
     local want, got = (w * f(grid)):sum():item(), f(x)
     local score = (got:mean():item() - want) / (got:std():item() / n ^ .5)
@@ -181,7 +193,8 @@ end
 function T.test_what_cannot_be_sampled ()
   t.raises("mlp has no exact sampler; use one of neap.sampler", function () return e.mlp {sizes = {2, 4}}:sample(3) end)
   t.raises("a number of draws expected, got -1", function () return e.banana {}:sample(-1) end)
-  t.raises("no closed form is known for double_well", function () return e.any {e.double_well {}, e.gaussian {mean = {0}}}:sample(3) end)
+  t.raises("no closed form is known for double_well", function () return e.any {e.double_well {},
+                                                                                e.gaussian {mean = {0}}}:sample(3) end)
 end
 
 return T

@@ -57,7 +57,8 @@ function T.test_with_reaches_what_a_function_closes_over ()
   t.near(p.scale, {2, 3})
   local names = {}
   local bad = neap.energy(function (y) names[1] = p.scale:totable() error "inside" end, {params = p})
-  t.raises("inside", function () return bad:with {neap.zeros(2, {dtype = "float64"}), neap.ones(2, {dtype = "float64"})}(x) end)
+  t.raises("inside", function () return bad:with {neap.zeros(2, {dtype = "float64"}),
+                                                  neap.ones(2, {dtype = "float64"})}(x) end)
   lu.assertEquals(names[1], {1, 1})
   t.near(p.scale, {2, 3})                                          -- restored after the error too
 end
@@ -98,9 +99,11 @@ function T.test_save_and_load_everything ()
   local c = e.mlp {sizes = {2, 8}, condition = 2, dtype = "float64"}
   local all = {
     e.gaussian {mean = {1, 2}, cov = {{2, .5}, {.5, 1}}}, e.gaussian {mean = {.1, .2}, std = {1 / 3, 2}},
-    e.gmm {means = {{2, 2}, {-2, -2}}, std = 1, weights = {1, 3}}, e.banana {b = 1 / 3}, e.rosenbrock {}, e.ring {radius = 2, std = .5},
+    e.gmm {means = {{2, 2}, {-2, -2}}, std = 1, weights = {1, 3}}, e.banana {b = 1 / 3}, e.rosenbrock {},
+        e.ring {radius = 2, std = .5},
     e.funnel {dim = 2}, e.double_well {barrier = 3, dim = 2}, m, e.rbm {visible = 2, hidden = 5}, c:given {.5, 1},
-    e.mixture {energies = {m, e.banana {}}, weights = {.2, .3}}, e.any {m, 2 * m, e.banana {}}, (m + .5 * c:given {1, 2} - m / 3) + 1,
+    e.mixture {energies = {m, e.banana {}}, weights = {.2, .3}}, e.any {m, 2 * m, e.banana {}},
+        (m + .5 * c:given {1, 2} - m / 3) + 1,
     m:translate {1, 2}:fix({true, false}, {.5, 0}),
   }
   local x = t.points(5, 2)
@@ -164,7 +167,8 @@ function T.test_functions_that_return_the_wrong_thing ()
   t.raises("energies must be [B] = [3] for x [3, 2], got [3, 2]", neap.energy(function (y) return y end), x)
   t.raises("must return a tensor [B], got nil", neap.energy(function () end), x)
   t.raises("must return a tensor [B], got number", neap.energy(function () return 1 end), x)
-  t.raises("energies must be float32 or float64, got int64", neap.energy(function () return neap.zeros(3, {dtype = "int64"}) end), x)
+  t.raises("energies must be float32 or float64, got int64", neap.energy(function () return neap.zeros(3,
+      {dtype = "int64"}) end), x)
   local value = {}
   local ok, message = pcall(neap.energy(function () error(value) end), x)
   lu.assertFalse(ok)

@@ -27,7 +27,8 @@ function T.test_gaussian_by_cov_precision_and_std ()
   agrees(e.gaussian {mean = {1, 2}, std = .5}, plane, function (a, b) return 2 * ((a - 1) ^ 2 + (b - 2) ^ 2) end)
   agrees(e.gaussian {mean = {1, 2}, std = {.5, 2}}, plane, function (a, b) return 2 * (a - 1) ^ 2 + (b - 2) ^ 2 / 8 end)
   agrees(e.gaussian {mean = {0, 0}}, plane, function (a, b) return (a * a + b * b) / 2 end)
-  t.near(e.gaussian {mean = {1, 2}, cov = {{2, .5}, {.5, 1}}}:score(x), -(x - neap.tensor({1, 2}, {dtype = "float64"})):matmul(
+  t.near(e.gaussian {mean = {1, 2}, cov = {{2, .5}, {.5, 1}}}:score(x),
+         -(x - neap.tensor({1, 2}, {dtype = "float64"})):matmul(
     neap.tensor({{4, -2}, {-2, 8}}, {dtype = "float64"}) / 7))
 end
 
@@ -114,7 +115,8 @@ function T.test_float32_and_integers ()
 end
 
 function T.test_no_rows ()
-  for _, E in ipairs {e.gaussian {mean = {0, 0}}, e.gmm {means = {{0, 0}}, std = 1}, e.mlp {sizes = {2, 4}}, e.banana {}} do
+  for _, E in ipairs {e.gaussian {mean = {0, 0}}, e.gmm {means = {{0, 0}}, std = 1}, e.mlp {sizes = {2, 4}},
+                      e.banana {}} do
     local x = neap.zeros(0, 2)
     lu.assertEquals(E(x).shape, {0})
     lu.assertEquals(E:score(x).shape, {0, 2})
