@@ -11,6 +11,8 @@ end
 -- name -> the module that has it: the whole of it, or its field of that name
 local whole, field = {}, {}
 for name in ("data diag ema image metric optim plot schedule train"):gmatch "%S+" do whole[name] = "neap." .. name end
+-- diag is an op and a module: neap.diag(x, k), neap.diag.ess(draws).
+neap.diag = nil
 local function give (module, names)
   for name in names:gmatch "%S+" do field[name] = module end
 end
@@ -26,6 +28,8 @@ return setmetatable(neap, {
     if not module then return nil end
     local value = require(module)
     if field[name] then value = value[name] end
+    local op = core[name]
+    if whole[name] and op then setmetatable(value, {__call = function (_, ...) return op(...) end}) end
     rawset(t, name, value)
     return value
   end,
