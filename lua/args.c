@@ -111,7 +111,8 @@ int bind_dtype (lua_State *L, int i, const char *fname, const char *what) {
     return luaL_error(L, "%s: %s: name of a dtype expected, got %s", fname, what, luaL_typename(L, i));
   const char *name = lua_tostring(L, i);
   int d = find_dtype(name);
-  return d >= 0 ? d : luaL_error(L, "%s: unknown dtype '%s' (did you mean '%s'?)", fname, name, bind_nearest(name, names));
+  if (d >= 0) return d;
+  return luaL_error(L, "%s: unknown dtype '%s' (did you mean '%s'?)", fname, name, bind_nearest(name, names));
 }
 
 int bind_optdtype (lua_State *L, int table, const char *fname, const char *name, int otherwise) {

@@ -19,7 +19,7 @@ neap_tensor *bind_checktensor (lua_State *L, int i);    /* raises unless a tenso
 /* A tensor, a number (0-d, default dtype) or a nested table of numbers, lent by the open scope.
 ** NULL with a pending error otherwise; never raises.  Call it inside a scope. */
 neap_tensor *bind_lendtensor (lua_State *L, int i);
-/* Keeps t in the box at stack index box; closes s; raises the pending error if there is one, else tells Lua's collector. */
+/* Keeps t in the box at stack index box; closes s; raises the pending error, if any, else tells the collector. */
 void bind_finish (lua_State *L, neap_scope s, int box, neap_tensor *t);
 /* Closes s and raises if an error is pending. */
 void bind_close (lua_State *L, neap_scope s);
@@ -36,7 +36,8 @@ bool bind_optboolean (lua_State *L, int table, const char *fname, const char *na
 int bind_optdtype (lua_State *L, int table, const char *fname, const char *name, int otherwise);
 /* Leaves table[name] on the stack; returns its Lua type. */
 int bind_field (lua_State *L, int table, const char *name);
-int bind_sizes (lua_State *L, int first, int last, const char *fname, int64_t *sizes);  /* numbers or one table; returns ndim */
+/* Numbers or one table at first..last into sizes; returns ndim. */
+int bind_sizes (lua_State *L, int first, int last, const char *fname, int64_t *sizes);
 
 /* ---- counted C objects in userdata: energies, samplers, rngs ---- */
 neap_rng **bind_rngbox (lua_State *L);
@@ -52,10 +53,11 @@ bool bind_call (lua_State *L, int nargs, int nresults);
 lua_State *bind_running (neap_context *c);              /* the thread a callback must use */
 
 /* ---- interrupts, for a host that owns its lua_State (the neap program does) ---- */
-/* Lets neap_lua_interrupt reach coroutines too: puts its own resume, wrap and close into the coroutine table, and a pointer
-** into the main thread's extra space (LUA_EXTRASPACE), which the host must not use itself.  Also core.interrupt_hook(). */
+/* Lets neap_lua_interrupt reach coroutines too: puts its own resume, wrap and close into the coroutine table, and a
+** pointer into the main thread's extra space (LUA_EXTRASPACE), which the host must leave alone.
+** Also core.interrupt_hook(). */
 NEAP_API void neap_lua_interruptible (lua_State *L);
-/* L: the main thread, after neap_lua_interruptible.  Safe from a signal handler: the code that runs raises "interrupted!". */
+/* L: the main thread, after neap_lua_interruptible.  Safe from a signal handler: what runs raises "interrupted!". */
 NEAP_API void neap_lua_interrupt (lua_State *L);
 /* The module: luaL_requiref(L, "neap.core", luaopen_neap_core, 0). */
 NEAP_API int luaopen_neap_core (lua_State *L);

@@ -82,7 +82,8 @@ static bool wrong_leaf (nest *n) {
 }
 
 static bool out_of_range (nest *n, double v) {
-  return neap_fail(n->c, NEAP_EARG, "%s: %.14g at %s does not fit %s", n->fname, v, PLACE(n, n->ndim), neap_dtype_name(n->d));
+  return neap_fail(n->c, NEAP_EARG, "%s: %.14g at %s does not fit %s", n->fname, v, PLACE(n, n->ndim),
+                   neap_dtype_name(n->d));
 }
 
 static bool store_integer (nest *n, int64_t k, int i) {
@@ -141,8 +142,8 @@ static bool fill (nest *n, int depth, int64_t k, bool strict) {
   if (depth == n->ndim) return store_leaf(n, k, strict);
   lua_State *L = n->L;
   if (!lua_istable(L, -1))
-    return neap_fail(n->c, NEAP_ESHAPE, "%s: ragged table: %s is a %s, a table was expected there", n->fname, PLACE(n, depth),
-                     luaL_typename(L, -1));
+    return neap_fail(n->c, NEAP_ESHAPE, "%s: ragged table: %s is a %s, a table was expected there", n->fname,
+                     PLACE(n, depth), luaL_typename(L, -1));
   int64_t count = (int64_t)lua_rawlen(L, -1), below = 1;
   if (count != n->shape[depth]) return ragged(n, depth, count);
   for (int i = depth + 1; i < n->ndim; i++) below *= n->shape[i];

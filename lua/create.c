@@ -8,18 +8,21 @@
 #include <string.h>
 
 typedef struct recipe recipe;
+typedef neap_tensor *make_fn (lua_State *L, neap_context *c, const recipe *r);
 struct recipe {
   const char *fname;
-  neap_tensor *(*make)(lua_State *L, neap_context *c, const recipe *r);
+  make_fn *make;
   int d;                                                /* a dtype; -1: the default one */
   int ndim;
   int64_t sizes[NEAP_MAX_DIMS], lo, hi;
   double a[3];
   neap_rng *rng;
-  int like;                                             /* stack index of the tensor to be like; of the value for tensor */
+  int from;                                             /* stack index of neap.tensor's value */
 };
 
-static neap_dtype dtype_of (neap_context *c, const recipe *r) { return r->d < 0 ? neap_default_dtype(c) : (neap_dtype)r->d; }
+static neap_dtype dtype_of (neap_context *c, const recipe *r) {
+  return r->d < 0 ? neap_default_dtype(c) : (neap_dtype)r->d;
+}
 
 static int cook (lua_State *L, const recipe *r) {
   bind_state *S = bind_state_of(L);
@@ -63,10 +66,12 @@ static int take_options (lua_State *L, recipe *r, int first, const char *const *
   return there ? top - 1 : top;
 }
 
-static int sized (lua_State *L, recipe *r, const char *const *names) {
-  int last = take_options(L, r, 1, names);
-  r->ndim = bind_sizes(L, 1, last, r->fname, r->sizes);
-  return cook(L, r);
+/* fname(sizes [, options]) */
+static int sized (lua_State *L, const char *fname, make_fn *make, double value, const char *const *names) {
+  recipe r = { .fname = fname, .make = make, .d = -1, .a = { value } };
+  int last = take_options(L, &r, 1, names);
+  r.ndim = bind_sizes(L, 1, last, fname, r.sizes);
+  return cook(L, &r);
 }
 
 /* ---- constants ---- */
@@ -81,9 +86,9 @@ static neap_tensor *make_empty (lua_State *L, neap_context *c, const recipe *r) 
   return neap_empty(c, dtype_of(c, r), r->ndim, r->sizes);
 }
 
-static int create_zeros (lua_State *L) { return sized(L, &(recipe){ .fname = "zeros", .make = make_full, .d = -1 }, plain_options); }
-static int create_ones (lua_State *L) { return sized(L, &(recipe){ .fname = "ones", .make = make_full, .d = -1, .a = { 1 } }, plain_options); }
-static int create_empty (lua_State *L) { return sized(L, &(recipe){ .fname = "empty", .make = make_empty, .d = -1 }, plain_options); }
+static int create_zeros (lua_State *L) { return sized(L, "zeros", make_full, 0, plain_options); }
+static int create_ones (lua_State *L) { return sized(L, "ones", make_full, 1, plain_options); }
+static int create_empty (lua_State *L) { return sized(L, "empty", make_empty, 0, plain_options); }
 
 static double check_value (lua_State *L, recipe *r, int i) {
   if (lua_type(L, i) != LUA_TBOOLEAN) return luaL_checknumber(L, i);
@@ -168,8 +173,8 @@ static neap_tensor *make_randperm (lua_State *L, neap_context *c, const recipe *
   return neap_rng_permutation(c, r->rng, r->lo);
 }
 
-static int create_randn (lua_State *L) { return sized(L, &(recipe){ .fname = "randn", .make = make_normal, .d = -1 }, random_options); }
-static int create_rand (lua_State *L) { return sized(L, &(recipe){ .fname = "rand", .make = make_uniform, .d = -1 }, random_options); }
+static int create_randn (lua_State *L) { return sized(L, "randn", make_normal, 0, random_options); }
+static int create_rand (lua_State *L) { return sized(L, "rand", make_uniform, 0, random_options); }
 
 static int create_randint (lua_State *L) {
   recipe r = { .fname = "randint", .make = make_randint, .d = -1 };
@@ -208,11 +213,26 @@ static int like (lua_State *L, recipe *r, int options, const char *const *names)
   return cook(L, r);
 }
 
-static int create_zeros_like (lua_State *L) { return like(L, &(recipe){ .fname = "zeros_like", .make = make_full }, 2, plain_options); }
-static int create_ones_like (lua_State *L) { return like(L, &(recipe){ .fname = "ones_like", .make = make_full, .a = { 1 } }, 2, plain_options); }
-static int create_empty_like (lua_State *L) { return like(L, &(recipe){ .fname = "empty_like", .make = make_empty }, 2, plain_options); }
-static int create_randn_like (lua_State *L) { return like(L, &(recipe){ .fname = "randn_like", .make = make_normal }, 2, random_options); }
-static int create_rand_like (lua_State *L) { return like(L, &(recipe){ .fname = "rand_like", .make = make_uniform }, 2, random_options); }
+static int create_zeros_like (lua_State *L) {
+  return like(L, &(recipe){ .fname = "zeros_like", .make = make_full }, 2, plain_options);
+}
+
+static int create_ones_like (lua_State *L) {
+  return like(L, &(recipe){ .fname = "ones_like", .make = make_full, .a = { 1 } }, 2, plain_options);
+}
+
+static int create_empty_like (lua_State *L) {
+  return like(L, &(recipe){ .fname = "empty_like", .make = make_empty }, 2, plain_options);
+}
+
+static int create_randn_like (lua_State *L) {
+  return like(L, &(recipe){ .fname = "randn_like", .make = make_normal }, 2, random_options);
+}
+
+static int create_rand_like (lua_State *L) {
+  return like(L, &(recipe){ .fname = "rand_like", .make = make_uniform }, 2, random_options);
+}
+
 static int create_full_like (lua_State *L) {
   recipe r = { .fname = "full_like", .make = make_full };
   r.a[0] = check_value(L, &r, 2);
@@ -222,15 +242,15 @@ static int create_full_like (lua_State *L) {
 /* ---- from values ---- */
 
 static neap_tensor *make_tensor (lua_State *L, neap_context *c, const recipe *r) {
-  neap_tensor *t = bind_totensor(L, r->like);
-  if (!t) return bind_nested(L, c, r->like, r->d, r->fname);
+  neap_tensor *t = bind_totensor(L, r->from);
+  if (!t) return bind_nested(L, c, r->from, r->d, r->fname);
   neap_dtype d = r->d < 0 ? neap_dtype_of(t) : (neap_dtype)r->d;
   neap_tensor *copy = neap_empty(c, d, neap_ndim(t), neap_shape(t));
   return copy && neap_write(c, copy, t) ? copy : NULL;
 }
 
 static int create_tensor (lua_State *L) {
-  recipe r = { .fname = "tensor", .make = make_tensor, .d = -1, .like = 1 };
+  recipe r = { .fname = "tensor", .make = make_tensor, .d = -1, .from = 1 };
   int type = lua_type(L, 1);
   if (bind_boxat(L, 1)) bind_checktensor(L, 1);
   else if (type != LUA_TNUMBER && type != LUA_TBOOLEAN && type != LUA_TTABLE)
@@ -261,7 +281,8 @@ static const luaL_Reg functions[] = {
 };
 static const luaL_Reg alike[] = {
   { "zeros_like", create_zeros_like }, { "ones_like", create_ones_like }, { "empty_like", create_empty_like },
-  { "full_like", create_full_like }, { "rand_like", create_rand_like }, { "randn_like", create_randn_like }, { NULL, NULL }
+  { "full_like", create_full_like }, { "rand_like", create_rand_like }, { "randn_like", create_randn_like },
+  { NULL, NULL }
 };
 
 void open_create (lua_State *L) {

@@ -131,7 +131,8 @@ static int split_by_sizes (lua_State *L, const cut *k) {
     first += size;
   }
   if (first != k->n + 1 || (lua_Integer)lua_rawlen(L, -1) != pieces)
-    return luaL_error(L, "split: the sizes do not sum to %I, the size of dimension %I", (lua_Integer)k->n, (lua_Integer)k->dim);
+    return luaL_error(L, "split: the sizes do not sum to %I, the size of dimension %I", (lua_Integer)k->n,
+                      (lua_Integer)k->dim);
   return 1;
 }
 

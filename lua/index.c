@@ -60,7 +60,8 @@ static spec read_key (lua_State *L, const neap_tensor *x) {
     lua_pop(L, 1);
   } else {
     lua_Unsigned n = lua_rawlen(L, 2);
-    if ((int64_t)n > neap_ndim(x)) luaL_error(L, "index: %d indices for a tensor of shape %s", (int)n, bind_shapetext(L, x));
+    if ((int64_t)n > neap_ndim(x))
+      luaL_error(L, "index: %d indices for a tensor of shape %s", (int)n, bind_shapetext(L, x));
     for (lua_Unsigned j = 1; j <= n; j++) {
       lua_rawgeti(L, 2, (lua_Integer)j);
       read_entry(L, &s);
@@ -81,7 +82,8 @@ static neap_tensor *apply1 (neap_context *c, int op, neap_tensor *x, int64_t i0,
 static neap_tensor *pick (neap_context *c, neap_tensor *x, int dim, int64_t i, int place) {
   int64_t n = neap_shape(x)[dim - 1];
   if (i == 0 || i > n || i < -n)
-    return neap_fail(c, NEAP_EARG, "index %lld is out of range for dimension %d of size %lld", (long long)i, place, (long long)n);
+    return neap_fail(c, NEAP_EARG, "index %lld is out of range for dimension %d of size %lld", (long long)i, place,
+                     (long long)n);
   return apply1(c, NEAP_OP_select, x, dim, i, 0, 0);
 }
 
@@ -145,7 +147,8 @@ static neap_tensor *by_index (neap_context *c, neap_tensor *x, int dim, neap_ten
   int64_t n = neap_numel(idx), shape[NEAP_MAX_DIMS];
   int k = 0;
   if (neap_ndim(idx) == 1) return index_select(c, x, dim, idx);
-  if (neap_ndim(x) - 1 + neap_ndim(idx) > NEAP_MAX_DIMS) return neap_fail(c, NEAP_ESHAPE, "index: more than %d dimensions", NEAP_MAX_DIMS);
+  if (neap_ndim(x) - 1 + neap_ndim(idx) > NEAP_MAX_DIMS)
+    return neap_fail(c, NEAP_ESHAPE, "index: more than %d dimensions", NEAP_MAX_DIMS);
   neap_tensor *picked = index_select(c, x, dim, neap_reshape(c, idx, 1, &n));
   for (int i = 0; i < dim - 1; i++) shape[k++] = neap_shape(x)[i];
   for (int i = 0; i < neap_ndim(idx); i++) shape[k++] = neap_shape(idx)[i];
@@ -155,9 +158,10 @@ static neap_tensor *by_index (neap_context *c, neap_tensor *x, int dim, neap_ten
 
 static neap_tensor *look_up (neap_context *c, neap_tensor *x, int *dim, neap_tensor *t) {
   int at = *dim;
-  if (neap_dtype_of(t) == NEAP_BOOL) { *dim += 1; return by_mask(c, x, at, t); }
-  if (neap_dtype_of(t) != NEAP_INT64)
-    return neap_fail(c, NEAP_EDTYPE, "index: a bool mask or an int64 tensor expected, got %s", neap_dtype_name(neap_dtype_of(t)));
+  neap_dtype d = neap_dtype_of(t);
+  if (d == NEAP_BOOL) { *dim += 1; return by_mask(c, x, at, t); }
+  if (d != NEAP_INT64)
+    return neap_fail(c, NEAP_EDTYPE, "index: a bool mask or an int64 tensor expected, got %s", neap_dtype_name(d));
   *dim += neap_ndim(t);
   return by_index(c, x, at, t);
 }

@@ -186,8 +186,8 @@ void open_ops (lua_State *L) {
 
 void bind_metamethods (lua_State *L, int module, int meta) {
   static const char *const pairs[][2] = {
-    { "__add", "add" }, { "__sub", "sub" }, { "__mul", "mul" }, { "__div", "div" }, { "__pow", "pow" }, { "__mod", "mod" },
-    { "__unm", "neg" }
+    { "__add", "add" }, { "__sub", "sub" }, { "__mul", "mul" }, { "__div", "div" }, { "__pow", "pow" },
+    { "__mod", "mod" }, { "__unm", "neg" }
   };
   for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
     lua_getfield(L, module, pairs[i][1]);

@@ -36,7 +36,8 @@ static double number_at (const neap_tensor *t, int64_t offset) {
 static int cell_text (const sheet *s, int64_t offset, char *text) {
   double v = number_at(s->t, offset);
   if (s->style == 'b') return snprintf(text, CELL, "%s", v != 0 ? "true" : "false");
-  if (neap_dtype_of(s->t) == NEAP_INT64) return snprintf(text, CELL, "%lld", (long long)*(const int64_t *)address(s->t, offset));
+  if (neap_dtype_of(s->t) == NEAP_INT64)
+    return snprintf(text, CELL, "%lld", (long long)*(const int64_t *)address(s->t, offset));
   if (isnan(v)) return snprintf(text, CELL, "nan");
   if (isinf(v)) return snprintf(text, CELL, v < 0 ? "-inf" : "inf");
   return snprintf(text, CELL, s->style == 'e' ? "%.*e" : "%.*f", s->digits, v);
@@ -85,7 +86,9 @@ static void widen (sheet *s, int64_t offset, void *arg) {
 
 /* ---- choosing a style ---- */
 
-static bool is_float (const neap_tensor *t) { return neap_dtype_of(t) == NEAP_FLOAT32 || neap_dtype_of(t) == NEAP_FLOAT64; }
+static bool is_float (const neap_tensor *t) {
+  return neap_dtype_of(t) == NEAP_FLOAT32 || neap_dtype_of(t) == NEAP_FLOAT64;
+}
 
 static void choose_style (sheet *s) {
   extent e = { 0, true };

@@ -69,8 +69,12 @@ typedef struct draw {
 
 typedef neap_tensor *draw_fn (neap_context *c, const draw *d);
 
-static neap_tensor *draw_normal (neap_context *c, const draw *d) { return neap_rng_normal(c, d->rng, d->d, d->ndim, d->sizes); }
-static neap_tensor *draw_uniform (neap_context *c, const draw *d) { return neap_rng_uniform(c, d->rng, d->d, d->ndim, d->sizes); }
+static neap_tensor *draw_normal (neap_context *c, const draw *d) {
+  return neap_rng_normal(c, d->rng, d->d, d->ndim, d->sizes);
+}
+static neap_tensor *draw_uniform (neap_context *c, const draw *d) {
+  return neap_rng_uniform(c, d->rng, d->d, d->ndim, d->sizes);
+}
 static neap_tensor *draw_integers (neap_context *c, const draw *d) {
   return neap_rng_randint(c, d->rng, d->lo, d->hi, d->ndim, d->sizes);
 }
@@ -176,7 +180,8 @@ static int set_own_state (lua_State *L) { return restore(L, neap_rng_default(bin
 
 static int rng_tostring (lua_State *L) {
   neap_rng_state s = neap_rng_get(check_rng(L, 1));
-  lua_pushfstring(L, "rng (seed %I, stream %I, step %I)", (lua_Integer)s.seed, (lua_Integer)s.stream, (lua_Integer)s.step);
+  lua_pushfstring(L, "rng (seed %I, stream %I, step %I)", (lua_Integer)s.seed, (lua_Integer)s.stream,
+                  (lua_Integer)s.step);
   return 1;
 }
 

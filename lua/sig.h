@@ -13,7 +13,7 @@ typedef struct bind_param {
   char type;                               /* T tensor, L list of tensors, else a letter of ops.def */
   bool optional, option;                   /* may be left out; named in the trailing table */
   int slot;                                /* of the inputs, of attrs.f or of attrs.i */
-  double otherwise;                        /* number, integer, boolean or choice when left out; NAN or NEAP_NONE: none */
+  double otherwise;                        /* the value when left out, whatever its type; NAN or NEAP_NONE: none */
   const char *choices;                     /* "none|tanh" */
 } bind_param;
 

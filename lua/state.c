@@ -63,7 +63,7 @@ static void new_state (lua_State *L) {
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
   neap_config cfg = { .threads = cores(), .log = log_line, .log_arg = S };
-  cfg.alloc = lua_getallocf(L, &cfg.alloc_arg);         /* the host's: what it counts and refuses holds for tensors, too */
+  cfg.alloc = lua_getallocf(L, &cfg.alloc_arg);         /* the host's: it counts and refuses tensors, too */
   S->c = neap_open(&cfg);
   if (!S->c) luaL_error(L, "neap: not enough memory to open a context");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &state_key);
@@ -79,7 +79,7 @@ void bind_openstate (lua_State *L) {
   new_state(L);
   new_table(L, &meta_key);
   new_table(L, &methods_key);
-  lua_pushboolean(L, 0);                                /* there from the start: storing an error there needs no memory */
+  lua_pushboolean(L, 0);                                /* from the start: storing an error needs no memory then */
   lua_rawsetp(L, LUA_REGISTRYINDEX, &error_key);
 }
 

@@ -22,7 +22,7 @@ struct bind_state {
   lua_State *volatile running;                      /* whose code runs: callbacks and interrupts go there */
   lua_State *volatile hooked;                       /* where an interrupt set its hook */
   bind_tbox boxes;                         /* head of the list of all boxes */
-  size_t seen, fresh, limit;               /* collect.c: bytes live when last looked, not yet told, and the next full collection */
+  size_t seen, fresh, limit;               /* collect.c: bytes live at the last look, not yet told, to collect at */
   double owed;                             /* KB of debt not yet told */
 };
 
@@ -51,7 +51,7 @@ void bind_forget (bind_state *S);                       /* after something was r
 bool bind_again (lua_State *L, bind_state *S, neap_scope s, int *tries);
 
 /* ---- values ---- */
-/* What a Lua number becomes beside tensors of dtype like: like itself if it can hold it, else int64 or the default float. */
+/* What a Lua number becomes beside tensors of dtype like: like itself if it can hold it, else int64 or otherwise. */
 neap_dtype bind_numberdtype (lua_State *L, int i, neap_dtype like, neap_dtype otherwise);
 /* A number or boolean as a lent 0-d tensor of that dtype. */
 neap_tensor *bind_scalar (lua_State *L, neap_context *c, int i, neap_dtype d);
@@ -84,6 +84,6 @@ void open_forms (lua_State *L);
 void open_threads (lua_State *L);
 void bind_openmeta (lua_State *L);                      /* pushes the metatable of tensors, making it at first */
 void bind_methods (lua_State *L);                       /* pushes the table of methods */
-void bind_function (lua_State *L, const char *name, lua_CFunction f);           /* into the module on top, and the methods */
+void bind_function (lua_State *L, const char *name, lua_CFunction f);   /* into the module on top, and the methods */
 
 #endif

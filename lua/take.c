@@ -120,7 +120,8 @@ static void add_table (lua_State *L, bind_args *k, int i) {
     lua_rawgeti(L, i, j);
     if (lua_istable(L, -1)) add_table(L, k, -1);
     else if (lua_isinteger(L, -1) || lua_type(L, -1) == LUA_TNUMBER) add_entry(L, k, -1);
-    else luaL_error(L, "%s: entry %d of a list: integer expected, got %s", k->d->op->name, (int)j, luaL_typename(L, -1));
+    else
+      luaL_error(L, "%s: entry %d of a list: integer expected, got %s", k->d->op->name, (int)j, luaL_typename(L, -1));
     lua_pop(L, 1);
   }
 }
@@ -181,7 +182,8 @@ static void take_option (lua_State *L, bind_args *k, const bind_param *p, int ta
   bool given = table && bind_field(L, table, p->name) != LUA_TNIL;
   int i = lua_gettop(L);
   if (given && !fits(L, p, i))
-    luaL_error(L, "%s: option '%s': %s expected, got %s", k->d->op->name, p->name, expected_type(p), luaL_typename(L, i));
+    luaL_error(L, "%s: option '%s': %s expected, got %s", k->d->op->name, p->name, expected_type(p),
+               luaL_typename(L, i));
   if (p->type == 't') k->where[p->slot] = given ? i : 0;
   else if (p->type == 'D' || p->type == 'S') { if (given) take_dims(L, k, i, i, false); }
   else if (given) take_value(L, k, p, i);

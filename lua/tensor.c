@@ -84,7 +84,8 @@ static int tensor_numel (lua_State *L) {
 
 static int tensor_item (lua_State *L) {
   neap_tensor *t = self(L);
-  if (neap_numel(t) != 1) return luaL_error(L, "item: one element expected, got a tensor of shape %s", bind_shapetext(L, t));
+  if (neap_numel(t) != 1)
+    return luaL_error(L, "item: one element expected, got a tensor of shape %s", bind_shapetext(L, t));
   bind_pushitem(L, bind_state_of(L), t);
   return 1;
 }
@@ -182,7 +183,8 @@ int bind_boxclose (lua_State *L);
 
 static const luaL_Reg metamethods[] = {
   { "__newindex", tensor_newindex }, { "__len", tensor_len }, { "__tostring", bind_tostring }, { "__gc", bind_boxgc },
-  { "__close", bind_boxclose }, { "__lt", tensor_lt }, { "__le", tensor_le }, { "__concat", tensor_concat }, { NULL, NULL }
+  { "__close", bind_boxclose }, { "__lt", tensor_lt }, { "__le", tensor_le }, { "__concat", tensor_concat },
+  { NULL, NULL }
 };
 static const luaL_Reg methods[] = {
   { "size", tensor_size }, { "numel", tensor_numel }, { "item", tensor_item }, { "totable", tensor_totable },

@@ -36,13 +36,17 @@ local function variables (name, t)
     list[#list + 1] = tape.variable(x)
     return list[#list]
   end)
-  if #list == 0 then fail(name, "there is no float tensor to differentiate by (got %s)", is_tensor(t) and t.dtype or type(t)) end
+  if #list == 0 then
+    fail(name, "there is no float tensor to differentiate by (got %s)", is_tensor(t) and t.dtype or type(t))
+  end
   return copy, list
 end
 
 local function check_scalar (name, y)
   if not is_tensor(y) then fail(name, "the function must give a tensor of one element, got %s", kind(y)) end
-  if y:numel() ~= 1 then fail(name, "the function must give a tensor of one element, got shape %s; sum it", shape_text(y)) end
+  if y:numel() ~= 1 then
+    fail(name, "the function must give a tensor of one element, got shape %s; sum it", shape_text(y))
+  end
   if not is_float(y) then fail(name, "the function must give a float tensor, got %s", y.dtype) end
   return y
 end
@@ -94,7 +98,9 @@ end
 local function argument_list (name, argnum)
   local list = type(argnum) == "table" and argnum or {argnum or 1}
   for _, i in ipairs(list) do
-    if math.type(i) ~= "integer" or i < 1 then fail(name, "argnum: numbers of arguments from 1 expected, got %s", tostring(i)) end
+    if math.type(i) ~= "integer" or i < 1 then
+      fail(name, "argnum: numbers of arguments from 1 expected, got %s", tostring(i))
+    end
   end
   return list
 end
@@ -248,34 +254,35 @@ function M.hessian (f, x)
   return M.jacobian(M.grad(f), x)
 end
 
--- laplacian(f, x) -> the Hessian's trace; where f gives one number for each row of x [B, …], one trace for each row,
--- the rows being independent.  One forward sweep over the gradient's graph for each coordinate.
+-- whether y has one number for each row of x [B, event…]
+local function by_row (y, x)
+  if y.ndim == 1 and x.ndim >= 2 and y.shape[1] == x.shape[1] then return true end
+  if y:numel() == 1 then return false end
+  fail("laplacian", "the function must give one number, or one for each of the %d rows, got shape %s", x.shape[1] or 1,
+    shape_text(y))
+end
+
+-- laplacian(f, x) -> the Hessian's trace; where f gives one number for each row of x [B, event…], one trace for each
+-- row, the rows being independent.  One forward sweep over the gradient's graph for each coordinate, of all rows at once.
 function M.laplacian (f, x)
   check_function("laplacian", f)
-  local y
-  local function gradient (v)
-    return (M.grad(function (u)
-      y = f(u)
-      return is_tensor(y) and y:sum() or y
-    end)(v))
-  end
-  local copy, xs = variables("laplacian", x)
   if not is_tensor(x) then fail("laplacian", "a tensor expected, got %s", kind(x)) end
-  local g = gradient(copy)
-  local rows = y.ndim == 1 and x.ndim >= 2 and y.shape[1] == x.shape[1]
-  if not rows and y:numel() ~= 1 then
-    fail("laplacian", "the function must give one number, or one for each of the %d rows, got shape %s", x.shape[1] or 1, shape_text(y))
-  end
-  local row = rows and x[1]:detach() or x:detach()
-  local dims = {}
+  local copy, xs = variables("laplacian", x)
+  local y
+  local g = M.grad(function (v)
+    y = f(v)
+    return is_tensor(y) and y:sum() or y
+  end)(copy)
+  local rows = by_row(y, x)
+  local event, dims = rows and x[1]:detach() or x:detach(), {}
   for d = rows and 2 or 1, x.ndim do dims[#dims + 1] = d end
-  local total = core.zeros(rows and y.shape or {}, {dtype = x.dtype})
-  for i = 1, row:numel() do
-    local u = unit(row, i):expand(x.shape)
+  local total = core.zeros(y.shape, {dtype = x.dtype})
+  for i = 1, event:numel() do
+    local u = unit(event, i):expand(x.shape)
     local _, d = tape.push(g, xs, {u}, true)
     total = total + (#dims > 0 and (d * u):sum(dims) or d * u)
   end
-  return rows and total or total:reshape(y.shape)
+  return total
 end
 
 -- ---- mapping over rows ----------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 -- gradcheck.lua -- derivatives of any order against differences.
--- q₀ is a curved scalar function of the arguments, Σ w·f + ½ Σ w'·f² with fixed random weights; qₖ is the derivative of
--- qₖ₋₁ along a random direction, by reverse mode for odd k and by forward mode for even k.  Invariant: each qₖ is compared with
--- the difference quotient of qₖ₋₁ along the same direction, so an error shows at the order where it is made.
+-- q₀ is a curved scalar function of the arguments, Σ w·f + ½ Σ w'·f² with fixed random weights; qₖ is the derivative
+-- of qₖ₋₁ along a random direction, by reverse mode for odd k and by forward mode for even k.  Invariant: each qₖ is
+-- compared with the difference quotient of qₖ₋₁ along the same direction, so an error shows at the order that made it.
 
 local core = require "neap.core"
 local tree = require "neap.tree"
@@ -85,8 +85,8 @@ local function directions (xs, rng)
 end
 
 -- gradcheck(f, inputs [, {order = 1, tol = 1e-6, step = 1e-3, directions = 2, seed = 1}]) -> ok, report
--- inputs: f's arguments as an array, or one tensor; computed in float64.  report: {worst = relative error, order = where it is,
--- tol =}.  An error of the function's own is raised.
+-- inputs: f's arguments as an array, or one tensor; computed in float64.  report: {worst = relative error,
+-- order = where it is, tol =}.  An error of the function's own is raised.
 function M.gradcheck (f, inputs, given)
   local o = options("gradcheck", given, {order = 1, tol = 1e-6, step = 1e-3, directions = 2, seed = 1})
   local xs, q0 = prepare(f, inputs, o.seed)

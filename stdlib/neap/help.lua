@@ -7,21 +7,25 @@ local core = require "neap.core"
 local M = {}
 
 local others = {
-  tensor = {"neap.tensor(nested table | number [, {dtype=}])", "a tensor of these values; booleans give bool, numbers the default dtype"},
+  tensor = {"neap.tensor(nested table | number [, {dtype=}])",
+    "a tensor of these values; booleans give bool, numbers the default dtype"},
   zeros = {"neap.zeros(sizes [, {dtype=}])", "zeros; sizes are numbers or one table"},
   ones = {"neap.ones(sizes [, {dtype=}])", "ones"},
   empty = {"neap.empty(sizes [, {dtype=}])", "a tensor whose elements are whatever memory held"},
   full = {"neap.full(sizes, v [, {dtype=}])", "v everywhere"},
   eye = {"neap.eye(n [, m] [, {dtype=}])", "ones on the diagonal of an n × m matrix of zeros"},
-  arange = {"neap.arange([first,] last [, step] [, {dtype=}])", "first, first + step, … up to last, which is included; first is 1 by default"},
+  arange = {"neap.arange([first,] last [, step] [, {dtype=}])",
+    "first, first + step, … up to last, which is included; first is 1 by default"},
   linspace = {"neap.linspace(first, last, n [, {dtype=}])", "n numbers from first to last, evenly spaced"},
   rand = {"neap.rand(sizes [, {dtype=, rng=}])", "uniform on [0, 1)"},
   randn = {"neap.randn(sizes [, {dtype=, rng=}])", "standard normal"},
   randint = {"neap.randint(lo, hi, sizes [, {dtype=, rng=}])", "integers from lo to hi, both included"},
   randperm = {"neap.randperm(n [, {rng=}])", "1 to n in random order"},
   seed = {"neap.seed(n)", "restarts the default random stream; draws do not depend on the number of threads"},
-  rng = {"neap.rng([seed])", "a random stream of its own: :normal :uniform :randint :bernoulli :categorical :randperm :split :state :set_state"},
-  default_dtype = {"neap.default_dtype([name])", "the dtype of new tensors of numbers, set if a name is given: float32 or float64"},
+  rng = {"neap.rng([seed])",
+    "a random stream of its own: :normal :uniform :randint :bernoulli :categorical :randperm :split :state :set_state"},
+  default_dtype = {"neap.default_dtype([name])",
+    "the dtype of new tensors of numbers, set if a name is given: float32 or float64"},
   to = {"x:to(dtype)", "x as another dtype; x itself if it has it already"},
   double = {"x:double()", "x as float64"},
   float = {"x:float()", "x as float32"},
@@ -35,18 +39,22 @@ local others = {
   chunk = {"x:chunk(n [, dim])", "an array of n pieces along dim (1)"},
   eigh = {"x:eigh()", "eigenvalues, ascending, and eigenvectors (columns) of a symmetric matrix"},
   requires_grad = {"x:requires_grad([on])", "marks x as a variable (false: no longer), and returns x"},
-  backward = {"y:backward([seed] [, {retain=, create_graph=}])", "adds dy/dx to the .grad of every variable y depends on"},
+  backward = {"y:backward([seed] [, {retain=, create_graph=}])",
+    "adds dy/dx to the .grad of every variable y depends on"},
   gradients = {"neap.gradients(y, x | {x1, …} | {name = x} [, {grad_outputs=, create_graph=, retain=, allow_unused=}])",
     "dy/dx with the keys of x.  The tape is released unless retain or create_graph is asked for"},
   no_grad = {"neap.no_grad(f, …)", "f(…) with nothing taped"},
-  grad = {"neap.grad(f [, argnum])", "a function that gives the gradient of f (one number) by an argument; argnum may be a table of them"},
-  value_and_grad = {"neap.value_and_grad(f [, argnum])", "a function that gives f's value, its gradient, and f's further results"},
+  grad = {"neap.grad(f [, argnum])",
+    "a function that gives the gradient of f (one number) by an argument; argnum may be a table of them"},
+  value_and_grad = {"neap.value_and_grad(f [, argnum])",
+    "a function that gives f's value, its gradient, and f's further results"},
   vjp = {"neap.vjp(f, x, v)", "f(x), vᵀJ"},
   jvp = {"neap.jvp(f, x, v)", "f(x), J v"},
   hvp = {"neap.hvp(f, x, v)", "the Hessian of f (one number) times v"},
   jacobian = {"neap.jacobian(f, x)", "[f(x)'s shape, x's shape]"},
   hessian = {"neap.hessian(f, x)", "[x's shape, x's shape] for f that gives one number"},
-  laplacian = {"neap.laplacian(f, x)", "the trace of the Hessian; one for each row where f gives one number for each row of x"},
+  laplacian = {"neap.laplacian(f, x)",
+    "the trace of the Hessian; one for each row where f gives one number for each row of x"},
   vmap = {"neap.vmap(f)", "a function that calls f for each row of its arguments and stacks the results"},
   gradcheck = {"neap.gradcheck(f, inputs [, {order=1, tol=1e-6, step=1e-3, directions=2, seed=1}])",
     "whether f's derivatives up to that order agree with differences, and a report {worst=, order=, tol=}"},
@@ -63,7 +71,8 @@ local function usage (row)
   local plain, braces = row.sig:match "^([^{]*){?([^}]*)"
   for word in plain:gmatch "%S+" do
     local name = word:match "^[%w_]+"
-    positional[#positional + 1] = word:find "%*" and "{" .. name .. "}" or (word:find "?" or word:find "=") and "[" .. name .. "]" or name
+    local optional = word:find "?" or word:find "="
+    positional[#positional + 1] = word:find "%*" and "{" .. name .. "}" or optional and "[" .. name .. "]" or name
   end
   for word in braces:gmatch "[^%s,]+" do
     named[#named + 1] = word:match "^[%w_]+" .. "=" .. (word:match "=([^?]+)" or "")
@@ -109,13 +118,16 @@ end
 -- help([name]) prints; an unknown name is an error that names the nearest known one.
 function M.help (name)
   if name == nil then print(overview()) return end
-  if type(name) ~= "string" then error(("bad argument #1 to 'help' (string expected, got %s)"):format(type(name)), 2) end
+  if type(name) ~= "string" then
+    error(("bad argument #1 to 'help' (string expected, got %s)"):format(type(name)), 2)
+  end
   name = name:match "([%w_]+)$" or name
   local how, what = M.describe(name)
   if not how then
     local known = {}
     for _, n in ipairs(M.names()) do known[n] = true end
-    error(("help: nothing is known of '%s' (did you mean '%s'?)"):format(name, require("neap.options").nearest(name, known)), 2)
+    local near = require("neap.options").nearest(name, known)
+    error(("help: nothing is known of '%s' (did you mean '%s'?)"):format(name, near), 2)
   end
   print(how .. "\n  " .. what)
 end

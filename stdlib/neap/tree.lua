@@ -1,5 +1,5 @@
 -- tree.lua -- nested tables of tensors, which derivatives take and give.
--- A tree is a tensor or a table of trees; other values, and tables with a metatable, are leaves that are kept as they are.
+-- A tree is a tensor or a table of trees; other values, and tables with a metatable, are leaves, kept as they are.
 -- Invariant: walks visit keys in one order (numbers, then names), so two walks of one shape meet the same tensors.
 
 local core = require "neap.core"

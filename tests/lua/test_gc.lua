@@ -2,6 +2,7 @@
 local lu = require "luaunit"
 
 local T = {}
+local raises = lu.assertErrorMsgContains
 local MB = 1 << 20
 
 local function peak_rss ()
@@ -83,7 +84,7 @@ function T.test_over_the_cap_is_an_error_and_the_state_works_on ()
 end
 
 function T.test_too_large_a_shape ()
-  lu.assertErrorMsgContains("not enough memory", neap.zeros, 2^40, 2^40)
+  raises("not enough memory", neap.zeros, 2^40, 2^40)
   lu.assertEquals(neap.ones(2):sum():item(), 2)
 end
 
@@ -94,7 +95,10 @@ function T.test_finalisers_at_the_end_of_a_state ()
     neap = neap or require "neap"
     keep = {early, neap.ones(10):requires_grad(), neap.rng(1)}
     keep[4] = (keep[2] ^ 2):sum()
-    late = setmetatable({}, {__gc = function () local ok = pcall(function () return neap.ones(3):exp() end) io.write(tostring(ok)) end})
+    late = setmetatable({}, {__gc = function ()
+      local ok = pcall(function () return neap.ones(3):exp() end)
+      io.write(tostring(ok))
+    end})
   ]]
   local path = os.tmpname()
   local f = assert(io.open(path, "w"))

@@ -33,8 +33,8 @@ function T.test_every_public_function_is_described ()
   for name, f in pairs(neap.core) do
     if type(f) == "function" and not name:find "^_" then
       local known = help.describe(name) or name:find "_like$" or
-        ({is_tensor = 1, is_tracked = 1, is_contiguous = 1, ops = 1, memory_cap = 1, set_threads = 1, interrupt_hook = 1,
-          rng_state = 1, set_rng_state = 1})[name]
+        ({is_tensor = 1, is_tracked = 1, is_contiguous = 1, ops = 1, memory_cap = 1, set_threads = 1,
+          interrupt_hook = 1, rng_state = 1, set_rng_state = 1})[name]
       lu.assertTrue(known and true, name)
     end
   end
@@ -45,7 +45,8 @@ function T.test_parts_load_on_first_use ()
     local neap = require "neap"
     local before = 0
     for name in pairs(package.loaded) do if name:find "^neap%." then before = before + 1 end end
-    io.write(before, " ", type(neap.grad), " ", tostring(package.loaded["neap.grad"] ~= nil), " ", tostring(neap.nonsense))
+    local grad = type(neap.grad)
+    io.write(before, " ", grad, " ", tostring(package.loaded["neap.grad"] ~= nil), " ", tostring(neap.nonsense))
   ]]
   local path = os.tmpname()
   local f = assert(io.open(path, "w"))

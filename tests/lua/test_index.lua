@@ -2,6 +2,7 @@
 local lu = require "luaunit"
 
 local T = {}
+local raises = lu.assertErrorMsgContains
 local int = {dtype = "int64"}
 
 local function same (x, expected) lu.assertEquals(x:totable(), expected) end
@@ -92,19 +93,19 @@ end
 
 function T.test_errors_name_index_dimension_and_size ()
   local m = matrix()
-  lu.assertErrorMsgContains("index 4 is out of range for dimension 1 of size 3", function () return m[4] end)
-  lu.assertErrorMsgContains("index 0 is out of range for dimension 1 of size 3", function () return m[0] end)
-  lu.assertErrorMsgContains("index -5 is out of range for dimension 2 of size 4", function () return m[{1, -5}] end)
-  lu.assertErrorMsgContains("range {1, 5, 1} does not fit dimension 2 of size 4", function () return m[{{}, {1, 5}}] end)
-  lu.assertErrorMsgContains("3 indices for a tensor of shape [3, 4]", function () return m[{1, 1, 1}] end)
-  lu.assertErrorMsgContains("integer expected, got 1.5", function () return m[1.5] end)
-  lu.assertErrorMsgContains("number, range or tensor expected, got boolean", function () return m[true] end)
-  lu.assertErrorMsgContains("a mask of shape [2] does not fit", function () return m[neap.tensor {true, false}] end)
-  lu.assertErrorMsgContains("a bool mask or an int64 tensor expected, got float32", function () return m[neap.ones(3)] end)
-  lu.assertErrorMsgContains("no dimensions", function () return neap.tensor(1)[1] end)
-  lu.assertErrorMsgContains("index 9", function () m[9] = 1 end)
-  lu.assertErrorMsgContains("number, table or tensor expected, got string", function () m[1] = "x" end)
-  lu.assertErrorMsgContains("integer expected, got 1.5", function () neap.zeros(2, int)[1] = 1.5 end)
+  raises("index 4 is out of range for dimension 1 of size 3", function () return m[4] end)
+  raises("index 0 is out of range for dimension 1 of size 3", function () return m[0] end)
+  raises("index -5 is out of range for dimension 2 of size 4", function () return m[{1, -5}] end)
+  raises("range {1, 5, 1} does not fit dimension 2 of size 4", function () return m[{{}, {1, 5}}] end)
+  raises("3 indices for a tensor of shape [3, 4]", function () return m[{1, 1, 1}] end)
+  raises("integer expected, got 1.5", function () return m[1.5] end)
+  raises("number, range or tensor expected, got boolean", function () return m[true] end)
+  raises("a mask of shape [2] does not fit", function () return m[neap.tensor {true, false}] end)
+  raises("a bool mask or an int64 tensor expected, got float32", function () return m[neap.ones(3)] end)
+  raises("no dimensions", function () return neap.tensor(1)[1] end)
+  raises("index 9", function () m[9] = 1 end)
+  raises("number, table or tensor expected, got string", function () m[1] = "x" end)
+  raises("integer expected, got 1.5", function () neap.zeros(2, int)[1] = 1.5 end)
   lu.assertError(function () m[1] = neap.ones(3) end)
   same(m, matrix():totable())
 end
@@ -112,7 +113,7 @@ end
 function T.test_writing_tracked_values_is_explained ()
   local x = neap.ones(2):requires_grad()
   local out = neap.zeros(2)
-  lu.assertErrorMsgContains("v:detach()", function () out[1] = x[1] * 2 end)
+  raises("v:detach()", function () out[1] = x[1] * 2 end)
   out[1] = (x[1] * 2):detach()
   neap.no_grad(function () out[2] = x[2] end)
   same(out, {2, 1})
@@ -124,7 +125,7 @@ function T.test_derivative_through_a_written_value ()
   local x = neap.ones(2):requires_grad()
   local y = (x * x):sum()
   x[1] = 3
-  lu.assertErrorMsgContains("was written after it was used", neap.gradients, y, x)
+  raises("was written after it was used", neap.gradients, y, x)
   same(neap.gradients((x * x):sum(), x), {6, 2})
 end
 
@@ -150,7 +151,8 @@ function T.test_tables_print_aligned ()
 end
 
 function T.test_what_is_not_finite_is_counted ()
-  lu.assertEquals(tostring(neap.tensor {1, 0 / 0, 1 / 0, -1 / 0}), "tensor float32 [4], 1 NaN, 2 Inf\n     1   nan   inf  -inf")
+  lu.assertEquals(tostring(neap.tensor {1, 0 / 0, 1 / 0, -1 / 0}),
+    "tensor float32 [4], 1 NaN, 2 Inf\n     1   nan   inf  -inf")
 end
 
 function T.test_large_tensors_are_cut ()

@@ -2,6 +2,7 @@
 local lu = require "luaunit"
 
 local T = {}
+local raises = lu.assertErrorMsgContains
 
 local function same (x, y) lu.assertEquals(x:totable(), y:totable()) end
 
@@ -26,7 +27,7 @@ function T.test_states ()
   local other = neap.rng(1)
   other:set_state(s)
   same(other:uniform(6), a)
-  lu.assertErrorMsgContains("unknown option 'sed' (did you mean 'seed'?)", r.set_state, r, {sed = 1})
+  raises("unknown option 'sed' (did you mean 'seed'?)", r.set_state, r, {sed = 1})
   local own = neap.rng_state()
   local b = neap.randn(3)
   neap.set_rng_state(own)
@@ -74,8 +75,8 @@ function T.test_threads_do_not_matter ()
 end
 
 function T.test_errors ()
-  lu.assertErrorMsgContains("option 'rng': a stream made by neap.rng expected, got number", neap.randn, 3, {rng = 1})
-  lu.assertErrorMsgContains("bad argument #1 to 'seed'", function () neap.seed "x" end)
+  raises("option 'rng': a stream made by neap.rng expected, got number", neap.randn, 3, {rng = 1})
+  raises("bad argument #1 to 'seed'", function () neap.seed "x" end)
   lu.assertError(neap.randint, 3, 1, 2)
   lu.assertStrContains(tostring(neap.rng(3)), "rng (seed 3")
 end

@@ -2,6 +2,7 @@
 local lu = require "luaunit"
 
 local T = {}
+local raises = lu.assertErrorMsgContains
 local f64 = {dtype = "float64"}
 
 local function same (x, expected) lu.assertEquals(x:totable(), expected) end
@@ -46,26 +47,26 @@ function T.test_empty_tables ()
 end
 
 function T.test_ragged_tables_say_where ()
-  lu.assertErrorMsgContains("row 3 has 2 numbers, row 1 has 3", neap.tensor, {{1, 2, 3}, {4, 5, 6}, {7, 8}})
-  lu.assertErrorMsgContains("[2][1] has 1 number, [1][1] has 2", neap.tensor, {{{1, 2}}, {{3}}})
-  lu.assertErrorMsgContains("row 2 is a number", neap.tensor, {{1}, 2})
-  lu.assertErrorMsgContains("element 2: number expected, got string", neap.tensor, {1, "x"})
-  lu.assertErrorMsgContains("element [2][2]: number expected, got string", neap.tensor, {{1, 2}, {3, "x"}})
-  lu.assertErrorMsgContains("number expected, got a table", neap.tensor, {1, {2}})
-  lu.assertErrorMsgContains("boolean expected, got number", neap.tensor, {true, 1})
-  lu.assertErrorMsgContains("does not fit int64", neap.tensor, {1.5}, {dtype = "int64"})
-  lu.assertErrorMsgContains("does not fit uint8", neap.tensor, {256}, {dtype = "uint8"})
-  lu.assertErrorMsgContains("nested deeper than 8", neap.tensor, {{{{{{{{{1}}}}}}}}})
-  lu.assertErrorMsgContains("number, table or tensor expected, got string", neap.tensor, "x")
-  lu.assertErrorMsgContains("bad argument #1 to 'tensor'", function () return neap.tensor() end)
+  raises("row 3 has 2 numbers, row 1 has 3", neap.tensor, {{1, 2, 3}, {4, 5, 6}, {7, 8}})
+  raises("[2][1] has 1 number, [1][1] has 2", neap.tensor, {{{1, 2}}, {{3}}})
+  raises("row 2 is a number", neap.tensor, {{1}, 2})
+  raises("element 2: number expected, got string", neap.tensor, {1, "x"})
+  raises("element [2][2]: number expected, got string", neap.tensor, {{1, 2}, {3, "x"}})
+  raises("number expected, got a table", neap.tensor, {1, {2}})
+  raises("boolean expected, got number", neap.tensor, {true, 1})
+  raises("does not fit int64", neap.tensor, {1.5}, {dtype = "int64"})
+  raises("does not fit uint8", neap.tensor, {256}, {dtype = "uint8"})
+  raises("nested deeper than 8", neap.tensor, {{{{{{{{{1}}}}}}}}})
+  raises("number, table or tensor expected, got string", neap.tensor, "x")
+  raises("bad argument #1 to 'tensor'", function () return neap.tensor() end)
 end
 
 function T.test_options_name_the_nearest ()
-  lu.assertErrorMsgContains("tensor: unknown option 'dtyp' (did you mean 'dtype'?)", neap.tensor, {1}, {dtyp = "float32"})
-  lu.assertErrorMsgContains("unknown dtype 'flaot64' (did you mean 'float64'?)", neap.tensor, {1}, {dtype = "flaot64"})
-  lu.assertErrorMsgContains("randn: unknown option 'gen' (did you mean 'rng'?)", neap.randn, 3, {gen = 1})
-  lu.assertErrorMsgContains("softplus: unknown option 'bta' (did you mean 'beta'?)", neap.softplus, neap.ones(1), {bta = 1})
-  lu.assertErrorMsgContains("mean: unknown option 'x' (it takes none)", neap.mean, neap.ones(1), 1, {x = 1})
+  raises("tensor: unknown option 'dtyp' (did you mean 'dtype'?)", neap.tensor, {1}, {dtyp = "float32"})
+  raises("unknown dtype 'flaot64' (did you mean 'float64'?)", neap.tensor, {1}, {dtype = "flaot64"})
+  raises("randn: unknown option 'gen' (did you mean 'rng'?)", neap.randn, 3, {gen = 1})
+  raises("softplus: unknown option 'bta' (did you mean 'beta'?)", neap.softplus, neap.ones(1), {bta = 1})
+  raises("mean: unknown option 'x' (it takes none)", neap.mean, neap.ones(1), 1, {x = 1})
 end
 
 function T.test_constants ()
@@ -89,11 +90,11 @@ function T.test_constants ()
 end
 
 function T.test_sizes_are_checked ()
-  lu.assertErrorMsgContains("zeros: size 2: integer expected, got string", neap.zeros, 2, "x")
-  lu.assertErrorMsgContains("zeros: size 1: integer expected, got 2.5", neap.zeros, 2.5)
-  lu.assertErrorMsgContains("must not be negative", neap.zeros, -1)
-  lu.assertErrorMsgContains("at most 8 sizes", neap.zeros, 1, 1, 1, 1, 1, 1, 1, 1, 1)
-  lu.assertErrorMsgContains("options go in a table of their own", neap.zeros, {2, dtype = "float64"})
+  raises("zeros: size 2: integer expected, got string", neap.zeros, 2, "x")
+  raises("zeros: size 1: integer expected, got 2.5", neap.zeros, 2.5)
+  raises("must not be negative", neap.zeros, -1)
+  raises("at most 8 sizes", neap.zeros, 1, 1, 1, 1, 1, 1, 1, 1, 1)
+  raises("options go in a table of their own", neap.zeros, {2, dtype = "float64"})
 end
 
 function T.test_default_dtype ()
@@ -101,8 +102,8 @@ function T.test_default_dtype ()
   lu.assertEquals(neap.default_dtype "float64", "float64")
   lu.assertEquals(neap.ones(1).dtype, "float64")
   neap.default_dtype "float32"
-  lu.assertErrorMsgContains("float32 or float64 expected", neap.default_dtype, "int64")
-  lu.assertErrorMsgContains("name of a dtype expected", neap.default_dtype, 3)
+  raises("float32 or float64 expected", neap.default_dtype, "int64")
+  raises("name of a dtype expected", neap.default_dtype, 3)
   lu.assertEquals(neap.default_dtype(), "float32")
 end
 
@@ -113,7 +114,7 @@ function T.test_casts ()
   lu.assertEquals(x:double():float().dtype, "float32")
   lu.assertTrue(rawequal(x:float(), x))
   same(neap.tensor({0, 2}):to "bool", {false, true})
-  lu.assertErrorMsgContains("to: unknown dtype", x.to, x, "half")
+  raises("to: unknown dtype", x.to, x, "half")
 end
 
 function T.test_items ()
@@ -121,9 +122,9 @@ function T.test_items ()
   lu.assertEquals(neap.tensor({{3}}, {dtype = "int64"}):item(), 3)
   lu.assertEquals(neap.tensor({true}):item(), true)
   lu.assertEquals(neap.tensor(2.5):totable(), 2.5)
-  lu.assertErrorMsgContains("one element expected, got a tensor of shape [2, 3]", neap.item, neap.ones(2, 3))
-  lu.assertErrorMsgContains("no length", function () return #neap.tensor(1) end)
-  lu.assertErrorMsgContains("dim 3 is out of range", neap.size, neap.ones(2), 3)
+  raises("one element expected, got a tensor of shape [2, 3]", neap.item, neap.ones(2, 3))
+  raises("no length", function () return #neap.tensor(1) end)
+  raises("dim 3 is out of range", neap.size, neap.ones(2), 3)
 end
 
 function T.test_arithmetic ()
@@ -173,18 +174,18 @@ end
 
 function T.test_messages_of_wrong_arguments ()
   local a = neap.ones(2)
-  lu.assertErrorMsgContains("bad argument #2 to 'mul' (tensor expected, got nil)", function () return a * nil end)
-  lu.assertErrorMsgContains("bad argument #2 to 'add' (tensor expected, got string)", function () return a + "x" end)
-  lu.assertErrorMsgContains("bad argument #2 to 'mul' (tensor expected, got table)", function () return a * {} end)
-  lu.assertErrorMsgContains("bad argument #1 to 'exp' (tensor expected, got no value)", function () return neap.exp() end)
-  lu.assertErrorMsgContains("bad argument #2 to 'exp' (no such argument)", function () return neap.exp(a, 3) end)
-  lu.assertErrorMsgContains("bad argument #1 to 'add' (tensor expected, got no value)", function () return a:add() end)
-  lu.assertErrorMsgContains("add: shapes [2] and [3] cannot be broadcast together", function () return a + neap.ones(3) end)
-  lu.assertErrorMsgContains("gelu: approximate: one of none, tanh expected, got 'thin'", function () return a:gelu({approximate = "thin"}) end)
-  lu.assertErrorMsgContains("softplus: option 'beta': number expected, got string", function () return a:softplus {beta = "x"} end)
-  lu.assertErrorMsgContains("cat: at least one tensor expected", neap.cat, {}, 1)
-  lu.assertErrorMsgContains("element 2: tensor expected, got string", neap.cat, {a, "x"}, 1)
-  lu.assertErrorMsgContains("cannot be concatenated", function () return "x" .. a end)
+  raises("bad argument #2 to 'mul' (tensor expected, got nil)", function () return a * nil end)
+  raises("bad argument #2 to 'add' (tensor expected, got string)", function () return a + "x" end)
+  raises("bad argument #2 to 'mul' (tensor expected, got table)", function () return a * {} end)
+  raises("bad argument #1 to 'exp' (tensor expected, got no value)", function () return neap.exp() end)
+  raises("bad argument #2 to 'exp' (no such argument)", function () return neap.exp(a, 3) end)
+  raises("bad argument #1 to 'add' (tensor expected, got no value)", function () return a:add() end)
+  raises("add: shapes [2] and [3] cannot be broadcast together", function () return a + neap.ones(3) end)
+  raises("gelu: approximate: one of none, tanh expected, got 'thin'", a.gelu, a, {approximate = "thin"})
+  raises("softplus: option 'beta': number expected, got string", function () return a:softplus {beta = "x"} end)
+  raises("cat: at least one tensor expected", neap.cat, {}, 1)
+  raises("element 2: tensor expected, got string", neap.cat, {a, "x"}, 1)
+  raises("cannot be concatenated", function () return "x" .. a end)
   same(a + 1, {2, 2})
 end
 
@@ -195,8 +196,8 @@ function T.test_comparisons_of_one_element ()
   lu.assertFalse(a > 3)
   lu.assertTrue(a <= neap.tensor {2})
   lu.assertTrue(a >= 2)
-  lu.assertErrorMsgContains("got shape [2]; :lt compares element by element", function () return neap.ones(2) < 1 end)
-  lu.assertErrorMsgContains(":le compares", function () return neap.ones(2) >= 1 end)
+  raises("got shape [2]; :lt compares element by element", function () return neap.ones(2) < 1 end)
+  raises(":le compares", function () return neap.ones(2) >= 1 end)
   lu.assertTrue(a == a)
   lu.assertFalse(a == neap.tensor(2))
   same(neap.tensor {1, 2}:eq(2), {false, true})
@@ -210,10 +211,9 @@ function T.test_reductions_take_dims_and_keepdim ()
   lu.assertEquals(x:sum({1, 2}):item(), 21)
   lu.assertEquals(x:sum(1, 2):item(), 21)
   same(x:mean(2), {2, 5})
-  same(x:var(2, false, {unbiased = false}), {2 / 3, 2 / 3} and x:var(2, false, {unbiased = false}):totable())
   lu.assertAlmostEquals(x:var(2, nil, {unbiased = false}):totable()[1], 2 / 3, 1e-6)
   lu.assertAlmostEquals(x:norm({p = 1}):item(), 21, 1e-5)
-  lu.assertErrorMsgContains("bad argument #2 to 'sum' (boolean expected, got string)", function () return x:sum(1, "x") end)
+  raises("bad argument #2 to 'sum' (boolean expected, got string)", function () return x:sum(1, "x") end)
 end
 
 function T.test_two_results ()
@@ -259,12 +259,12 @@ function T.test_split_and_chunk ()
   same(parts[3], {7})
   parts = neap.split(x, {2, 5})
   same(parts[2], {3, 4, 5, 6, 7})
-  lu.assertErrorMsgContains("do not sum to 7", neap.split, x, {2, 2})
+  raises("do not sum to 7", neap.split, x, {2, 2})
   parts = x:chunk(2)
   same(parts[1], {1, 2, 3, 4})
   same(parts[2], {5, 6, 7})
-  lu.assertErrorMsgContains("dim 2 is out of range", neap.split, x, 2, 2)
-  lu.assertErrorMsgContains("at least 1", neap.chunk, x, 0)
+  raises("dim 2 is out of range", neap.split, x, 2, 2)
+  raises("at least 1", neap.chunk, x, 0)
 end
 
 function T.test_lists ()
@@ -280,9 +280,9 @@ function T.test_close ()
   local x = neap.ones(3)
   local view = x[{{1, 2}}]
   x:close()
-  lu.assertErrorMsgContains("the tensor was closed", function () return x + 1 end)
-  lu.assertErrorMsgContains("the tensor was closed", function () return x.shape end)
-  lu.assertErrorMsgContains("the tensor was closed", function () return view + x end)
+  raises("the tensor was closed", function () return x + 1 end)
+  raises("the tensor was closed", function () return x.shape end)
+  raises("the tensor was closed", function () return view + x end)
   lu.assertEquals(tostring(x), "tensor (closed)")
   same(view, {1, 1})
   x:close()
@@ -291,7 +291,7 @@ function T.test_close ()
     local z <close> = neap.ones(2)
     y = z
   end
-  lu.assertErrorMsgContains("closed", function () return y:sum() end)
+  raises("closed", function () return y:sum() end)
 end
 
 function T.test_tensors_in_coroutines ()
@@ -301,7 +301,7 @@ function T.test_tensors_in_coroutines ()
   end)
   same(co(neap.tensor {1}), {2})
   same(co(neap.tensor {2}), {4})
-  lu.assertErrorMsgContains("arithmetic on a table value", co, {})
+  raises("arithmetic on a table value", co, {})
 end
 
 function T.test_metatable_is_shown_by_name_only ()
@@ -313,7 +313,7 @@ function T.test_unknown_fields ()
   local x = neap.ones(1)
   lu.assertNil(x.no_such_thing)
   lu.assertNil(neap.no_such_thing)
-  lu.assertErrorMsgContains("field 'shape' cannot be set", function () x.shape = {2} end)
+  raises("field 'shape' cannot be set", function () x.shape = {2} end)
 end
 
 function T.test_help_and_table ()
@@ -323,7 +323,7 @@ function T.test_help_and_table ()
   lu.assertTrue(neap.clock() > 0)
   lu.assertEquals(neap.info().lua:sub(1, 7), "Lua 5.4")
   lu.assertEquals(neap.threads(2), 2)
-  lu.assertErrorMsgContains("number of threads", neap.threads, 0)
+  raises("number of threads", neap.threads, 0)
 end
 
 return T
