@@ -86,10 +86,16 @@ int sampler_method_init (lua_State *L) {
   luaL_checkany(L, 3);
   neap_tensor *cond = bind_totensor(L, 4);
   neap_rng *rng = bind_optrng(L, cond ? 5 : 4);
-  neap_context *c = bind_context(L);
+  bind_state *S = bind_state_of(L);
   neap_state **box = bind_statebox(L);
-  neap_scope sc = neap_scope_open(c);
-  *box = neap_sampler_init(c, s, E, bind_lendtensor(L, 3), cond, rng);
+  neap_rng_state before = neap_rng_get(rng);
+  neap_scope sc;
+  int tries = 0;
+  do {
+    sc = neap_scope_open(S->c);
+    neap_rng_set(rng, before);
+    *box = neap_sampler_init(S->c, s, E, bind_lendtensor(L, 3), cond, rng);
+  } while (!*box && bind_again(L, S, sc, &tries));
   bind_close(L, sc);
   lua_createtable(L, 0, 8);
   bind_writestate(L, -1, *box);
@@ -98,16 +104,32 @@ int sampler_method_init (lua_State *L) {
   return 1;
 }
 
+/* n steps of the chain in the table at 3, in *box */
+static bool step_table (lua_State *L, neap_sampler *s, neap_energy *E, neap_state **box, int64_t n) {
+  neap_state_free(*box);
+  *box = NULL;
+  return bind_readstate(L, 3, box) && neap_sampler_step(bind_context(L), s, E, *box, n);
+}
+
 /* s:step(E, state [, n]) -> state, brought up to date in place */
 int sampler_method_step (lua_State *L) {
   neap_sampler *s = bind_checksampler(L, 1);
   neap_energy *E = bind_checkenergy(L, 2);
   luaL_checktype(L, 3, LUA_TTABLE);
   int64_t n = luaL_optinteger(L, 4, 1);
-  neap_context *c = bind_context(L);
+  bind_state *S = bind_state_of(L);
   neap_state **box = bind_statebox(L);
-  neap_scope sc = neap_scope_open(c);
-  if (bind_readstate(L, 3, box)) neap_sampler_step(c, s, E, *box, n);
+  neap_rng *rng = table_rng(L, 3);
+  if (!rng) rng = neap_rng_default(S->c);
+  neap_rng_state before = neap_rng_get(rng);
+  neap_scope sc;
+  int tries = 0;
+  bool ok;
+  do {
+    sc = neap_scope_open(S->c);
+    neap_rng_set(rng, before);
+    ok = step_table(L, s, E, box, n);
+  } while (!ok && bind_again(L, S, sc, &tries));
   bind_close(L, sc);
   bind_writestate(L, 3, *box);
   lua_settop(L, 3);

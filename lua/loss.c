@@ -62,23 +62,35 @@ static void push_info (lua_State *L, neap_context *c, const neap_state *info) {
   }
 }
 
+/* x and cond: stack indices, cond 0 when there is none.  The result is owned. */
+static neap_tensor *eval (lua_State *L, neap_context *c, neap_loss *l, neap_energy *E, int x, int cond, neap_rng *rng,
+                          neap_state **info) {
+  neap_tensor *tx = bind_lendtensor(L, x), *tc = cond ? bind_lendtensor(L, cond) : NULL;
+  neap_state_free(*info);
+  *info = neap_state_new(c, NULL);
+  return *info ? neap_keep(neap_loss_eval(c, l, E, tx, tc, rng, *info)) : NULL;
+}
+
 static int loss_call (lua_State *L) {
   int x, cond;
   neap_loss *l = check_loss(L, 1);
   neap_energy *E = bind_checkenergy(L, 2);
   luaL_checkany(L, 3);
   neap_rng *rng = bind_optrng(L, 4);
-  neap_context *c = bind_context(L);
+  bind_state *S = bind_state_of(L);
   read_batch(L, 3, &x, &cond);
   neap_state **info = bind_statebox(L);
   neap_tensor **box = bind_box(L);
-  int at = lua_gettop(L);
-  neap_scope sc = neap_scope_open(c);
-  neap_tensor *tx = bind_lendtensor(L, x), *tc = cond ? bind_lendtensor(L, cond) : NULL;
-  *info = neap_state_new(c, NULL);
-  *box = *info ? neap_keep(neap_loss_eval(c, l, E, tx, tc, rng, *info)) : NULL;
+  int at = lua_gettop(L), tries = 0;
+  neap_rng_state before = neap_rng_get(rng);
+  neap_scope sc;
+  do {
+    sc = neap_scope_open(S->c);
+    neap_rng_set(rng, before);
+    *box = eval(L, S->c, l, E, x, cond, rng, info);
+  } while (!*box && bind_again(L, S, sc, &tries));
   bind_close(L, sc);
-  push_info(L, c, *info);
+  push_info(L, S->c, *info);
   lua_pushvalue(L, at);
   lua_insert(L, -2);
   return 2;

@@ -255,6 +255,23 @@ static int finish (lua_State *L, neap_sampler *s, const neap_sample_info *f, int
   return 2;
 }
 
+/* The run, twice if memory is short at first; returns the open scope that holds what f lends. */
+static neap_scope run (lua_State *L, neap_sampler *s, neap_energy *E, sample_args *a, neap_sample_info *f,
+                       neap_tensor **draws) {
+  bind_state *S = bind_state_of(L);
+  neap_rng_state before = neap_rng_get(a->cfg.rng);
+  neap_scope sc;
+  int tries = 0;
+  do {
+    sc = neap_scope_open(S->c);
+    neap_rng_set(a->cfg.rng, before);
+    a->cfg.x = lend(L, a->init);
+    a->cfg.condition = lend(L, a->condition);
+    *draws = neap_keep(neap_sampler_sample(S->c, s, E, &a->cfg, f));
+  } while (!*draws && bind_again(L, S, sc, &tries));
+  return sc;
+}
+
 int sampler_method_sample (lua_State *L) {
   static const char *const names[] = { "chains", "init", "dtype", "steps", "warmup", "thin", "seed", "progress",
                                        "condition", NULL };
@@ -275,10 +292,7 @@ int sampler_method_sample (lua_State *L) {
   neap_tensor **draws = bind_box(L), **energy = bind_box(L);
   int at = lua_gettop(L) - 1;
   neap_sample_info f = { 0 };
-  neap_scope sc = neap_scope_open(c);
-  a.cfg.x = lend(L, a.init);
-  a.cfg.condition = lend(L, a.condition);
-  *draws = neap_keep(neap_sampler_sample(c, s, E, &a.cfg, &f));
+  neap_scope sc = run(L, s, E, &a, &f, draws);
   *energy = neap_keep(*draws ? f.energy : NULL);
   if (p.shown) fprintf(stderr, "\r\033[K");
   bool partial = !*draws && save_partial(c, &f, draws, energy);

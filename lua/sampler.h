@@ -5,7 +5,7 @@
 #ifndef NEAP_LUA_SAMPLER_H
 #define NEAP_LUA_SAMPLER_H
 
-#include "bind.h"
+#include "state.h"
 
 neap_sampler **bind_samplerbox (lua_State *L);          /* pushes an empty sampler box */
 neap_sampler *bind_tosampler (lua_State *L, int i);     /* NULL when the value at i is no sampler; never raises */

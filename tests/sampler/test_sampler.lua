@@ -232,4 +232,30 @@ function T.test_temporaries_of_a_long_run_do_not_pile_up ()
   lu.assertEquals(draws.shape, {1, 1000, 2})
 end
 
+-- Garbage of Lua's that fills the cap is collected, and the call is made again with the same random numbers.
+function T.test_short_of_memory_for_garbage ()
+  local E, s = gaussian(), all.mala()
+  local options = {chains = 2000, steps = 5, seed = 3}
+  local expected = s:sample(E, options)
+  local loss = neap.loss.cd{sampler = s, steps = 3}
+  local x = neap.zeros(20000, 2)
+  local value = loss(E, x, neap.rng(1)):item()
+  collectgarbage()
+  collectgarbage "stop"
+  local cap = neap.memory().live + 3000000
+  neap.memory_cap(cap)
+  local function fill () while neap.memory().live < cap - 50000 do neap.zeros(4000) end end
+  fill()
+  local ok, draws = pcall(s.sample, s, E, options)
+  fill()
+  local ok2, again = pcall(loss, E, x, neap.rng(1))
+  local short, why = pcall(s.sample, s, E, {chains = 1000000, steps = 5})
+  neap.memory_cap(0)
+  collectgarbage "restart"
+  lu.assertTrue(ok and same(draws, expected), tostring(draws))
+  lu.assertTrue(ok2 and again:item() == value, tostring(again))
+  lu.assertFalse(short)
+  lu.assertStrContains(tostring(why), "memory")
+end
+
 return T
