@@ -163,7 +163,10 @@ neap_tensor *neap_apply (neap_context *c, int op, neap_tensor **in, int n, const
   const neap_op *row = &neap_ops[op];
   if (!neap_ok(c) || !neap_poll(c)) return NULL;
   neap_scope s = neap_scope_open(c);
-  if (row->kind == KIND_COMPOSITE) return neap_scope_return(c, s, row->build(c, in, n, a));
+  if (row->kind == KIND_COMPOSITE) {                   /* its first tensor, or every tensor of a list, is never optional */
+    if (!all_given(c, row, in, strchr(row->sig, '*') ? n : 1)) return NULL;
+    return neap_scope_return(c, s, row->build(c, in, n, a));
+  }
   if (!all_given(c, row, in, n)) return NULL;
   neap_tensor *few[NEAP_MAX_INPUTS], **args = n <= NEAP_MAX_INPUTS ? few : neap_malloc(c, (size_t)n * sizeof *args);
   if (!args) return NULL;

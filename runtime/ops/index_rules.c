@@ -69,7 +69,8 @@ neap_tensor *rule_scatter_add (neap_rule *r, int i, neap_tensor *g) {
 
 neap_tensor *build_masked_fill (neap_context *c, neap_tensor **in, int n, const neap_attrs *a) {
   (void)n;
-  neap_tensor *x = in[0], *mask = in[1], *out = neap_where(c, mask, neap_scalar(c, x->dtype, a->f[0]), x);
+  neap_tensor *x = in[0], *mask = in[1];
+  neap_tensor *out = neap_where(c, mask, neap_scalar(c, x->dtype, a->f[0]), x);
   if (out && !neap_same_shape(out, x))
     return neap_fail(c, NEAP_ESHAPE, "masked_fill: mask of shape %s does not fit shape %s", SHAPE_TEXT(mask),
                      SHAPE_TEXT(x));
@@ -112,6 +113,7 @@ static neap_tensor *select_leading (neap_context *c, neap_tensor *x, neap_tensor
 neap_tensor *build_masked_select (neap_context *c, neap_tensor **in, int n, const neap_attrs *a) {
   (void)n; (void)a;
   neap_tensor *x = in[0], *mask = in[1];
+  if (!mask) return neap_fail(c, NEAP_EARG, "masked_select: argument 2 is missing");
   if (mask->dtype != NEAP_BOOL)
     return neap_fail(c, NEAP_EDTYPE, "masked_select: a bool mask expected, got %s", neap_dtype_name(mask->dtype));
   bool leading = mask->ndim > 0 && mask->ndim <= x->ndim;
