@@ -165,7 +165,7 @@ test:
 	@+$(MAKE) --no-print-directory test-run
 test-run:
 	@NEAP_BUILD='$(BUILD)' NEAP_SANITIZER='$(SANITIZER)' NEAP_HOSTILE='$(HOSTILE)' CC='$(CC)' \
-	  $(LUA) tests/run.lua $(if $(CHECK),--check) $(T)
+	  $(LUA) tests/run.lua $(if $(CHECK),--check) $(ONLY) $(T)
 check:
 	@sh mk/deps.sh check
 	@MAKE='$(MAKE)' sh mk/check.sh $(STAGES)

@@ -6,12 +6,13 @@
 -- of it.  Invariant: whatever is not known to have passed has failed, be it an assertion, an error, a test that
 -- asserts nothing, a crash or a timeout; the exit code is zero only if something passed and nothing failed.
 -- Environment: NEAP_BUILD (default build), NEAP_TESTS (default tests), NEAP_JOBS, NEAP_TEST_TIMEOUT in seconds,
--- NEAP_TEST_WRAP (a command that runs the C tests, such as valgrind).
+-- NEAP_TEST_WRAP (a command that runs the C tests, such as valgrind), NEAP_TEST_EXCEPT (a pattern of files to leave out).
 
 local build = os.getenv "NEAP_BUILD" or "build"
 local root = os.getenv "NEAP_TESTS" or "tests"
 local timeout = os.getenv "NEAP_TEST_TIMEOUT" or "150"
 local wrap = os.getenv "NEAP_TEST_WRAP" or ""
+local except = os.getenv "NEAP_TEST_EXCEPT"
 local here = arg[0]:match "^(.*)/[^/]*$" or "."
 
 local function quote (s) return "'" .. s:gsub("'", "'\\''") .. "'" end
@@ -120,7 +121,8 @@ local function main ()
   local o = options()
   local files = {}
   for _, f in ipairs(discover(o)) do
-    if not (o.pattern and f:match "%.c$") or f:find(o.pattern) then files[#files + 1] = f end
+    local wanted = not (o.pattern and f:match "%.c$") or f:find(o.pattern)
+    if wanted and not (except and f:find(except)) then files[#files + 1] = f end
   end
   local width = tonumber(os.getenv "NEAP_JOBS" or lines_of("nproc")[1]) or 1
   local jobs, next_file, passed, failed = {}, 1, 0, 0
