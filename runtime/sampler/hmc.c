@@ -15,7 +15,7 @@ static bool leapfrog (neap_context *c, neap_sampler *s, neap_energy *E, neap_sta
   z->p = rows_axpy(c, -eps / 2, z->g, z->p);
   for (int64_t i = 1; i <= s->leapfrog_steps; i++) {
     z->x = rows_axpy(c, eps, z->p, z->x);
-    if (!sampler_gradient(c, E, st, z->x, &z->e, &z->g)) return false;
+    if (!neap_poll(c) || !sampler_gradient(c, E, st, z->x, &z->e, &z->g)) return false;
     z->p = rows_axpy(c, i < s->leapfrog_steps ? -eps : -eps / 2, z->g, z->p);
   }
   return true;
