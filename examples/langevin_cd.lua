@@ -9,20 +9,20 @@ local x = neap.data.moons(4096, {seed = 1})
 neap.seed(2)
 local E = neap.energy.mlp{sizes = {2, 128, 128}}
 local sampler = neap.sampler.langevin{step_size = .01}
-local optimizer = neap.optim.adam{lr = neap.schedule.cosine{lr = 2e-3, steps = 2000}}
+local optimizer = neap.optim.adam{lr = neap.schedule.cosine{lr = 1e-3, steps = 1500}}
 local loader = neap.data.loader(x, {batch = 128, seed = 3})
 
-for step = 1, 2000 do
+for step = 1, 1500 do
   local positive = loader:next()
-  local chain = sampler:step(E, sampler:init(E, positive), 40)      -- 40 steps downhill, with noise
+  local chain = sampler:step(E, sampler:init(E, positive), 30)      -- 30 steps downhill, with noise
   local negative = chain.x
 
   local up, down = E(positive), E(negative)
-  local loss = up:mean() - down:mean() + .01 * (up:square() + down:square()):mean()
+  local loss = up:mean() - down:mean() + .05 * (up:square() + down:square()):mean()
 
   local params = E:params()
   optimizer:step(params, neap.gradients(loss, params))
-  if step % 400 == 0 then
+  if step % 300 == 0 then
     print(("step %4d   energy of data %7.3f   of samples %7.3f"):format(step, up:mean():item(), down:mean():item()))
   end
 end
