@@ -1,5 +1,5 @@
 /*
-** index.h -- what rows with index tensors share: checked, 0-based indices and walks over gather-like positions.
+** index.h -- what rows with index tensors share: checked, 0-based indices.
 ** Invariant: no kernel sees an index that was not checked.
 */
 #ifndef NEAP_OPS_INDEX_H
