@@ -87,12 +87,14 @@ static bool value_grad_at (neap_context *c, neap_energy *E, neap_tensor *xv, nea
   return ones && neap_gradients(c, *e, 1, &xv, ones, flags | NEAP_ZERO_UNUSED, g);
 }
 
-static bool value_and_grad (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond, neap_tensor **e,
+/* value may be NULL */
+static bool value_and_grad (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond, neap_tensor **value,
                             neap_tensor **g) {
-  neap_tensor *xv = neap_variable(c, x);
-  if (!xv || !value_grad_at(c, E, xv, cond, NEAP_AUTO_GRAPH, e, g)) return false;
-  *e = outside_view(c, *e, xv);
-  return *e != NULL;
+  neap_tensor *xv = neap_variable(c, x), *e;
+  if (!xv || !value_grad_at(c, E, xv, cond, NEAP_AUTO_GRAPH, &e, g)) return false;
+  if (!value) return true;
+  *value = outside_view(c, e, xv);
+  return *value != NULL;
 }
 
 bool neap_energy_value_and_grad (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond,
@@ -100,11 +102,10 @@ bool neap_energy_value_and_grad (neap_context *c, neap_energy *E, neap_tensor *x
   if (!neap_ok(c) || !E || !x) return false;
   neap_tensor *value = NULL, *grad = NULL;
   neap_scope s = neap_scope_open(c);
-  bool ok = value_and_grad(c, E, x, cond, &value, &grad);
+  bool ok = value_and_grad(c, E, x, cond, e ? &value : NULL, &grad);
   neap_keep(value); neap_keep(grad);
   neap_scope_close(c, s);
-  if (!ok || !e) { neap_release(value); value = NULL; }
-  if (!ok) { neap_release(grad); return false; }
+  if (!ok) { neap_release(value); neap_release(grad); return false; }
   *g = neap_lend(c, grad);
   if (e) *e = neap_lend(c, value);
   return *g && (!e || *e);

@@ -3,21 +3,9 @@
 ** Invariant: everything is computed in float64, with the parameters cast, block by block, so memory does not grow
 ** with the number of states; the running sum is kept relative to the largest term so far.
 */
-#include "energy.h"
-#include <math.h>
+#include "log_sum.h"
 
-enum { ROWS = 4096, MOST_UNITS = 24 };
-
-typedef struct log_sum { double max, sum; } log_sum;
-static const log_sum NOTHING = { -INFINITY, 0 };
-
-static void add_term (log_sum *s, double v) {
-  if (v == -INFINITY) return;
-  if (v <= s->max) s->sum += exp(v - s->max);
-  else { s->sum = s->sum * exp(s->max - v) + 1; s->max = v; }           /* NaN comes here and stays */
-}
-
-static double total (const log_sum *s) { return s->sum == 0 ? -INFINITY : s->max + log(s->sum); }
+enum { ROWS = 4096, MOST_UNITS = LOG_SUM_UNITS };
 
 /* ---- E with parameters in float64 ---- */
 
@@ -73,8 +61,8 @@ static void add_block (job *j, int64_t first, int64_t m, const double *e) {
   bool coarse = false;
   for (int64_t i = 0; i < m; i++) {
     double w = j->trapezoid ? grid_weight(j, first + i, &coarse) : 0;
-    add_term(&j->all, w - e[i]);
-    if (coarse) add_term(&j->coarse, w + j->n * M_LN2 - e[i]);
+    log_sum_add(&j->all, w - e[i]);
+    if (coarse) log_sum_add(&j->coarse, w + j->n * M_LN2 - e[i]);
   }
 }
 
@@ -105,7 +93,7 @@ static bool run_blocks (job *j) {
 static bool run (job *j, neap_energy *E) {
   neap_mode mode = neap_no_grad(j->c);
   neap_scope s = neap_scope_open(j->c);
-  j->all = j->coarse = NOTHING;
+  j->all = j->coarse = LOG_SUM_NOTHING;
   j->E = in_double(j->c, E);
   bool ok = j->E && run_blocks(j);
   neap_energy_release(j->E);
@@ -137,11 +125,13 @@ bool neap_energy_log_z_enumerate (neap_context *c, neap_energy *E, double lo, do
   if (n > MOST_UNITS)
     return neap_fail(c, NEAP_EARG, "log_z: enumerate goes through at most %d units, %s has %lld%s", MOST_UNITS,
                      energy_title(E), (long long)n, rbm ? " on its smaller side" : "");
+  bool done = false;
+  if (rbm && (!energy_rbm_log_z(c, E, log_z, &done) || done)) return done;
   j.n = (int)n;
   j.count = (int64_t)1 << n;
   for (int k = 0; k < j.n; k++) { j.lo[k] = lo; j.step[k] = hi - lo; }
   if (!run(&j, E)) return false;
-  *log_z = total(&j.all);
+  *log_z = log_sum_total(&j.all);
   return true;
 }
 
@@ -175,7 +165,7 @@ bool neap_energy_log_z_quadrature (neap_context *c, neap_energy *E, int n, const
   if (!set_grid(&j, n, lower, upper, points) || !run(&j, E)) return false;
   double volume = 0;
   for (int k = 0; k < n; k++) volume += log(j.step[k]);
-  *log_z = total(&j.all) + volume;
-  if (error) *error = fabs(total(&j.all) - total(&j.coarse));
+  *log_z = log_sum_total(&j.all) + volume;
+  if (error) *error = fabs(log_sum_total(&j.all) - log_sum_total(&j.coarse));
   return true;
 }

@@ -119,6 +119,20 @@ function T.test_enumeration_goes_by_blocks ()
   lu.assertAlmostEquals(E:log_z(), visible, 1e-9)
 end
 
+function T.test_rbm_with_weights_whose_products_overflow ()
+  local E = small_rbm(12, 7)
+  E = E:with {W = 200 * E.W:detach()}
+  lu.assertAlmostEquals(E:log_z(), (E + 0):log_z {method = "enumerate"}, 1e-9)
+  local nan = E:with {b = E.b:detach() * (0 / 0)}
+  lu.assertNotEquals(nan:log_z(), nan:log_z())                      -- NaN stays NaN
+end
+
+function T.test_rbm_in_float32_is_summed_in_float64 ()
+  local E = e.rbm {visible = 9, hidden = 8}
+  local F = E:with {W = E.W:detach():double(), b = E.b:detach():double(), c = E.c:detach():double()}
+  lu.assertAlmostEquals(E:log_z(), brute(F), 1e-11)
+end
+
 function T.test_enumeration_of_other_values ()
   local field = neap.energy(function (s) return -.5 * s:sum(2) end, {event = 3})
   lu.assertAlmostEquals(field:log_z {method = "enumerate", values = {-1, 1}},
