@@ -30,6 +30,27 @@ neap_tensor *bind_scalar (lua_State *L, neap_context *c, int i, neap_dtype d) {
   return neap_scalar(c, d, lua_tonumber(L, i));
 }
 
+/* where the cache keeps v as d: one slot per hash of both */
+static unsigned slot_of (double v, neap_dtype d) {
+  uint64_t bits;
+  memcpy(&bits, &v, sizeof bits);
+  return (unsigned)((bits ^ d) * UINT64_C(0x9e3779b97f4a7c15) >> 58);
+}
+
+neap_tensor *bind_constant (lua_State *L, bind_state *S, int i, neap_dtype d) {
+  if ((d != NEAP_FLOAT32 && d != NEAP_FLOAT64) || lua_type(L, i) != LUA_TNUMBER) return bind_scalar(L, S->c, i, d);
+  double v = lua_tonumber(L, i);
+  unsigned k = slot_of(v, d);
+  neap_tensor *t = S->constants[k];
+  if (t && memcmp(&S->values[k], &v, sizeof v) == 0 && neap_dtype_of(t) == d) return neap_lend(S->c, neap_keep(t));
+  t = neap_keep(neap_scalar(S->c, d, v));
+  if (!t) return NULL;
+  neap_release(S->constants[k]);
+  S->constants[k] = t;
+  S->values[k] = v;
+  return t;
+}
+
 /* ---- nested tables ---- */
 
 typedef struct nest {

@@ -32,7 +32,9 @@ static neap_tensor *lift (lua_State *L, neap_context *c, const bind_args *k, int
   char kind = letter(k->d->op->inputs, i);
   if (lua_istable(L, at)) return bind_nested(L, c, at, kind == 'i' ? NEAP_INT64 : -1, k->d->op->name);
   neap_dtype otherwise = neap_default_dtype(c), d = kind == 'i' ? NEAP_INT64 : like < 0 ? otherwise : (neap_dtype)like;
-  return bind_scalar(L, c, at, bind_numberdtype(L, at, d, otherwise));
+  d = bind_numberdtype(L, at, d, otherwise);
+  bool fresh = k->d->op->kind == KIND_ELEMENTWISE;      /* its result shares no storage with the constant */
+  return fresh ? bind_constant(L, k->d->S, at, d) : bind_scalar(L, c, at, d);
 }
 
 /* beside a fraction integers become the default float, not the float64 that promotion with a float32 gives */

@@ -35,6 +35,7 @@ static int state_gc (lua_State *L) {
     neap_release(b->t);
     b->t = NULL;
   }
+  for (int i = 0; i < BIND_CONSTANTS; i++) neap_release(S->constants[i]);
   neap_context *c = S->c;
   S->c = NULL;
   if (c) neap_close(c);

@@ -17,6 +17,8 @@ typedef struct bind_tbox {
   struct bind_tbox *prev, *next;
 } bind_tbox;
 
+enum { BIND_CONSTANTS = 64 };
+
 struct bind_state {
   neap_context *c;                         /* NULL once the Lua state is closing */
   lua_State *volatile running;                      /* whose code runs: callbacks and interrupts go there */
@@ -24,6 +26,8 @@ struct bind_state {
   bind_tbox boxes;                         /* head of the list of all boxes */
   size_t seen, fresh, limit;               /* collect.c: bytes live at the last look, not yet told, to collect at */
   double owed;                             /* KB of debt not yet told */
+  neap_tensor *constants[BIND_CONSTANTS];  /* numbers used beside tensors, by value: convert.c */
+  double values[BIND_CONSTANTS];
 };
 
 bind_state *bind_state_of (lua_State *L);               /* raises when the context was closed */
@@ -55,6 +59,8 @@ bool bind_again (lua_State *L, bind_state *S, neap_scope s, int *tries);
 neap_dtype bind_numberdtype (lua_State *L, int i, neap_dtype like, neap_dtype otherwise);
 /* A number or boolean as a lent 0-d tensor of that dtype. */
 neap_tensor *bind_scalar (lua_State *L, neap_context *c, int i, neap_dtype d);
+/* The same from a cache: for ops whose result never shares storage with their arguments. */
+neap_tensor *bind_constant (lua_State *L, bind_state *S, int i, neap_dtype d);
 /* A nested table, number or boolean as a lent tensor; d < 0: booleans give bool, numbers the default dtype. */
 neap_tensor *bind_nested (lua_State *L, neap_context *c, int i, int d, const char *fname);
 void bind_pushelement (lua_State *L, neap_dtype d, const void *data, int64_t i);

@@ -102,6 +102,26 @@ static int tensor_is_contiguous (lua_State *L) {
   return 1;
 }
 
+/* pairs(x): i, x[i] over dimension 1 */
+static int next_row (lua_State *L) {
+  neap_tensor *t = self(L);
+  lua_Integer i = luaL_checkinteger(L, 2) + 1;
+  if (neap_ndim(t) == 0 || i > neap_shape(t)[0]) return 0;
+  lua_pushinteger(L, i);
+  lua_replace(L, 2);
+  lua_settop(L, 2);
+  bind_getindex(L, bind_state_of(L), t);
+  return 2;
+}
+
+static int tensor_pairs (lua_State *L) {
+  self(L);
+  lua_pushcfunction(L, next_row);
+  lua_pushvalue(L, 1);
+  lua_pushinteger(L, 0);
+  return 3;
+}
+
 static int is_tensor (lua_State *L) {
   lua_pushboolean(L, bind_boxat(L, 1) != NULL);
   return 1;
@@ -184,6 +204,7 @@ int bind_boxclose (lua_State *L);
 static const luaL_Reg metamethods[] = {
   { "__newindex", tensor_newindex }, { "__len", tensor_len }, { "__tostring", bind_tostring }, { "__gc", bind_boxgc },
   { "__close", bind_boxclose }, { "__lt", tensor_lt }, { "__le", tensor_le }, { "__concat", tensor_concat },
+  { "__pairs", tensor_pairs },
   { NULL, NULL }
 };
 static const luaL_Reg methods[] = {

@@ -34,6 +34,12 @@ function T.test_views_share ()
   same(row, {50, 6, 7, 0})
 end
 
+function T.test_pairs_walks_the_rows ()
+  local sums = {}
+  for i, row in pairs(matrix()) do sums[i] = row:sum():item() end
+  lu.assertEquals(sums, {10, 26, 42})
+end
+
 function T.test_masks_and_index_tensors ()
   local m = matrix()
   same(m[m:gt(9)], {10, 11, 12})
