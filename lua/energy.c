@@ -22,9 +22,10 @@ neap_energy *bind_toenergy (lua_State *L, int i) {
 }
 
 neap_energy *bind_checkenergy (lua_State *L, int i) {
-  neap_energy *E = bind_toenergy(L, i);
-  if (!E) luaL_typeerror(L, i, "energy");
-  return E;
+  neap_energy **box = luaL_testudata(L, i, ENERGY);
+  if (!box) luaL_typeerror(L, i, "energy");
+  else if (!*box) luaL_argerror(L, i, "the energy was closed");
+  return *box;
 }
 
 static int energy_gc (lua_State *L) {
@@ -138,7 +139,7 @@ static int energy_params (lua_State *L) {
 /* ---- text ---- */
 
 static int energy_tostring (lua_State *L) {
-  neap_energy *E = luaL_testudata(L, 1, ENERGY) ? bind_toenergy(L, 1) : NULL;
+  neap_energy *E = bind_toenergy(L, 1);
   if (!E) { lua_pushliteral(L, "energy (closed)"); return 1; }
   char text[256];
   int64_t event[NEAP_MAX_DIMS], numbers = 0;

@@ -22,15 +22,17 @@ static neap_energy *sum (neap_context *c, neap_energy *a, neap_energy *b, double
   return E;
 }
 
-/* E − t as E + (−t) */
-static neap_energy *minus_tensor (neap_context *c, neap_energy *E, neap_tensor *t) {
-  neap_tensor *n = neap_neg(c, t);
-  return n ? neap_energy_offset_by(c, E, n) : NULL;
-}
-
-/* t − E */
+/* t − E as −E + t */
 static neap_energy *tensor_minus (neap_context *c, neap_energy *E, neap_tensor *t) {
   neap_energy *n = neap_energy_scale(c, E, -1), *out = n ? neap_energy_offset_by(c, n, t) : NULL;
+  neap_energy_release(n);
+  return out;
+}
+
+/* E − t as E + (−t), or −(t − E) when t is a parameter, which must stay itself */
+static neap_energy *minus_tensor (neap_context *c, neap_energy *E, neap_tensor *t) {
+  if (!neap_is_tracked(t)) return neap_energy_offset_by(c, E, neap_neg(c, t));
+  neap_energy *n = tensor_minus(c, E, t), *out = n ? neap_energy_scale(c, n, -1) : NULL;
   neap_energy_release(n);
   return out;
 }
@@ -39,9 +41,14 @@ static neap_energy *tensor_minus (neap_context *c, neap_energy *E, neap_tensor *
 
 typedef neap_energy *(*operation) (lua_State *L, neap_context *c, neap_energy *a, neap_energy *b);
 
+/* NULL when it is no energy; raises when it is a closed one */
+static neap_energy *operand (lua_State *L, int i) {
+  return luaL_testudata(L, i, ENERGY) ? bind_checkenergy(L, i) : NULL;
+}
+
 static int operate (lua_State *L, operation f) {
   neap_context *c = bind_context(L);
-  neap_energy *a = bind_toenergy(L, 1), *b = bind_toenergy(L, 2), **box = bind_energybox(L);
+  neap_energy *a = operand(L, 1), *b = operand(L, 2), **box = bind_energybox(L);
   neap_scope s = neap_scope_open(c);
   *box = f(L, c, a, b);
   bind_close(L, s);

@@ -3,8 +3,9 @@
 ** A maker returns an energy of which the caller owns one reference (neap_energy_release), or NULL.  A composed
 ** energy keeps its parts, so the parts may be released at once.  Energies never change: composing, cloning
 ** and exchanging parameters make new ones that share what is the same.
-** Tensors given to a maker are kept by reference.  One that is a variable (neap_requires_grad) is a
-** parameter of the energy; any other is a constant, used in the dtype of x.
+** Tensors given to a maker are kept by reference.  One that is a variable by then (neap_requires_grad) is a
+** parameter of the energy; any other is a constant, used in the dtype of x (derivatives still reach what it was
+** computed from).
 */
 #ifndef NEAP_ENERGIES_H
 #define NEAP_ENERGIES_H

@@ -66,7 +66,8 @@ void neap_energy_release (neap_energy *E) {
 
 /* ---- filling ---- */
 
-static bool is_variable (const neap_tensor *t) { return t && t->level > 0; }
+/* what was computed from variables is none itself: derivatives pass through it */
+static bool is_variable (const neap_tensor *t) { return t && t->level > 0 && !t->node; }
 
 void energy_set (neap_energy *E, int i, const char *name, neap_tensor *t) {
   energy_slot *s = &E->slots[i];

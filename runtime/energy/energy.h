@@ -83,7 +83,9 @@ const char *energy_title (const neap_energy *E);
 neap_tensor *energy_get (neap_context *c, neap_energy *E, int i, const neap_tensor *like);
 /* Derived tensor i in like's dtype, NULL when E has none (then make it from the slots, which may be variables). */
 neap_tensor *energy_get_derived (neap_context *c, neap_energy *E, int i, const neap_tensor *like);
-/* No slot among the first n is a variable: derived tensors may be made once. */
+/* Neither a variable nor computed from one: may be checked, and what follows from it made, once. */
+static inline bool energy_is_constant (const energy_slot *s) { return !s->variable && s->value->level == 0; }
+/* The first n slots are constants. */
 bool energy_constant (const neap_energy *E, int n);
 /* Keeps t as derived tensor i; false with a pending error. */
 bool energy_derive (neap_energy *E, int i, neap_tensor *t);

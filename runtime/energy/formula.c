@@ -53,7 +53,7 @@ neap_tensor *energy_get_derived (neap_context *c, neap_energy *E, int i, const n
 }
 
 bool energy_constant (const neap_energy *E, int n) {
-  for (int i = 0; i < n && i < E->nslots; i++) if (E->slots[i].variable) return false;
+  for (int i = 0; i < n && i < E->nslots; i++) if (!energy_is_constant(&E->slots[i])) return false;
   return true;
 }
 

@@ -16,7 +16,7 @@ static double *values (neap_context *c, const neap_tensor *t, size_t *bytes) {
 
 bool spread_check_positive (neap_context *c, const char *who, const energy_slot *s) {
   size_t bytes;
-  if (s->variable) return true;
+  if (!energy_is_constant(s)) return true;
   double *v = values(c, s->value, &bytes);
   if (!v) return false;
   int64_t i = 0, n = neap_numel(s->value);
@@ -55,7 +55,7 @@ bool spread_check_matrix (neap_context *c, const char *who, const energy_slot *s
   if (t->ndim != ndim || memcmp(t->shape, shape, (size_t)ndim * sizeof *shape) != 0)
     return neap_fail(c, NEAP_ESHAPE, "%s: %s must be %s, got %s", who, s->name, neap_shape_text(want, ndim, shape),
                      SHAPE_TEXT(t));
-  if (s->variable || neap_numel(t) == 0) return true;
+  if (!energy_is_constant(s) || neap_numel(t) == 0) return true;
   size_t bytes;
   double *v = values(c, t, &bytes);
   if (!v) return false;

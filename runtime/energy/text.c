@@ -32,7 +32,7 @@ static void write_parts (text *t, const neap_energy *E, const char *open, const 
 /* the number in slot 0, if it is one that does not change */
 static bool constant (const neap_energy *E, double *v) {
   const energy_slot *s = &E->slots[0];
-  return !s->variable && neap_numel(s->value) == 1 && neap_read(E->ctx, s->value, NEAP_FLOAT64, v);
+  return energy_is_constant(s) && neap_numel(s->value) == 1 && neap_read(E->ctx, s->value, NEAP_FLOAT64, v);
 }
 
 static void write_number (text *t, const neap_energy *E) {

@@ -62,6 +62,23 @@ function T.test_weights_and_temperatures_as_tensors ()
   lu.assertEquals(#(a / temp):params(), 0)
 end
 
+function T.test_a_constant_may_be_learnt ()
+  local a, x = parts(), t.points(5, 2)
+  local k = neap.tensor(.5, {dtype = "float64"}):requires_grad()
+  for sign, E in pairs {[1] = a + k, [-1] = a - k} do
+    lu.assertTrue(#E:params() == 1)
+    t.near(E(x), a(x) + sign * .5)
+    t.near(neap.gradients(E(x):sum(), E:params()[1]), 5 * sign)
+  end
+end
+
+function T.test_derivatives_pass_through_what_was_computed ()
+  local log_std, x = neap.tensor(.3, {dtype = "float64"}):requires_grad(), t.points(5, 2)
+  local E = e.gaussian {mean = {0, 0}, std = log_std:exp()}
+  lu.assertEquals(#E:params(), 0)
+  t.near(neap.gradients(E(x):sum(), log_std), (-2 * E(x):sum()):item())
+end
+
 function T.test_given ()
   local m = e.mlp {sizes = {2, 8}, condition = 3, dtype = "float64"}
   local x, c = t.points(5, 2), t.points(1, 3)[1]

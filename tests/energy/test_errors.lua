@@ -57,6 +57,18 @@ function T.test_options ()
   lu.assertEquals(e.banana {}(neap.zeros(1, 2)).shape, {1})
 end
 
+function T.test_closed ()
+  local kept
+  do
+    local E <close> = e.banana {}
+    kept = E
+    lu.assertEquals(#E(neap.zeros(3, 2)), 3)
+  end
+  t.raises("the energy was closed", kept, neap.zeros(3, 2))
+  t.raises("the energy was closed", function () return kept + kept end)
+  lu.assertEquals(tostring(kept), "energy (closed)")
+end
+
 function T.test_statistics_of_the_wrong_shape ()
   local E = e.exponential_family {statistics = function (x) return x end, params = {1, 2}}
   t.raises("statistics must be [B, 2], one per parameter, got [4, 3]", E, neap.zeros(4, 3))
