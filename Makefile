@@ -82,7 +82,7 @@ EXAMPLE_BIN := $(patsubst %.c,$(BUILD)/%,$(EXAMPLE_C))
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(BUILD)/neap lib $(BUILD)/lua/neap/core.so
+all: $(BUILD)/neap lib $(BUILD)/lua/neap/core.so $(BUILD)/lua/neap/meta.lua
 lib: $(BUILD)/libneap.so $(BUILD)/libneap.a $(BUILD)/libneap-lua.a
 tests: all $(TEST_BIN) $(EXAMPLE_BIN)
 
@@ -137,6 +137,9 @@ $(BUILD)/lua/neap/core.so: $(MODULE_O) $(RUNTIME_O) mk/core.map $(LUA_LINKS)
 	$(call say,ld ) $(CC) -shared $(ALL_LDFLAGS) -Wl,-Bsymbolic -Wl,--version-script=mk/core.map $(MODULE_O) $(RUNTIME_O) -o $@ $(LIBS)
 $(BUILD)/neap: $(PROGRAM_O) $(MODULE_O) $(RUNTIME_O) $(LUA_LINKS)
 	$(call say,ld ) $(CC) $(ALL_LDFLAGS) -Wl,-E $(PROGRAM_O) $(MODULE_O) $(RUNTIME_O) -o $@ $(LUA_LIBS) $(LIBS)
+# Annotations for editors, from the op table.
+$(BUILD)/lua/neap/meta.lua: mk/reference.lua $(BUILD)/neap
+	$(call say,lua) $(BUILD)/neap $< annotations $@
 $(BUILD)/lua/%.lua: stdlib/%.lua
 	@mkdir -p $(@D); ln -sfr $< $@
 

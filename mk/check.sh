@@ -17,7 +17,7 @@ stage_address() {
     UBSAN_OPTIONS=print_stacktrace=1 NEAP_TEST_TIMEOUT=400 tests SANITIZER=address,undefined
 }
 stage_thread() {                 # the C tests run work on pools of threads, and many contexts at once
-  TSAN_OPTIONS="suppressions=$PWD/mk/races.supp" NEAP_TEST_TIMEOUT=400 tests SANITIZER=thread ONLY=--c
+  TSAN_OPTIONS="suppressions=$PWD/mk/races.supp:die_after_fork=0" NEAP_TEST_TIMEOUT=400 tests SANITIZER=thread ONLY=--c
 }
 stage_hostile() { NEAP_TEST_TIMEOUT=400 tests HOSTILE=1; }
 stage_valgrind() {               # which computes long double in 64 bits: no oracle for kernels/test_accuracy

@@ -17,6 +17,7 @@ install -m 755 "$BUILD/lua/neap/core.so" "$lib/lua/$LUA_V/neap/core.so"
 (cd stdlib && find . -name '*.lua') | while read -r file; do
   install -D -m 644 "stdlib/$file" "$share/$file"
 done
+install -m 644 "$BUILD/lua/neap/meta.lua" "$share/neap/"
 for name in neap neap-lua; do
   sed -e "s|@PREFIX@|$PREFIX|" -e "s|@LIBDIR@|$LIBDIR|" -e "s|@VERSION@|$VERSION|" "$name.pc.in" > "$lib/pkgconfig/$name.pc"
   chmod 644 "$lib/pkgconfig/$name.pc"

@@ -1,4 +1,6 @@
--- reference.lua -- writes docs/reference.md from the op table: build/neap mk/reference.lua [file]
+-- reference.lua -- writes what follows from the op table.
+--   build/neap mk/reference.lua                        docs/reference.md, the page of all ops
+--   build/neap mk/reference.lua annotations meta.lua   what Lua language servers read; made by `make all`
 -- `make test` compares the page with the table, so it cannot fall behind.
 
 local types = { i = "integer", n = "number", b = "boolean", d = "dimension", D = "dimensions", S = "sizes", t = "tensor", e = "text" }
@@ -45,10 +47,49 @@ local function page()
   return table.concat(out, "\n") .. "\n"
 end
 
+-- ---- annotations for editors ----
+
+local lua_types = { i = "integer", n = "number", b = "boolean", d = "integer", D = "integer|integer[]", S = "integer|integer[]",
+                    s = "string", t = "neap.Tensor", e = "string" }
+
+-- the parameters of a row as {name, type, optional}; all options together are one table
+local function parameters_of(row)
+  local out, options = {}, {}
+  local positional, braces = row.sig:match("^([^{]*)(.*)$")
+  for word in positional:gmatch("%S+") do
+    local name, kind = word:match("^([%w_]+):?(%a?)")
+    out[#out + 1] = { name, word:find("*", 1, true) and "neap.Tensor[]" or lua_types[kind] or "neap.Tensor|number", word:sub(-1) == "?" }
+  end
+  for name, kind in braces:gmatch("([%w_]+):?(%a?)[^ }]*") do options[#options + 1] = name .. "?: " .. (lua_types[kind] or "neap.Tensor") end
+  if #options > 0 then out[#out + 1] = { "options", "{" .. table.concat(options, ", ") .. "}", true } end
+  return out
+end
+
+local function annotation_of(row)
+  local lines, names = { "---" .. row.doc }, {}
+  for _, p in ipairs(parameters_of(row)) do
+    local name = p[1] == "end" and "last" or p[1]
+    names[#names + 1] = name
+    lines[#lines + 1] = ("---@param %s%s %s"):format(name, p[3] and "?" or "", p[2])
+  end
+  lines[#lines + 1] = "---@return neap.Tensor"
+  lines[#lines + 1] = ("function neap.%s(%s) end"):format(row.name, table.concat(names, ", "))
+  lines[#lines + 1] = ("neap.Tensor.%s = neap.%s\n"):format(row.name, row.name)
+  return table.concat(lines, "\n")
+end
+
+local function annotations()
+  local out = { "---@meta neap", "-- meta.lua -- the ops for Lua language servers.  Made from the op table by build/neap mk/reference.lua: do not edit.",
+                "", "---@class neap", "neap = {}", "", "---@class neap.Tensor", "neap.Tensor = {}", "" }
+  for _, row in ipairs(neap.core.ops()) do out[#out + 1] = annotation_of(row) end
+  return table.concat(out, "\n")
+end
+
 if arg and arg[0] and arg[0]:find("reference.lua$") then
-  local path = arg[1] or "docs/reference.md"
+  local make, path = page, arg[1] or "docs/reference.md"
+  if path == "annotations" then make, path = annotations, arg[2] end
   local f = assert(io.open(path, "w"))
-  f:write(page())
+  f:write(make())
   f:close()
 end
 return page
