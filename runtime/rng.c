@@ -187,19 +187,29 @@ static double logit_at (const draw *d, int64_t i) {
   return d->wide ? ((const double *)d->in)[i] : (double)((const float *)d->in)[i];
 }
 
-/* logits [n] of a row, u in [0, 1) -> class 1..n, 0 when the row is no distribution */
-static int64_t pick (const draw *d, int64_t row, double u) {
-  int64_t base = row * d->width, last = 0;
-  double top = -INFINITY, total = 0, sum = 0;
+/* the largest logit of a row; NaN when there is one, infinite when no distribution can be made */
+static double top_logit (const draw *d, int64_t base) {
+  double top = -INFINITY;
   for (int64_t j = 0; j < d->width; j++) {
     double v = logit_at(d, base + j);
-    if (!(v <= top)) top = v;              /* NaN stays */
-    if (v != v) return 0;
+    if (v != v) return v;
+    if (v > top) top = v;
   }
+  return top;
+}
+
+/* logits [width] of a row, u in [0, 1) -> class 1..width, 0 when the row is no distribution */
+static int64_t pick (const draw *d, int64_t row, double u) {
+  int64_t base = row * d->width, last = 0;
+  double top = top_logit(d, base), total = 0, sum = 0, kept[CHUNK];
   if (!isfinite(top)) return 0;
-  for (int64_t j = 0; j < d->width; j++) total += exp(logit_at(d, base + j) - top);
   for (int64_t j = 0; j < d->width; j++) {
     double w = exp(logit_at(d, base + j) - top);
+    if (j < CHUNK) kept[j] = w;
+    total += w;
+  }
+  for (int64_t j = 0; j < d->width; j++) {
+    double w = j < CHUNK ? kept[j] : exp(logit_at(d, base + j) - top);
     if (w == 0) continue;
     last = j + 1;
     sum += w;
