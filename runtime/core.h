@@ -62,10 +62,10 @@ struct neap_context {
 };
 
 /* Bookkeeping memory, counted in live.  NULL with NEAP_EMEMORY set. Not zeroed; size must be told again when freed. */
-void *neap_malloc (neap_context *c, size_t size);
-void *neap_calloc (neap_context *c, size_t size);
-void *neap_realloc (neap_context *c, void *p, size_t osize, size_t nsize);
-void neap_free (neap_context *c, void *p, size_t size);
+NEAP_API void *neap_malloc (neap_context *c, size_t size);
+NEAP_API void *neap_calloc (neap_context *c, size_t size);
+NEAP_API void *neap_realloc (neap_context *c, void *p, size_t osize, size_t nsize);
+NEAP_API void neap_free (neap_context *c, void *p, size_t size);
 
 neap_storage *neap_storage_new (neap_context *c, size_t bytes);
 void neap_storage_release (neap_storage *s);
