@@ -10,6 +10,11 @@
 #include <lua.h>
 #include <lauxlib.h>
 
+/* Raises as luaL_error does, which it stands for in this module: the position is the first line below that is neither in C
+** nor in neap's own Lua library, so a fault that a part of the library finds is shown where the user called it. */
+int bind_error (lua_State *L, const char *format, ...);
+#define luaL_error bind_error
+
 neap_context *bind_context (lua_State *L);              /* of this Lua state; raises when it was closed */
 
 /* ---- tensors ---- */

@@ -129,6 +129,7 @@ int luaopen_neap_core (lua_State *L) {
   open_grad(L);
   open_random(L);
   open_threads(L);
+  open_where(L);
   open_models(L);
   return 1;
 }

@@ -88,6 +88,7 @@ void bind_setname (lua_State *L, const char *name);
 void open_create (lua_State *L);
 void open_forms (lua_State *L);
 void open_threads (lua_State *L);
+void open_where (lua_State *L);
 void bind_openmeta (lua_State *L);                      /* pushes the metatable of tensors, making it at first */
 void bind_methods (lua_State *L);                       /* pushes the table of methods */
 void bind_function (lua_State *L, const char *name, lua_CFunction f);   /* into the module on top, and the methods */

@@ -2,6 +2,7 @@
 -- Invariant: loading this file loads no other part, so start-up does not grow with the library.
 
 local core = require "neap.core"
+core._home()           -- errors name the line that called what lies here
 
 local neap = {core = core}
 for name, value in pairs(core) do

@@ -4,6 +4,7 @@
 local neap = require "neap"
 local options = require "neap.options"
 local files = require("neap.core")._files
+local error = options.error
 
 local data = {}
 local pi = math.pi
@@ -29,7 +30,8 @@ local function define (name, noise, draw)
   data[name] = function (n, given)
     n = options.integer(fname, "n", n, 0)
     local o = options(fname, given, {noise = noise, seed = options.any "integer"})
-    if o.noise < 0 then error(("%s: option 'noise': a number of at least 0 expected, got %g"):format(fname, o.noise), 2) end
+    if o.noise < 0 then error(("%s: option 'noise': a number of at least 0 expected, got %g"):format(fname,
+      o.noise)) end
     return (draw(n, o.noise, stream(o.seed)))
   end
 end
@@ -96,8 +98,8 @@ define("two_spirals", .1, function (n, noise, r)
   return side:unsqueeze(2) * points(-t * t:cos(), t * t:sin()) / 3 + noise * r.normal(n, 2)
 end)
 
--- 4 × 4 pictures of full columns or full rows, each line on with probability 1/2, as [n, 16] of 0 and 1: all on and all off
--- come up twice as often as the other 28.  noise: the probability that a pixel is turned over.
+-- 4 × 4 pictures of full columns or full rows, each line on with probability 1/2, as [n, 16] of 0 and 1: all on and
+-- all off come up twice as often as the other 28.  noise: the probability that a pixel is turned over.
 define("bars_and_stripes", 0., function (n, noise, r)
   local lines, upright = r.uniform(n, 4):lt(.5), r.uniform(n, 1, 1):lt(.5)
   local bars = lines:unsqueeze(2):expand(n, 4, 4)
@@ -121,7 +123,7 @@ end
 
 local function split_name (fname, split)
   if not SPLITS[split] then
-    error(("%s: split: \"train\" or \"test\" expected, got %s"):format(fname, tostring(split)), 3)
+    error(("%s: split: \"train\" or \"test\" expected, got %s"):format(fname, tostring(split)))
   end
   return SPLITS[split]
 end
@@ -131,31 +133,33 @@ local function find (fname, path, hint)
   for _, ending in ipairs {"", ".gz"} do
     if exists(path .. ending) then return path .. ending end
   end
-  error(("%s: neither %s nor %s.gz is there%s"):format(fname, path, path, hint), 4)
+  error(("%s: neither %s nor %s.gz is there%s"):format(fname, path, path, hint))
 end
 
 local function images_of (fname, dir, split, hint, given)
-  local o = options(fname, given, {dtype = neap.default_dtype()}, 2)
+  local o = options(fname, given, {dtype = neap.default_dtype()})
   local stem = dir .. "/" .. split_name(fname, split)
   local x = files.load_idx(find(fname, stem .. "-images-idx3-ubyte", hint))
   local labels = files.load_idx(find(fname, stem .. "-labels-idx1-ubyte", hint))
   if x.ndim ~= 3 or labels.ndim ~= 1 or #x ~= #labels then
-    error(("%s: %s: images [N, H, W] and labels [N] expected"):format(fname, stem), 3)
+    error(("%s: %s: images [N, H, W] and labels [N] expected"):format(fname, stem))
   end
   if o.dtype ~= "uint8" then x = x:to(o.dtype) / 255 end
   return x, labels:to("int64") + 1
 end
 
--- fashion_mnist("train" | "test" [, {dtype =}]) -> images [N, 28, 28] in [0, 1] (dtype = "uint8": bytes 0..255), labels int64
+-- fashion_mnist("train" | "test" [, {dtype =}]) -> images [N, 28, 28] in [0, 1] (dtype = "uint8": bytes 0..255),
+-- labels int64
 -- 1..10 (T-shirt, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag, ankle boot; Xiao et al. 2017).
 function data.fashion_mnist (split, given)
   return images_of("data.fashion_mnist", FASHION, split, ": install the Debian package dataset-fashion-mnist", given)
 end
 
--- mnist(dir, "train" | "test" [, {dtype =}]): the same from MNIST's four IDX files in dir, gzipped or not; label 1 is digit 0.
+-- mnist(dir, "train" | "test" [, {dtype =}]): the same from MNIST's four IDX files in dir, gzipped or not; label 1 is
+-- digit 0.
 function data.mnist (dir, split, given)
   if type(dir) ~= "string" then
-    error("data.mnist: dir: the folder of the IDX files expected, got " .. options.type_of(dir), 2)
+    error("data.mnist: dir: the folder of the IDX files expected, got " .. options.type_of(dir))
   end
   return images_of("data.mnist", dir, split, "", given)
 end
@@ -182,14 +186,15 @@ end
 local function rows_of (fname, x)
   local n
   if type(x) ~= "table" and not is_tensor(x) or type(x) == "table" and next(x) == nil then
-    error(("%s: x: a tensor or a table of tensors expected, got %s"):format(fname, options.type_of(x)), 3)
+    error(("%s: x: a tensor or a table of tensors expected, got %s"):format(fname, options.type_of(x)))
   end
   each(x, function (t)
     if not is_tensor(t) or t.ndim == 0 then
-      error(("%s: x: tensors with rows expected, got %s"):format(fname, is_tensor(t) and "a 0-d tensor" or options.type_of(t)), 5)
+      error(("%s: x: tensors with rows expected, got %s"):format(fname, is_tensor(t) and "a 0-d tensor" or
+        options.type_of(t)))
     end
     if n and n ~= t:size(1) then
-      error(("%s: x: the tensors have %d and %d rows, expected as many"):format(fname, n, t:size(1)), 5)
+      error(("%s: x: the tensors have %d and %d rows, expected as many"):format(fname, n, t:size(1)))
     end
     n = t:size(1)
   end)
@@ -200,7 +205,7 @@ end
 function data.split (x, fraction, seed)
   local n = rows_of("data.split", x)
   if type(fraction) ~= "number" or not (fraction >= 0 and fraction <= 1) then
-    error("data.split: fraction: a number in 0..1 expected, got " .. tostring(fraction), 2)
+    error("data.split: fraction: a number in 0..1 expected, got " .. tostring(fraction))
   end
   local k = math.floor(fraction * n + .5)
   local order = neap.randperm(n, {rng = seed and neap.rng(seed)})
@@ -213,8 +218,8 @@ end
 
 -- standardize(x) -> (x − mean) / std, mean, std over the rows of x; a column that does not vary is only centred.
 function data.standardize (x)
-  if not is_tensor(x) then error("data.standardize: x: a tensor expected, got " .. options.type_of(x), 2) end
-  if rows_of("data.standardize", x) == 0 then error("data.standardize: x: rows expected, got none", 2) end
+  if not is_tensor(x) then error("data.standardize: x: a tensor expected, got " .. options.type_of(x)) end
+  if rows_of("data.standardize", x) == 0 then error("data.standardize: x: rows expected, got none") end
   local mean = x:mean(1)
   local std = x:std(1, false, {unbiased = false})
   std = neap.where(std:eq(0), neap.ones_like(std), std)
@@ -231,10 +236,10 @@ Loader.__index = Loader
 function data.loader (x, given)
   local o = options("data.loader", given, {batch = 64, shuffle = true, seed = options.any "integer", drop_last = false})
   local n = rows_of("data.loader", x)
-  if o.batch < 1 then error(("data.loader: option 'batch': at least 1 expected, got %d"):format(o.batch), 2) end
-  if n == 0 then error("data.loader: x: rows expected, got none", 2) end
+  if o.batch < 1 then error(("data.loader: option 'batch': at least 1 expected, got %d"):format(o.batch)) end
+  if n == 0 then error("data.loader: x: rows expected, got none") end
   if o.drop_last and n < o.batch then
-    error(("data.loader: x has %d rows, fewer than one batch of %d, and drop_last is set"):format(n, o.batch), 2)
+    error(("data.loader: x has %d rows, fewer than one batch of %d, and drop_last is set"):format(n, o.batch))
   end
   local seed = o.seed or neap.randint(1, 1 << 53, 1):item()
   return setmetatable({x = x, rows = n, batch = o.batch, shuffle = o.shuffle, drop_last = o.drop_last,

@@ -5,6 +5,7 @@
 
 local neap = require "neap"
 local options = require "neap.options"
+local error = options.error
 local diag = {}
 
 local sqrt, log, huge = math.sqrt, math.log, math.huge
@@ -14,10 +15,10 @@ local nan = 0 / 0
 
 local function check (draws, fname)
   local shape = type(draws) == "userdata" and draws.shape
-  if not shape then error(("%s: a tensor [draws, chains, event...] expected, got %s"):format(fname, type(draws)), 3) end
+  if not shape then error(("%s: a tensor [draws, chains, event...] expected, got %s"):format(fname, type(draws))) end
   if #shape < 1 or shape[1] < 4 then
     local text = table.concat(shape, ", ")
-    error(("%s: [draws, chains, event...] with at least 4 draws expected, got [%s]"):format(fname, text), 3)
+    error(("%s: [draws, chains, event...] with at least 4 draws expected, got [%s]"):format(fname, text))
   end
   return shape
 end
@@ -188,7 +189,7 @@ end
 function diag.ess (draws, given)
   local o = options("diag.ess", given, {kind = "bulk"})
   local kind = kinds[o.kind]
-  if not kind then error(("diag.ess: option 'kind': 'bulk', 'tail' or 'mean' expected, got '%s'"):format(o.kind), 2) end
+  if not kind then error(("diag.ess: option 'kind': 'bulk', 'tail' or 'mean' expected, got '%s'"):format(o.kind)) end
   return per_coordinate(draws, "diag.ess", kind)
 end
 

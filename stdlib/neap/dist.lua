@@ -4,6 +4,7 @@
 
 local core = require "neap.core"
 local options = require "neap.options"
+local error = options.error
 local tensor, is_tensor, where = core.tensor, core.is_tensor, core.where
 
 local dist = {}
@@ -26,7 +27,7 @@ end
 local function named (name, params, given)
   local known = {}
   for _, p in ipairs(params) do known[p[1]] = options.any("number", "tensor") end
-  local o, values = options("dist." .. name, given, known, 3), {}
+  local o, values = options("dist." .. name, given, known), {}
   for i, p in ipairs(params) do values[i] = o[p[1]] end
   return values
 end
@@ -35,12 +36,12 @@ end
 local function define (name, params, f)
   dist[name] = function (x, ...)
     if not is_tensor(x) and type(x) ~= "number" then
-      error(("bad argument #1 to '%s' (tensor expected, got %s)"):format(name, options.type_of(x)), 2)
+      error(("bad argument #1 to '%s' (tensor expected, got %s)"):format(name, options.type_of(x)))
     end
     local values = type((...)) == "table" and named(name, params, (...)) or {...}
     for i, p in ipairs(params) do
       if values[i] == nil then values[i] = p[2] end
-      if values[i] == nil and not p.optional then error(("dist.%s: %s must be given"):format(name, p[1]), 2) end
+      if values[i] == nil and not p.optional then error(("dist.%s: %s must be given"):format(name, p[1])) end
     end
     return f(lift(x), table.unpack(values, 1, #params))
   end
@@ -111,7 +112,7 @@ end)
 
 -- p the probability of 1, or its logits
 define("bernoulli", {{"p", optional = true}, {"logits", optional = true}}, function (x, p, logits)
-  if (p == nil) == (logits == nil) then error("dist.bernoulli: either p or logits must be given", 3) end
+  if (p == nil) == (logits == nil) then error("dist.bernoulli: either p or logits must be given") end
   if logits == nil then logits = log(p) - (is_tensor(p) and (-p):log1p() or math.log(1 - p)) end
   logits = lift(logits, x)
   return supported(x, x:eq(0):logical_or(x:eq(1)), 0, function (v)

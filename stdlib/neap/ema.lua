@@ -4,6 +4,7 @@
 local neap = require "neap"
 local options = require "neap.options"
 local core = require("neap.core")._optim
+local error = options.error
 
 local EMA = {__name = "neap.ema"}
 EMA.__index = EMA
@@ -32,9 +33,10 @@ end
 
 return function (params, given)
   local o = options("ema", given, {decay = .999})
-  if type(params) ~= "table" then error("ema: params: an array of tensors expected, got " .. options.type_of(params), 2) end
+  if type(params) ~= "table" then error("ema: params: an array of tensors expected, got " ..
+                                        options.type_of(params)) end
   if not (o.decay >= 0 and o.decay < 1) then
-    error(("ema: option 'decay': a number in [0, 1) expected, got %g"):format(o.decay), 2)
+    error(("ema: option 'decay': a number in [0, 1) expected, got %g"):format(o.decay))
   end
   local average, source = {}, {}
   for i, p in ipairs(params) do source[i], average[i] = p, p:detach():clone() end

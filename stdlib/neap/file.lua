@@ -4,16 +4,17 @@
 local neap = require "neap"
 local options = require "neap.options"
 local core = require("neap.core")._files
+local error = options.error
 
 local file = {}
 local ONE = {npy = true, csv = true}
 local MANY = {safetensors = true, npz = true}
 
 local function ending_of (fname, path)
-  if type(path) ~= "string" then error(("%s: path: string expected, got %s"):format(fname, options.type_of(path)), 3) end
+  if type(path) ~= "string" then error(("%s: path: string expected, got %s"):format(fname, options.type_of(path))) end
   local ending = (path:match "%.([^./]+)$" or ""):lower()
   if not ONE[ending] and not MANY[ending] then
-    error(("%s: %s: an ending .safetensors, .npy, .npz or .csv expected"):format(fname, path), 3)
+    error(("%s: %s: an ending .safetensors, .npy, .npz or .csv expected"):format(fname, path))
   end
   return ending
 end
@@ -41,17 +42,18 @@ function file.save (path, x, given)
   local o = options("save", given, {metadata = options.any "table", names = options.any "table"})
   if type(x) == "table" and ONE[ending] and #x == 1 then x = x[1] end
   if type(x) == "table" and ONE[ending] then
-    error(("save: %s: one tensor expected, got a table"):format(path), 2)
+    error(("save: %s: one tensor expected, got a table"):format(path))
   elseif type(x) ~= "table" then
     x = {data = x}
   end
-  if o.names and ending ~= "csv" then error(("save: %s: option 'names' is for .csv files"):format(path), 2) end
+  if o.names and ending ~= "csv" then error(("save: %s: option 'names' is for .csv files"):format(path)) end
   local flat = flatten(x, "", {names = {}, tensors = {}})
   if ending == "csv" then return core.save_csv(path, flat.tensors[1], o.names) end
   core.save(path, flat.names, flat.tensors, o.metadata)
 end
 
--- load(path) -> {name = tensor, …}, metadata (.safetensors, .npz); tensor (.npy); tensor, names of columns or nil (.csv).
+-- load(path) -> {name = tensor, …}, metadata (.safetensors, .npz); tensor (.npy); tensor, names of columns or nil
+-- (.csv).
 function file.load (path)
   local ending = ending_of("load", path)
   if ending == "csv" then return core.load_csv(path) end

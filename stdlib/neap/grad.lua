@@ -6,6 +6,7 @@
 local core = require "neap.core"
 local tree = require "neap.tree"
 local options = require "neap.options"
+local error = options.error
 local tape, is_tensor = core._tape, core.is_tensor
 
 local M = {}
@@ -17,11 +18,11 @@ local function kind (v)
   return type(meta) == "table" and meta.__name or type(v)
 end
 
-local function fail (name, text, ...) error(name .. ": " .. text:format(...), 0) end
+local function fail (name, text, ...) error(name .. ": " .. text:format(...)) end
 
 local function check_function (name, f)
   if type(f) == "function" or (getmetatable(f) or {}).__call then return end
-  error(("bad argument #1 to '%s' (function expected, got %s)"):format(name, kind(f)), 3)
+  error(("bad argument #1 to '%s' (function expected, got %s)"):format(name, kind(f)))
 end
 
 local function shape_text (x) return "[" .. table.concat(x.shape, ", ") .. "]" end
@@ -69,7 +70,7 @@ local flag_of = {create_graph = tape.CREATE_GRAPH, retain = tape.RETAIN, allow_u
 local function read_flags (given)
   if type(given) == "table" and type(given[1]) == "string" then given = nil end    -- names: gradients(loss, E:params())
   local o = options("gradients", given, {grad_outputs = options.any "tensor", create_graph = false, retain = false,
-                                         allow_unused = false}, 2)
+                                         allow_unused = false})
   local flags = 0
   for name, flag in pairs(flag_of) do
     if o[name] then flags = flags | flag end
@@ -80,10 +81,10 @@ end
 -- gradients(y, x | {x1, …} | {name = x} [, {grad_outputs=, create_graph=, retain=, allow_unused=}]) -> the same keys
 function M.gradients (y, x, given)
   if not is_tensor(y) then
-    error(("bad argument #1 to 'gradients' (tensor expected, got %s)"):format(kind(y)), 2)
+    error(("bad argument #1 to 'gradients' (tensor expected, got %s)"):format(kind(y)))
   end
   local list = tree.leaves(x)
-  if #list == 0 then error("bad argument #2 to 'gradients' (a tensor or a table of tensors expected)", 2) end
+  if #list == 0 then error("bad argument #2 to 'gradients' (a tensor or a table of tensors expected)") end
   local flags, seed = read_flags(given)
   local out = tape.gradients(y, list, seed, flags)
   local i = 0

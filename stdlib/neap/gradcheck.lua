@@ -7,6 +7,7 @@ local core = require "neap.core"
 local tree = require "neap.tree"
 local options = require "neap.options"
 local grad = require "neap.grad"
+local error = options.error
 
 local M = {}
 
@@ -22,7 +23,7 @@ local function curved (y, seed)
       sum = sum and sum + s or s
     end
   end
-  if not sum then error("gradcheck: the function gave no float tensor", 0) end
+  if not sum then error("gradcheck: the function gave no float tensor") end
   return sum
 end
 
@@ -64,7 +65,7 @@ local function prepare (f, inputs, seed)
   for _, x in ipairs(tree.leaves(args)) do
     if is_float(x) then list[#list + 1] = x:detach():to "float64" end
   end
-  if #list == 0 then error("gradcheck: there is no float tensor among the inputs", 3) end
+  if #list == 0 then error("gradcheck: there is no float tensor among the inputs") end
   local n = 0
   for k in pairs(args) do if math.type(k) == "integer" and k > n then n = k end end
   return list, function (xs)

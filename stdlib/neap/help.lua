@@ -3,6 +3,7 @@
 -- Invariant: a name is described in one place only.
 
 local core = require "neap.core"
+local error = core._error
 
 local M = {}
 
@@ -119,7 +120,7 @@ end
 function M.help (name)
   if name == nil then print(overview()) return end
   if type(name) ~= "string" then
-    error(("bad argument #1 to 'help' (string expected, got %s)"):format(type(name)), 2)
+    error(("bad argument #1 to 'help' (string expected, got %s)"):format(type(name)))
   end
   name = name:match "([%w_]+)$" or name
   local how, what = M.describe(name)
@@ -127,7 +128,7 @@ function M.help (name)
     local known = {}
     for _, n in ipairs(M.names()) do known[n] = true end
     local near = require("neap.options").nearest(name, known)
-    error(("help: nothing is known of '%s' (did you mean '%s'?)"):format(name, near), 2)
+    error(("help: nothing is known of '%s' (did you mean '%s'?)"):format(name, near))
   end
   print(how .. "\n  " .. what)
 end

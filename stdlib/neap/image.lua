@@ -4,12 +4,13 @@
 local neap = require "neap"
 local options = require "neap.options"
 local core = require("neap.core")._files
+local error = options.error
 
 local image = {}
 
 local function check_tensor (fname, x)
   local expected = options.type_of(neap.zeros(1))
-  if options.type_of(x) ~= expected then error(("%s: x: tensor expected, got %s"):format(fname, options.type_of(x)), 3) end
+  if options.type_of(x) ~= expected then error(("%s: x: tensor expected, got %s"):format(fname, options.type_of(x))) end
 end
 
 local function shape_text (x) return "[" .. table.concat(x.shape, ", ") .. "]" end
@@ -39,11 +40,11 @@ end
 function image.save (path, x)
   check_tensor("image.save", x)
   if type(path) ~= "string" or not path:lower():match "%.png$" then
-    error("image.save: path: a name that ends in .png expected, got " .. tostring(path), 2)
+    error("image.save: path: a name that ends in .png expected, got " .. tostring(path))
   end
   local picture = rows_first(x)
   if not picture or x:numel() == 0 then
-    error(("image.save: x: [H, W], [C, H, W] or [H, W, C] with C = 1 or 3 expected, got %s"):format(shape_text(x)), 2)
+    error(("image.save: x: [H, W], [C, H, W] or [H, W, C] with C = 1 or 3 expected, got %s"):format(shape_text(x)))
   end
   core.save_png(path, bytes(picture))
 end
@@ -63,11 +64,11 @@ function image.grid (x, given)
   if x.dtype == "uint8" then x = x:to("float32") / 255 elseif x.dtype == "bool" then x = x:to("float32") end
   if x.ndim == 3 then x = x:unsqueeze(2) end
   if x.ndim ~= 4 or x:numel() == 0 or (x:size(2) ~= 1 and x:size(2) ~= 3) then
-    error(("image.grid: x: [N, H, W] or [N, C, H, W] with C = 1 or 3 expected, got %s"):format(shape_text(x)), 2)
+    error(("image.grid: x: [N, H, W] or [N, C, H, W] with C = 1 or 3 expected, got %s"):format(shape_text(x)))
   end
   local n, channels, h, w = table.unpack(x.shape)
   local columns = o.columns or math.ceil(math.sqrt(n))
-  if columns < 1 or o.padding < 0 then error("image.grid: columns of at least 1 and padding of at least 0 expected", 2) end
+  if columns < 1 or o.padding < 0 then error("image.grid: columns of at least 1 and padding of at least 0 expected") end
   local rows, p = (n + columns - 1) // columns, o.padding
   x = x:detach():pad({{0, rows * columns - n}, {0, 0}, {0, p}, {0, p}}, {value = o.value})
   x = x:reshape(rows, columns, channels, h + p, w + p):permute(3, 1, 4, 2, 5)

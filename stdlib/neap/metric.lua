@@ -3,20 +3,21 @@
 
 local neap = require "neap"
 local options = require "neap.options"
+local error = options.error
 local metric = {}
 
 -- [n, …] -> float64 [n, dims]
 local function points (x, fname)
   if type(x) == "table" then x = neap.tensor(x) end
   if type(x) ~= "userdata" or not x.shape or x.ndim < 1 or x.shape[1] < 1 then
-    error(("%s: a tensor [n, dims] with n of 1 or more expected"):format(fname), 3)
+    error(("%s: a tensor [n, dims] with n of 1 or more expected"):format(fname))
   end
   return x:detach():to "float64":reshape(x.shape[1], x:numel() // x.shape[1])
 end
 
 local function same_dims (x, y, fname)
   if x.shape[2] ~= y.shape[2] then
-    error(("%s: points of equal size expected, got %d and %d numbers a point"):format(fname, x.shape[2], y.shape[2]), 3)
+    error(("%s: points of equal size expected, got %d and %d numbers a point"):format(fname, x.shape[2], y.shape[2]))
   end
 end
 
@@ -30,7 +31,7 @@ end
 --- The chance that a positive scores above a negative, ties counting half: the area under the ROC curve.
 function metric.auroc (positive, negative)
   local p, n = numbers(positive, "metric.auroc"), numbers(negative, "metric.auroc")
-  if #p == 0 or #n == 0 then error("metric.auroc: at least one positive and one negative expected", 2) end
+  if #p == 0 or #n == 0 then error("metric.auroc: at least one positive and one negative expected") end
   local all = {}
   for _, v in ipairs(p) do all[#all + 1] = {v, 1} end
   for _, v in ipairs(n) do all[#all + 1] = {v, 0} end
@@ -82,7 +83,7 @@ function metric.mmd (x, y, given)
   x, y = points(x, "metric.mmd"), points(y, "metric.mmd")
   same_dims(x, y, "metric.mmd")
   local n, m = x.shape[1], y.shape[1]
-  if n < 2 or m < 2 then error("metric.mmd: at least 2 points of each expected", 2) end
+  if n < 2 or m < 2 then error("metric.mmd: at least 2 points of each expected") end
   local h = o.bandwidth or median_distance(x, y)
   local function sum (a, b)
     return over_pairs(a, b, function (i1, i2, j1, j2)
@@ -106,7 +107,7 @@ end
 function metric.ksd (E, x)
   local n = x.shape[1]
   local p = points(x, "metric.ksd")
-  if n < 2 then error("metric.ksd: at least 2 points expected", 2) end
+  if n < 2 then error("metric.ksd: at least 2 points expected") end
   local s = points(E:score(x), "metric.ksd")
   local sum = over_pairs(p, p, function (i1, i2, j1, j2)
     local rows, columns = {1, i1, i2, 1}, {1, j1, j2, 1}
@@ -135,7 +136,7 @@ end
 function metric.frechet (x, y)
   x, y = points(x, "metric.frechet"), points(y, "metric.frechet")
   same_dims(x, y, "metric.frechet")
-  if x.shape[1] < 2 or y.shape[1] < 2 then error("metric.frechet: at least 2 points of each expected", 2) end
+  if x.shape[1] < 2 or y.shape[1] < 2 then error("metric.frechet: at least 2 points of each expected") end
   local m1, c1 = moments(x)
   local m2, c2 = moments(y)
   local r = root(c1)

@@ -1,10 +1,12 @@
 -- optim.lua -- optimisers: opt:step(params, grads) changes the parameters in place.
--- params is a tensor, an array or a table with names; grads has the same keys (a parameter without a gradient stays as it is).
+-- params is a tensor, an array or a table with names; grads has the same keys (a parameter without a gradient stays
+-- as it is).
 -- Invariant: the averages of a parameter belong to its key, so every step must be given the same keys.
 
 local neap = require "neap"
 local options = require "neap.options"
 local core = require("neap.core")._optim
+local error = options.error
 
 local optim = {}
 
@@ -53,7 +55,7 @@ end
 function Optimizer:step (params, grads)
   if type(params) ~= "table" then params, grads = {params}, {grads} end
   if type(grads) ~= "table" then
-    error(("%s: grads: a table with the keys of params expected, got %s"):format(self.name, options.type_of(grads)), 2)
+    error(("%s: grads: a table with the keys of params expected, got %s"):format(self.name, options.type_of(grads)))
   end
   local ps, gs, averages = line_up(self, params, grads)
   self.update(self, ps, gs, averages, self:current_lr())
@@ -83,7 +85,7 @@ local function define (name, known, names, update)
   known.weight_decay = known.weight_decay or 0.
   optim[name] = function (given)
     local o = options("optim." .. name, given, known)
-    if o.lr == nil then error(("optim.%s: option 'lr' is missing"):format(name), 2) end
+    if o.lr == nil then error(("optim.%s: option 'lr' is missing"):format(name)) end
     o.name, o.steps, o.update = "optim." .. name, 0, update
     o.names = type(names) == "function" and names(o) or names
     o.averages = {}
@@ -98,12 +100,13 @@ define("sgd", {momentum = 0., nesterov = false}, function (o) return o.momentum 
     core.sgd(p, g, averages[1], lr, o.momentum, o.nesterov, o.weight_decay)
   end)
 
--- adam{lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0} (Kingma and Ba 2015; weight_decay is added to the
--- gradient); adamw takes it off the parameter instead, 0.01 by default (Loshchilov and Hutter 2019).
+-- adam{lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0} (Kingma and Ba 2015; weight_decay is
+-- added to the gradient); adamw takes it off the parameter instead, 0.01 by default (Loshchilov and Hutter 2019).
 for name, decay in pairs {adam = 0., adamw = .01} do
   define(name, {beta1 = .9, beta2 = .999, eps = 1e-8, weight_decay = decay}, {"mean", "square"},
     function (o, p, g, averages, lr)
-      core.adam(p, g, averages[1], averages[2], lr, o.beta1, o.beta2, o.eps, o.weight_decay, name == "adamw", o.steps + 1)
+      core.adam(p, g, averages[1], averages[2], lr, o.beta1, o.beta2, o.eps, o.weight_decay, name == "adamw",
+                o.steps + 1)
     end)
 end
 

@@ -1,7 +1,10 @@
 -- options.lua -- reading a trailing table of options.
 -- Invariant: what comes back holds known names only, each of the type of its default.
 
-local options = {}
+local error = require("neap.core")._error
+
+-- For all parts: error(message) names the line of the user's that led here, error(message, 0) no line.
+local options = {error = error}
 
 -- Marks an option that has no default; options.any("number") also checks its type.
 local Any = {}
@@ -47,7 +50,8 @@ local function fits (v, expected)
   end
   if #expected == 0 then return true end
   for _, t in ipairs(expected) do
-    if t == type(v) or t == type_of(v) or (t == "integer" and type(v) == "number" and math.tointeger(v)) then return true end
+    if t == type(v) or t == type_of(v) or (t == "integer" and type(v) == "number" and
+                                           math.tointeger(v)) then return true end
     if t == "callable" and (type(v) == "function" or (getmetatable(v) or {}).__call) then return true end
   end
   return false
@@ -58,22 +62,22 @@ local function wanted (expected)
   return math.type(expected) == "integer" and "integer" or type(expected)
 end
 
--- options(fname, given, known [, level]): given's values over the defaults in known; an error names fname.
-function options.read (fname, given, known, level)
-  level = (level or 1) + 2
+-- options(fname, given, known): given's values over the defaults in known; an error names fname.
+function options.read (fname, given, known)
   if given ~= nil and type(given) ~= "table" then
-    error(("%s: a table of options expected, got %s"):format(fname, type_of(given)), level)
+    error(("%s: a table of options expected, got %s"):format(fname, type_of(given)))
   end
   local out = {}
   for k, v in pairs(known) do if getmetatable(v) ~= Any then out[k] = v end end
   for k, v in pairs(given or {}) do
     if type(k) ~= "string" then
-      error(("%s: options are named, as in {name = value}, got the key %s"):format(fname, tostring(k)), level)
+      error(("%s: options are named, as in {name = value}, got the key %s"):format(fname, tostring(k)))
     elseif known[k] == nil then
       local near = options.nearest(k, known)
-      error(("%s: unknown option '%s' (%s)"):format(fname, k, near and "did you mean '" .. near .. "'?" or "it takes none"), level)
+      error(("%s: unknown option '%s' (%s)"):format(fname, k, near and "did you mean '" .. near .. "'?" or
+                                                    "it takes none"))
     elseif not fits(v, known[k]) then
-      error(("%s: option '%s': %s expected, got %s"):format(fname, k, wanted(known[k]), type_of(v)), level)
+      error(("%s: option '%s': %s expected, got %s"):format(fname, k, wanted(known[k]), type_of(v)))
     end
     if math.type(known[k]) == "integer" then v = math.tointeger(v) end
     out[k] = v
@@ -82,11 +86,11 @@ function options.read (fname, given, known, level)
 end
 
 -- An argument that must be an integer of at least least.
-function options.integer (fname, name, v, least, level)
+function options.integer (fname, name, v, least)
   local i = type(v) == "number" and math.tointeger(v)
   if not i or i < least then
     local got = type(v) == "number" and tostring(v) or type_of(v)
-    error(("%s: %s: an integer of at least %d expected, got %s"):format(fname, name, least, got), (level or 1) + 2)
+    error(("%s: %s: an integer of at least %d expected, got %s"):format(fname, name, least, got))
   end
   return i
 end

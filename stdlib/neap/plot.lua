@@ -1,10 +1,12 @@
--- plot.lua -- pictures of samples, curves and energies: every function gives a figure with :save("x.png" | "x.svg") and :show().
+-- plot.lua -- pictures of samples, curves and energies: every function gives a figure with :save("x.png" | "x.svg")
+-- and :show().
 -- Figures are put side by side by neap.plot.panels{…}.  Marks of several calls share a panel with figure:add(other).
 -- Invariant: a figure holds plain marks in data coordinates; render.lua and svg.lua turn them into pixels and text.
 
 local neap = require "neap"
 local options = require "neap.options"
 local color = require "neap.plot.color"
+local error = options.error
 local any = options.any
 
 local plot = {}
@@ -13,7 +15,8 @@ Figure.__index = Figure
 
 -- What every plot may be given.
 local function known (more)
-  local all = {title = any "string", xlim = any "table", ylim = any "table", width = 320, height = 320, label = any "string",
+  local all = {title = any "string", xlim = any "table", ylim = any "table", width = 320, height = 320,
+               label = any "string",
                color = any("string", "table")}
   for k, v in pairs(more or {}) do all[k] = v end
   return all
@@ -25,10 +28,10 @@ local function tensor_type () return options.type_of(neap.zeros(1)) end
 local function tensor (fname, name, x, ndim)
   if type(x) == "table" then x = neap.tensor(x, {dtype = "float64"}) end
   if options.type_of(x) ~= tensor_type() then
-    error(("%s: %s: tensor expected, got %s"):format(fname, name, options.type_of(x)), 3)
+    error(("%s: %s: tensor expected, got %s"):format(fname, name, options.type_of(x)))
   end
   if x.ndim ~= ndim then
-    error(("%s: %s: %d dimensions expected, got [%s]"):format(fname, name, ndim, table.concat(x.shape, ", ")), 3)
+    error(("%s: %s: %d dimensions expected, got [%s]"):format(fname, name, ndim, table.concat(x.shape, ", ")))
   end
   return x:detach():to "float64"
 end
@@ -47,7 +50,7 @@ local function figure (o, marks, xlim, ylim, bare)
   for _, name in ipairs {"xlim", "ylim"} do
     local l = panel[name]
     if type(l[1]) ~= "number" or type(l[2]) ~= "number" or not (l[1] < l[2]) then
-      error(("plot: option '%s': two numbers {low, high} expected"):format(name), 3)
+      error(("plot: option '%s': two numbers {low, high} expected"):format(name))
     end
   end
   return setmetatable({panels = {panel}, size = {width = o.width, height = o.height}}, Figure)
@@ -73,11 +76,11 @@ function Figure:save (path)
   elseif ending == "svg" then
     local text = require "neap.plot.svg"(self)
     local f, message = io.open(path, "wb")
-    if not f then error("plot: cannot write " .. message, 2) end
+    if not f then error("plot: cannot write " .. message) end
     f:write(text)
     f:close()
   else
-    error("plot: save: a name that ends in .png or .svg expected, got " .. tostring(path), 2)
+    error("plot: save: a name that ends in .png or .svg expected, got " .. tostring(path))
   end
   return self
 end
@@ -87,12 +90,15 @@ function Figure:show (columns)
   local x = self:pixels():permute(3, 1, 2)
   local w = columns or tonumber(os.getenv "COLUMNS") or 80
   local h = math.floor(x:size(2) * w / x:size(3)) // 2 * 2
-  local function pick (n, from) return ((neap.arange(1, n, {dtype = "float64"}) - .5) * (from / n)):floor():to("int64") + 1 end
-  local bytes = (x:index_select(2, pick(h, x:size(2))):index_select(3, pick(w, x:size(3))) * 255):round():to("int64"):totable()
+  local function pick (n, from) return ((neap.arange(1, n,
+    {dtype = "float64"}) - .5) * (from / n)):floor():to("int64") + 1 end
+  local bytes = (x:index_select(2, pick(h, x:size(2))):index_select(3,
+    pick(w, x:size(3))) * 255):round():to("int64"):totable()
   for row = 1, h - 1, 2 do
     for column = 1, w do
       local function at (k, r) return bytes[k][r][column] end
-      io.write(("\27[38;2;%d;%d;%dm\27[48;2;%d;%d;%dm▀"):format(at(1, row), at(2, row), at(3, row), at(1, row + 1), at(2, row + 1), at(3, row + 1)))
+      io.write(("\27[38;2;%d;%d;%dm\27[48;2;%d;%d;%dm▀"):format(at(1, row), at(2, row), at(3, row), at(1, row + 1),
+        at(2, row + 1), at(3, row + 1)))
     end
     io.write "\27[0m\n"
   end
@@ -102,7 +108,8 @@ end
 -- panels({figure, …} [, {columns =}]): the panels of all figures in one picture, with the first one's size.
 function plot.panels (figures, given)
   local o = options("plot.panels", given, {columns = any "integer"})
-  if type(figures) ~= "table" or getmetatable(figures[1]) ~= Figure then error("plot.panels: an array of figures expected", 2) end
+  if type(figures) ~= "table" or
+    getmetatable(figures[1]) ~= Figure then error("plot.panels: an array of figures expected") end
   local out = setmetatable({panels = {}, size = figures[1].size, columns = o.columns}, Figure)
   for _, f in ipairs(figures) do
     for _, p in ipairs(f.panels) do out.panels[#out.panels + 1] = p end
@@ -113,10 +120,11 @@ end
 -- scatter(x [N, 2] [, {size = 1.5, alpha = 0.6, …}])
 function plot.scatter (x, given)
   x = tensor("plot.scatter", "x", x, 2)
-  if x:size(2) ~= 2 then error(("plot.scatter: x: [N, 2] expected, got [%s]"):format(table.concat(x.shape, ", ")), 2) end
+  if x:size(2) ~= 2 then error(("plot.scatter: x: [N, 2] expected, got [%s]"):format(table.concat(x.shape, ", "))) end
   local o = options("plot.scatter", given, known {size = 1.5, alpha = .6})
   local a, b = x:select(2, 1), x:select(2, 2)
-  local mark = {kind = "points", x = a, y = b, size = o.size, alpha = o.alpha, color = color.of(o.color, 1), label = o.label,
+  local mark = {kind = "points", x = a, y = b, size = o.size, alpha = o.alpha, color = color.of(o.color, 1),
+                label = o.label,
                 automatic = o.color == nil}
   return figure(o, {mark}, limits(a, .05), limits(b, .05))
 end
@@ -128,9 +136,10 @@ function plot.line (x, y, given)
     x = neap.arange(1, #y, {dtype = "float64"})
   end
   x, y = tensor("plot.line", "x", x, 1), tensor("plot.line", "y", y, 1)
-  if #x ~= #y then error(("plot.line: x and y have %d and %d points"):format(#x, #y), 2) end
+  if #x ~= #y then error(("plot.line: x and y have %d and %d points"):format(#x, #y)) end
   local o = options("plot.line", given, known {line_width = 1.5, alpha = 1.})
-  local mark = {kind = "line", xs = x:totable(), ys = y:totable(), width = o.line_width, alpha = o.alpha, color = color.of(o.color, 1),
+  local mark = {kind = "line", xs = x:totable(), ys = y:totable(), width = o.line_width, alpha = o.alpha,
+                color = color.of(o.color, 1),
                 label = o.label, automatic = o.color == nil}
   return figure(o, {mark}, limits(x, 0), limits(y, .05))
 end
@@ -142,7 +151,8 @@ function plot.trace (draws, given)
   local o = options("plot.trace", given, known {alpha = .8})
   local marks, xs = {}, neap.arange(1, draws:size(1), {dtype = "float64"})
   for k = 1, draws:size(2) do
-    marks[k] = {kind = "line", xs = xs:totable(), ys = draws:select(2, k):totable(), width = 1, alpha = o.alpha, color = color.of(o.color, k)}
+    marks[k] = {kind = "line", xs = xs:totable(), ys = draws:select(2, k):totable(), width = 1, alpha = o.alpha,
+                color = color.of(o.color, k)}
   end
   return figure(o, marks, limits(xs, 0), limits(draws:flatten(), .05))
 end
@@ -151,7 +161,7 @@ end
 function plot.hist (x, given)
   x = tensor("plot.hist", "x", x, 1)
   local o = options("plot.hist", given, known {bins = 40, density = true})
-  if o.bins < 1 then error("plot.hist: option 'bins': at least 1 expected", 2) end
+  if o.bins < 1 then error("plot.hist: option 'bins': at least 1 expected") end
   local l = o.xlim or limits(x, 0)
   local width = (l[2] - l[1]) / o.bins
   x = x[neap.logical_and(x:ge(l[1]), x:le(l[2]))]
@@ -159,7 +169,8 @@ function plot.hist (x, given)
   local heights = neap.zeros(o.bins, {dtype = "float64"}):scatter_add(1, bin, neap.ones_like(x))
   if o.density then heights = heights / (math.max(1, x:numel()) * width) end
   local edges = neap.linspace(l[1], l[2], o.bins + 1, {dtype = "float64"}):totable()
-  local mark = {kind = "bars", edges = edges, heights = heights:totable(), color = color.of(o.color, 1), label = o.label}
+  local mark = {kind = "bars", edges = edges, heights = heights:totable(), color = color.of(o.color, 1),
+                label = o.label}
   return figure(o, {mark}, l, {0, math.max(heights:amax():item() * 1.05, 1e-12)})
 end
 
@@ -180,12 +191,13 @@ local function over_grid (f, xlim, ylim, points)
   return f(neap.stack({x:flatten(), y:flatten()}, 2)):detach():to("float64"):reshape(points, points)
 end
 
--- energy(E [, {xlim =, ylim =, points = 160, samples = [N, 2], kind = "density" | "energy", size =, alpha =}]): the density
--- exp(−E), or E itself, of an energy over the plane, with samples on it.
+-- energy(E [, {xlim =, ylim =, points = 160, samples = [N, 2], kind = "density" | "energy", size =, alpha =}]): the
+-- density exp(−E), or E itself, of an energy over the plane, with samples on it.
 function plot.energy (E, given)
-  local o = options("plot.energy", given, known {points = 160, samples = any(), kind = "density", size = 1., alpha = .5})
+  local o = options("plot.energy", given, known {points = 160, samples = any(), kind = "density", size = 1.,
+                                                 alpha = .5})
   if o.kind ~= "density" and o.kind ~= "energy" then
-    error(("plot.energy: option 'kind': \"density\" or \"energy\" expected, got \"%s\""):format(o.kind), 2)
+    error(("plot.energy: option 'kind': \"density\" or \"energy\" expected, got \"%s\""):format(o.kind))
   end
   local xlim, ylim = o.xlim or {-3, 3}, o.ylim or {-3, 3}
   local e = over_grid(function (x) return E(x) end, xlim, ylim, o.points)
@@ -194,7 +206,8 @@ function plot.energy (E, given)
   local marks = {{kind = "image", image = image}}
   if o.samples then
     local x = tensor("plot.energy", "samples", o.samples, 2)
-    marks[2] = {kind = "points", x = x:select(2, 1), y = x:select(2, 2), size = o.size, alpha = o.alpha, color = color.of(o.color or "white")}
+    marks[2] = {kind = "points", x = x:select(2, 1), y = x:select(2, 2), size = o.size, alpha = o.alpha,
+                color = color.of(o.color or "white")}
   end
   return figure(o, marks, xlim, ylim)
 end
@@ -220,11 +233,12 @@ local function crossings (z, level, xlim, ylim)
   return lines
 end
 
--- contour(z [rows, columns] [, {levels = 8 | {…}, xlim =, ylim =}]): lines of equal height; the first row is at the bottom
+-- contour(z [rows, columns] [, {levels = 8 | {…}, xlim =, ylim =}]): lines of equal height; the first row is at the
+-- bottom
 function plot.contour (z, given)
   z = tensor("plot.contour", "z", z, 2)
   local o = options("plot.contour", given, known {levels = any("integer", "table"), line_width = 1.})
-  if z:size(1) < 2 or z:size(2) < 2 then error("plot.contour: z: at least 2 × 2 values expected", 2) end
+  if z:size(1) < 2 or z:size(2) < 2 then error("plot.contour: z: at least 2 × 2 values expected") end
   local l = limits(z:flatten(), 0)
   local levels = o.levels or 8
   if type(levels) == "number" then

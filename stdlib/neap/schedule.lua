@@ -2,18 +2,21 @@
 -- They serve as lr = of every optimiser.
 
 local options = require "neap.options"
+local error = options.error
 local schedule = {}
 
 local number = options.any "number"
 
-local function make (f) return setmetatable({}, {__name = "neap.schedule", __call = function (_, step) return f(step) end}) end
+local function make (f) return setmetatable({}, {__name = "neap.schedule",
+                                                 __call = function (_, step) return f(step) end}) end
 
 local function read (name, given, known, required)
-  local o = options("schedule." .. name, given, known, 2)
+  local o = options("schedule." .. name, given, known)
   for _, k in ipairs(required) do
-    if o[k] == nil then error(("schedule.%s: option '%s' is missing"):format(name, k), 3) end
+    if o[k] == nil then error(("schedule.%s: option '%s' is missing"):format(name, k)) end
   end
-  if o.steps and o.steps < 1 then error(("schedule.%s: option 'steps': at least 1 expected, got %d"):format(name, o.steps), 3) end
+  if o.steps and o.steps < 1 then error(("schedule.%s: option 'steps': at least 1 expected, got %d"):format(name,
+    o.steps)) end
   return o
 end
 
@@ -29,7 +32,8 @@ end
 -- cosine{lr =, steps =, final = 0}: from lr to final along half a cosine (Loshchilov and Hutter 2017).
 function schedule.cosine (given)
   local o = read("cosine", given, {lr = number, steps = options.any "integer", final = 0.}, {"lr", "steps"})
-  return make(function (step) return o.final + (o.lr - o.final) * (1 + math.cos(math.pi * progress(step, o.steps))) / 2 end)
+  return make(function (step) return o.final + (o.lr - o.final) * (1 + math.cos(math.pi * progress(step,
+    o.steps))) / 2 end)
 end
 
 -- linear{lr =, steps =, final = 0}: straight from lr to final.
@@ -47,13 +51,15 @@ end
 -- step{lr =, every =, factor = 0.1}: multiplied by factor after each `every` steps.
 function schedule.step (given)
   local o = read("step", given, {lr = number, every = options.any "integer", factor = .1}, {"lr", "every"})
-  if o.every < 1 then error(("schedule.step: option 'every': at least 1 expected, got %d"):format(o.every), 2) end
+  if o.every < 1 then error(("schedule.step: option 'every': at least 1 expected, got %d"):format(o.every)) end
   return make(function (step) return o.lr * o.factor ^ ((step - 1) // o.every) end)
 end
 
--- warmup{lr = number | schedule, steps =}: rises in a line over the first steps, then goes on with lr from its first step.
+-- warmup{lr = number | schedule, steps =}: rises in a line over the first steps, then goes on with lr from its first
+-- step.
 function schedule.warmup (given)
-  local o = read("warmup", given, {lr = options.any("number", "callable"), steps = options.any "integer"}, {"lr", "steps"})
+  local o = read("warmup", given, {lr = options.any("number", "callable"), steps = options.any "integer"},
+                 {"lr", "steps"})
   local after = type(o.lr) == "number" and schedule.constant(o.lr) or o.lr
   return make(function (step)
     if step <= o.steps then return after(1) * step / o.steps end

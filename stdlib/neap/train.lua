@@ -2,15 +2,18 @@
 --
 --   local history = neap.train(E, x, {loss = neap.loss.dsm{sigma = .1}, steps = 2000})
 --
--- Invariant: parameters change only in whole optimiser steps, so Ctrl-C, an error or a `false` from on_step leaves E usable.
+-- Invariant: parameters change only in whole optimiser steps, so Ctrl-C, an error or a `false` from on_step leaves E
+-- usable.
 
 local neap = require "neap"
 local options = require "neap.options"
 local files = require("neap.core")._files
+local error = options.error
 
 local any = options.any
 local KNOWN = {
-  loss = any "callable", optimizer = any("table", "userdata"), batch = 128, steps = any "integer", epochs = any "integer",
+  loss = any "callable", optimizer = any("table", "userdata"), batch = 128, steps = any "integer",
+    epochs = any "integer",
   seed = any "integer", log = any("boolean", "callable"), every = any "integer", on_step = any "callable",
   clip_grad = any "number", ema = any("number", "table"), checkpoint = any(), resume = any(), guard = any(),
   log_likelihood = any(), progress = any "boolean",
@@ -18,14 +21,14 @@ local KNOWN = {
 local LATER = {"checkpoint", "resume", "guard", "log_likelihood"}
 
 local function check (given)
-  local o = options("train", given, KNOWN, 2)
+  local o = options("train", given, KNOWN)
   for _, name in ipairs(LATER) do
-    if o[name] then error(("train: option '%s' is not supported yet"):format(name), 3) end
+    if o[name] then error(("train: option '%s' is not supported yet"):format(name)) end
   end
-  if not o.loss then error("train: option 'loss' is missing", 3) end
-  if (o.steps == nil) == (o.epochs == nil) then error("train: one of 'steps' and 'epochs' expected", 3) end
+  if not o.loss then error("train: option 'loss' is missing") end
+  if (o.steps == nil) == (o.epochs == nil) then error("train: one of 'steps' and 'epochs' expected") end
   for _, name in ipairs {"steps", "epochs", "every", "batch"} do
-    if o[name] and o[name] < 1 then error(("train: option '%s': at least 1 expected, got %d"):format(name, o[name]), 3) end
+    if o[name] and o[name] < 1 then error(("train: option '%s': at least 1 expected, got %d"):format(name, o[name])) end
   end
   return o
 end
@@ -43,7 +46,7 @@ end
 
 local function count_steps (o, loader)
   if o.steps then return o.steps end
-  if not loader then error("train: 'epochs' needs data with rows, use 'steps' with a function", 3) end
+  if not loader then error("train: 'epochs' needs data with rows, use 'steps' with a function") end
   return o.epochs * #loader
 end
 
@@ -54,7 +57,7 @@ local function parameters (E, loss)
   if found and type(method) == "function" then
     for _, p in ipairs((loss:params())) do params[#params + 1] = p end
   end
-  if #params == 0 then error("train: the energy has no parameters", 3) end
+  if #params == 0 then error("train: the energy has no parameters") end
   return params
 end
 
@@ -69,7 +72,8 @@ local function progress_line (total, wanted)
     if not on or now - shown < .5 then return end
     shown = now
     local rate = step / (now - start)
-    local line = ("train %d/%d  loss %.4g  %.4g steps/s  %.0f s left"):format(step, total, loss, rate, (total - step) / rate)
+    local line = ("train %d/%d  loss %.4g  %.4g steps/s  %.0f s left"):format(step, total, loss, rate,
+      (total - step) / rate)
     io.stderr:write("\r", line, (" "):rep(math.max(0, width - #line)))
     io.stderr:flush()
     width = #line
@@ -81,23 +85,29 @@ local function progress_line (total, wanted)
   return show, clear
 end
 
--- Adds a record to the history every `every` steps: the mean of the losses since the last one.
-local function recorder (history, o, every, total)
+-- Adds a record to the history every `every` steps: the mean of the losses since the last one.  The second result
+-- adds one for the steps that are left when the training ends.
+local function recorder (history, o, every)
   local sum, n, start = 0, 0, neap.clock()
   local log = o.log == true and function (r)
     io.stderr:write(("step %d  loss %.6g  gradient %.4g  %.2f s\n"):format(r.step, r.loss, r.grad_norm, r.seconds))
   end or o.log or function () end
-  return function (step, loss, norm)
-    sum, n = sum + loss, n + 1
-    history.steps, history.seconds = step, neap.clock() - start
-    if step % every ~= 0 and step ~= total then return end
-    local r = {step = step, loss = sum / n, grad_norm = norm, seconds = history.seconds}
-    for k, v in pairs {step = r.step, loss = r.loss, grad_norm = norm, time = r.seconds} do
+  local last = 0
+  local function record ()
+    if n == 0 then return end
+    local r = {step = history.steps, loss = sum / n, grad_norm = last, seconds = history.seconds}
+    for k, v in pairs {step = r.step, loss = r.loss, grad_norm = last, time = r.seconds} do
       history[k][#history[k] + 1] = v
     end
     sum, n = 0, 0
     log(r)
   end
+  local function note (step, loss, norm)
+    sum, n, last = sum + loss, n + 1, norm
+    history.steps, history.seconds = step, neap.clock() - start
+    if step % every == 0 then record() end
+  end
+  return note, record
 end
 
 -- ---- one step ----
@@ -107,7 +117,7 @@ local function evaluate (E, loss, batch, params, rng, clip, step)
   local value, info = loss(E, batch, rng)
   local number = value:item()
   if number ~= number or math.abs(number) == math.huge then
-    error(("train: the loss is %s at step %d; the parameters are as the step before left them"):format(number, step), 0)
+    error(("train: the loss is %s at step %d; the parameters are as the step before left them"):format(number, step))
   end
   local grads = neap.gradients(value, params, {allow_unused = true})
   local norm
@@ -152,10 +162,11 @@ return function (E, x, given)
   o.optimizer = o.optimizer or neap.optim.adam{lr = 1e-3}
   local history = {step = {}, loss = {}, grad_norm = {}, time = {}, steps = 0, seconds = 0, interrupted = false}
   history.ema = make_ema(o, params)
-  local note = recorder(history, o, o.every or math.max(1, total // 100), total)
+  local note, record = recorder(history, o, o.every or math.max(1, total // 100))
   local show, clear = progress_line(total, o.progress)
   local ok, message = pcall(loop, E, params, next_batch, o, total, note, show, history.ema)
   clear()
+  if ok or tostring(message):find("interrupted!", 1, true) then record() end
   if not ok then
     if not tostring(message):find("interrupted!", 1, true) then error(message, 0) end
     history.interrupted = true

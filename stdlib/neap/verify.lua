@@ -5,6 +5,7 @@
 
 local neap = require "neap"
 local options = require "neap.options"
+local error = options.error
 
 local limit = 4.5                            -- |z|; some dozen statistics stay below it in all but 1 run in 10,000
 local f64 = {dtype = "float64"}
@@ -137,7 +138,7 @@ local function verify (sampler, E, given)
     return r
   end
   local x, why = exact(E, o, rng)
-  if not x then error("verify: " .. why, 2) end
+  if not x then error("verify: " .. why) end
   local e = gradient_error(E, x:slice(1, 1, 100, 1):to "float64", rng, o.condition and o.condition:slice(1, 1, 100, 1))
   add(r, "gradient", e, 1e-5, ("largest relative error %.1e"):format(e))
   local state

@@ -1,6 +1,6 @@
 -- canvas.lua -- a raster of pixels on which marks are laid, as tensors.
--- Invariant: marks of one call do not depend on their order: coverage at a pixel adds up (as −log of what shines through)
--- before the colour is laid over.  Pixels count from 0 at the upper left; the middle of a pixel is at a half.
+-- Invariant: marks of one call do not depend on their order: coverage at a pixel adds up (as −log of what shines
+-- through) before the colour is laid over.  Pixels count from 0 at the upper left; the middle of a pixel is at a half.
 
 local neap = require "neap"
 local font = require "neap.plot.font"
@@ -9,7 +9,8 @@ local Canvas = {}
 Canvas.__index = Canvas
 
 local function new (width, height)
-  return setmetatable({width = width, height = height, pixels = neap.ones(height, width, 3, {dtype = "float32"})}, Canvas)
+  return setmetatable({width = width, height = height, pixels = neap.ones(height, width, 3, {dtype = "float32"})},
+                      Canvas)
 end
 
 -- Lays color over the pixels columns x, rows y (tensors of floats [n]) with opacity a (number or [n]).

@@ -1,7 +1,9 @@
 -- color.lua -- colours: names for marks, and the map from numbers to colours.
--- The map runs from dark violet over blue and green to yellow, with lightness rising all the way, so that it also reads in grey.
+-- The map runs from dark violet over blue and green to yellow, with lightness rising all the way, so that it also
+-- reads in grey.
 
 local neap = require "neap"
+local error = require("neap.core")._error
 local color = {}
 
 -- For marks, told apart by most kinds of colour vision.
@@ -13,7 +15,7 @@ color.named = {black = {0, 0, 0}, white = {1, 1, 1}, grey = {.5, .5, .5}, red = 
 function color.of (c, n)
   if type(c) == "table" then return c end
   if c == nil then return color.cycle[(n - 1) % #color.cycle + 1] end
-  return color.named[c] or error(("plot: unknown colour '%s'"):format(tostring(c)), 0)
+  return color.named[c] or error(("plot: unknown colour '%s'"):format(tostring(c)))
 end
 
 -- Five stations of the map, joined by straight lines.

@@ -31,7 +31,8 @@ end
 
 -- The frame of the panel in the cell whose corner is x, y, and the maps from data to pixels.
 local function place (panel, x, y, size)
-  local f = {x0 = x + MARGIN.left, y0 = y + MARGIN.top, x1 = x + MARGIN.left + size.width, y1 = y + MARGIN.top + size.height}
+  local f = {x0 = x + MARGIN.left, y0 = y + MARGIN.top, x1 = x + MARGIN.left + size.width,
+             y1 = y + MARGIN.top + size.height}
   if panel.bare then f.x0, f.x1 = x + 12, x + 12 + size.width end
   local xl, yl = panel.xlim, panel.ylim
   function f.x (v) return f.x0 + (v - xl[1]) / (xl[2] - xl[1]) * (f.x1 - f.x0) end

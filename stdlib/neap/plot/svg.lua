@@ -34,7 +34,8 @@ end
 
 local function byte (v) return math.floor(v * 255 + .5) end
 local function rgb (c) return ("rgb(%d,%d,%d)"):format(byte(c[1]), byte(c[2]), byte(c[3])) end
-local function escape (s) return (s:gsub("[&<>\"]", {["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;"})) end
+local function escape (s) return (s:gsub("[&<>\"]", {["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;",
+                                                     ['"'] = "&quot;"})) end
 
 local draw = {}
 
@@ -55,7 +56,8 @@ function draw.line (put, f, m)
   for i = 1, #m.xs do
     if m.xs[i] == m.xs[i] and m.ys[i] == m.ys[i] then at[#at + 1] = ("%.2f,%.2f"):format(f.x(m.xs[i]), f.y(m.ys[i])) end
   end
-  put('<polyline fill="none" stroke="%s" stroke-opacity="%g" stroke-width="%g" points="%s"/>', rgb(m.color), m.alpha, m.width,
+  put('<polyline fill="none" stroke="%s" stroke-opacity="%g" stroke-width="%g" points="%s"/>', rgb(m.color), m.alpha,
+      m.width,
       table.concat(at, " "))
 end
 
@@ -88,7 +90,8 @@ end
 
 local function draw_panel (put, panel, x, y, size, id)
   local f, row = frame_of(panel, x, y, size), 0
-  put('<clipPath id="p%d"><rect x="%g" y="%g" width="%g" height="%g"/></clipPath><g clip-path="url(#p%d)">', id, f.x0, f.y0, f.w, f.h, id)
+  put('<clipPath id="p%d"><rect x="%g" y="%g" width="%g" height="%g"/></clipPath><g clip-path="url(#p%d)">', id, f.x0,
+      f.y0, f.w, f.h, id)
   for _, m in ipairs(panel.marks) do draw[m.kind](put, f, m) end
   put('</g><rect x="%g" y="%g" width="%g" height="%g" fill="none" stroke="#777"/>', f.x0, f.y0, f.w, f.h)
   if not panel.bare then axes(put, f, panel) end
