@@ -102,6 +102,9 @@ extern const energy_class
   energy_rosenbrock_class, energy_ring_class, energy_sum_class, energy_scale_class, energy_divide_class,
   energy_offset_class, energy_translate_class, energy_given_class, energy_fix_class;
 
+/* value, with a zero gradient by each tracked parameter of E that it does not depend on. */
+neap_tensor *energy_anchor (neap_context *c, neap_energy *E, neap_tensor *value);
+
 /* ---- short names for what formulas use ---- */
 /* v as a 0-d tensor of like's dtype. */
 static inline neap_tensor *num (neap_context *c, const neap_tensor *like, double v) {

@@ -92,6 +92,7 @@ static bool value_and_grad (neap_context *c, neap_energy *E, neap_tensor *x, nea
                             neap_tensor **g) {
   neap_tensor *xv = neap_variable(c, x), *e;
   if (!xv || !value_grad_at(c, E, xv, cond, NEAP_AUTO_GRAPH, &e, g)) return false;
+  if (!(*g = energy_anchor(c, E, *g))) return false;
   if (!value) return true;
   *value = outside_view(c, e, xv);
   return *value != NULL;

@@ -4,7 +4,7 @@
 ** an optimiser may hold it.
 */
 #include "loss/loss.h"
-#include "sweep.h"
+#include "energy/energy.h"
 #include <string.h>
 
 neap_loss *loss_new (neap_context *c, const neap_loss_kind *kind) {
@@ -60,39 +60,12 @@ static bool check (neap_context *c, neap_loss *l, neap_tensor *x) {
   return true;
 }
 
-/* Collects in free those of E's n parameters that value does not depend on; returns how many, -1 on failure. */
-static int untouched (neap_context *c, neap_energy *E, neap_tensor *value, int n, neap_tensor **params, neap_tensor **free) {
-  neap_sweep s;
-  int m = 0;
-  for (int i = 0; i < n; i++) params[i] = neap_energy_param(E, i);
-  if (!neap_sweep_open(&s, c, value, n, params)) return -1;
-  for (int i = 0; i < n; i++)
-    if (neap_tracked(c, params[i]) && !neap_sweep_find(&s, params[i])) free[m++] = params[i];
-  neap_sweep_close(&s);
-  return m;
-}
-
-/* value with a zero gradient by every parameter it does not depend on: a score knows nothing of a network's last bias, and
-** no user should have to */
-static neap_tensor *anchored (neap_context *c, neap_energy *E, neap_tensor *value) {
-  int n = neap_energy_nparams(E);
-  if (!value || n == 0) return value;
-  size_t bytes = (size_t)(2 * n + 1) * sizeof(neap_tensor *);
-  neap_tensor **list = neap_malloc(c, bytes);
-  if (!list) return NULL;
-  list[0] = value;
-  int m = untouched(c, E, value, n, list + n + 1, list + 1);
-  neap_tensor *out = m < 0 ? NULL : m == 0 ? value : neap_anchor(c, m + 1, list);
-  neap_free(c, list, bytes);
-  return out;
-}
-
 neap_tensor *neap_loss_eval (neap_context *c, neap_loss *l, neap_energy *E, neap_tensor *x, neap_tensor *cond,
                              neap_rng *rng, neap_state *info) {
   if (!check(c, l, x)) return NULL;
   loss_batch b = { E, x, cond, rng ? rng : neap_rng_default(c), info };
   neap_scope sc = neap_scope_open(c);
-  return neap_scope_return(c, sc, anchored(c, E, l->kind->eval(c, l, &b)));
+  return neap_scope_return(c, sc, energy_anchor(c, E, l->kind->eval(c, l, &b)));
 }
 
 /* ---- memory ---- */
