@@ -74,7 +74,7 @@ static int run (lua_State *L, lua_State *co, int narg) {
 
 static int resume (lua_State *L) {
   lua_State *co = lua_tothread(L, 1);
-  if (!co) return luaL_typeerror(L, 1, "coroutine");
+  if (!co) return luaL_typeerror(L, 1, "thread");
   int n = run(L, co, lua_gettop(L) - 1);
   lua_pushboolean(L, n >= 0);
   lua_insert(L, n >= 0 ? -(n + 1) : -2);
