@@ -96,7 +96,8 @@ static neap_tensor *drawn (neap_context *c, neap_rng *r, draw *d, neap_dtype t, 
 }
 
 static bool float_wanted (neap_context *c, const char *what, neap_dtype d) {
-  return neap_is_float(d) || neap_fail(c, NEAP_EDTYPE, "%s: float32 or float64 expected, got %s", what, neap_dtype_name(d));
+  if (neap_is_float(d)) return true;
+  return neap_fail(c, NEAP_EDTYPE, "%s: float32 or float64 expected, got %s", what, neap_dtype_name(d));
 }
 
 /* ---- normal, uniform, integers ---- */
@@ -128,7 +129,8 @@ static void fill_randint (const draw *d, int64_t first, int64_t n, void *out) {
 
 neap_tensor *neap_rng_randint (neap_context *c, neap_rng *r, int64_t lo, int64_t hi, int ndim, const int64_t *shape) {
   if (!neap_ok(c)) return NULL;
-  if (lo > hi) return neap_fail(c, NEAP_EARG, "randint: lo must not exceed hi, got %lld and %lld", (long long)lo, (long long)hi);
+  if (lo > hi)
+    return neap_fail(c, NEAP_EARG, "randint: lo must not exceed hi, got %lld and %lld", (long long)lo, (long long)hi);
   draw d = { .fill = fill_randint, .lo = lo, .width = (int64_t)((uint64_t)hi - (uint64_t)lo + 1) };
   return drawn(c, r, &d, NEAP_INT64, ndim, shape);
 }
@@ -156,7 +158,8 @@ static void fill_bernoulli (const draw *d, int64_t first, int64_t n, void *out) 
   bool ok = true;
   for (int64_t i = 0; i < n; i += CHUNK) {
     int64_t m = n - i < CHUNK ? n - i : CHUNK;
-    ok &= d->dtype == NEAP_FLOAT32 ? bernoulli_f32(d, first + i, m, (float *)out + i) : bernoulli_f64(d, first + i, m, (double *)out + i);
+    ok &= d->dtype == NEAP_FLOAT32 ? bernoulli_f32(d, first + i, m, (float *)out + i)
+                                   : bernoulli_f64(d, first + i, m, (double *)out + i);
   }
   if (!ok) atomic_store_explicit(&((draw *)(uintptr_t)d)->bad, 1, memory_order_relaxed);
 }
@@ -234,7 +237,8 @@ static void fill_categorical (const draw *d, int64_t first, int64_t n, void *out
 neap_tensor *neap_rng_categorical (neap_context *c, neap_rng *r, neap_tensor *logits) {
   if (!neap_ok(c) || !logits || !float_wanted(c, "categorical: logits", logits->dtype)) return NULL;
   if (logits->ndim == 0 || logits->shape[logits->ndim - 1] == 0)
-    return neap_fail(c, NEAP_ESHAPE, "categorical: at least one class expected in the last dimension, got logits of shape %s", SHAPE_TEXT(logits));
+    return neap_fail(c, NEAP_ESHAPE, "categorical: at least one class expected in the last dimension, got shape %s",
+                     SHAPE_TEXT(logits));
   neap_scope s = neap_scope_open(c);
   neap_tensor *x = neap_contiguous_data(c, logits);
   draw d = { .fill = fill_categorical, .in = x ? neap_ptr(x) : NULL };

@@ -184,7 +184,9 @@ static void copy_to (void *dst, neap_dtype d, const int64_t *strides, const neap
 
 /* ---- what others call ---- */
 
-void neap_copy_strided (neap_tensor *dst, const neap_tensor *src) { copy_to(neap_ptr(dst), dst->dtype, dst->strides, src); }
+void neap_copy_strided (neap_tensor *dst, const neap_tensor *src) {
+  copy_to(neap_ptr(dst), dst->dtype, dst->strides, src);
+}
 
 static neap_tensor *copy_of (neap_context *c, neap_tensor *x) {
   neap_tensor *out = neap_tensor_new(c, x->dtype, x->ndim, x->shape);
@@ -244,7 +246,8 @@ misfit:
 static bool writable (neap_context *c, const neap_tensor *dst) {
   for (int i = 0; i < dst->ndim; i++)
     if (dst->strides[i] == 0 && dst->shape[i] > 1)
-      return neap_fail(c, NEAP_EARG, "write: the elements of an expanded tensor of shape %s share memory; write to a copy", SHAPE_TEXT(dst));
+      return neap_fail(c, NEAP_EARG, "write: elements of an expanded tensor of shape %s share memory; write to a copy",
+                       SHAPE_TEXT(dst));
   return true;
 }
 

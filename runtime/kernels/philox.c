@@ -37,10 +37,12 @@ static void fill (const draw *d, int64_t first, int64_t n, char *out) {
   if (tail) part(d, first + head + whole, tail, out + (size_t)(head + whole) * d->size);
 }
 
-void neap_fill_normal (const neap_tiles *t, neap_key key, uint64_t step, int64_t first, int64_t n, neap_dtype d, void *out) {
+void neap_fill_normal (const neap_tiles *t, neap_key key, uint64_t step, int64_t first, int64_t n, neap_dtype d,
+                       void *out) {
   fill(&(draw){ t->normal[d == NEAP_FLOAT64], key, step, neap_dtype_size(d) }, first, n, out);
 }
-void neap_fill_uniform (const neap_tiles *t, neap_key key, uint64_t step, int64_t first, int64_t n, neap_dtype d, void *out) {
+void neap_fill_uniform (const neap_tiles *t, neap_key key, uint64_t step, int64_t first, int64_t n, neap_dtype d,
+                        void *out) {
   fill(&(draw){ t->uniform[d == NEAP_FLOAT64], key, step, neap_dtype_size(d) }, first, n, out);
 }
 void neap_fill_words (const neap_tiles *t, neap_key key, uint64_t step, int64_t first, int64_t n, uint64_t *out) {

@@ -99,8 +99,10 @@ static inline int64_t integer_param (double p, double missing, double lo, double
 #define LAST(inputs) LETTER(inputs, 8)
 #define FOR_CLASS(inputs, classes, f) ((LAST(inputs) == (classes)[0] || LAST(inputs) == (classes)[1]) ? (f) : NULL)
 #define ENTRY(name, inputs) [NEAP_OP_##name] = { \
-    [NEAP_FLOAT32] = FOR_CLASS(inputs, "AF", tile_##name##_f32), [NEAP_FLOAT64] = FOR_CLASS(inputs, "AF", tile_##name##_f64), \
-    [NEAP_INT64] = FOR_CLASS(inputs, "AA", tile_##name##_i64), [NEAP_UINT8] = FOR_CLASS(inputs, "AA", tile_##name##_u8), \
+    [NEAP_FLOAT32] = FOR_CLASS(inputs, "AF", tile_##name##_f32), \
+    [NEAP_FLOAT64] = FOR_CLASS(inputs, "AF", tile_##name##_f64), \
+    [NEAP_INT64] = FOR_CLASS(inputs, "AA", tile_##name##_i64), \
+    [NEAP_UINT8] = FOR_CLASS(inputs, "AA", tile_##name##_u8), \
     [NEAP_BOOL] = FOR_CLASS(inputs, "Ab", tile_##name##_b8) },
 #define EW1(name, sig, inputs, ...) ENTRY(name, inputs)
 #define EW2 EW1

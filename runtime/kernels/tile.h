@@ -27,7 +27,7 @@ typedef void neap_draw_kernel (neap_key key, uint64_t step, int64_t first, int64
 
 struct neap_tiles {
   const char *name;                      /* base, avx2 or avx512 */
-  neap_tile_kernel *op[NEAP_OP_COUNT][NEAP_NDTYPES];   /* by the last input's dtype; NULL where the row has no such kernel */
+  neap_tile_kernel *op[NEAP_OP_COUNT][NEAP_NDTYPES];   /* by the last input's dtype; NULL: no such kernel */
   neap_draw_kernel *normal[2], *uniform[2];            /* float32, float64; uniform in [0, 1) */
   neap_draw_kernel *words;                             /* uint64 */
 };
@@ -38,8 +38,10 @@ const neap_tiles *neap_tiles_best (void);
 const neap_tiles *neap_tiles_named (const char *name);
 
 /* Elements [first, first + n) of a draw, any first and n; d is float32 or float64. */
-void neap_fill_normal (const neap_tiles *t, neap_key key, uint64_t step, int64_t first, int64_t n, neap_dtype d, void *out);
-void neap_fill_uniform (const neap_tiles *t, neap_key key, uint64_t step, int64_t first, int64_t n, neap_dtype d, void *out);
+void neap_fill_normal (const neap_tiles *t, neap_key key, uint64_t step, int64_t first, int64_t n, neap_dtype d,
+                       void *out);
+void neap_fill_uniform (const neap_tiles *t, neap_key key, uint64_t step, int64_t first, int64_t n, neap_dtype d,
+                        void *out);
 void neap_fill_words (const neap_tiles *t, neap_key key, uint64_t step, int64_t first, int64_t n, uint64_t *out);
 
 /* The key of stream `stream` of seed `seed`, and the hash it is made with. */

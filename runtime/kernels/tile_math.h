@@ -267,7 +267,8 @@ static inline double erfcx_short_f64 (double z) {
 }
 /* 0 <= z <= 27.5 */
 static inline double erfcx_f64 (double z) {
-  double n = 3.1552283386805441078e-4 + z * 1.433844006483083458e-5, d = 5.5924966193901838935e-4 + z * 2.5414223308881476422e-5;
+  double n = 3.1552283386805441078e-4 + z * 1.433844006483083458e-5;
+  double d = 5.5924966193901838935e-4 + z * 2.5414223308881476422e-5;
   n = 3.4087329270638518474e-3 + z * n;
   d = 6.0545289148649984198e-3 + z * d;
   n = 2.3516763837639007612e-2 + z * n;
@@ -297,7 +298,8 @@ static inline double exp_square_f64 (double a, double s) {
 }
 
 static inline float normal_cdf_f32 (float x) {
-  double a = clip_f64(abs_f64(x), 0, 14.5), tail = .5 * erfcx_short_f64(a * .70710678118654752440) * exp_short_f64(-.5 * a * a);
+  double a = clip_f64(abs_f64(x), 0, 14.5);
+  double tail = .5 * erfcx_short_f64(a * .70710678118654752440) * exp_short_f64(-.5 * a * a);
   return (float)(x < 0 ? tail : 1 - tail);
 }
 static inline double normal_cdf_f64 (double x) {

@@ -140,7 +140,13 @@ static long double ref_add (long double x, long double y) { return x + y; }
 static long double ref_div (long double x, long double y) { return x / y; }
 static long double ref_mod (long double x, long double y) { return x - floorl(x / y) * y; }
 
-typedef struct range { const char *name; long double (*ref)(long double); double lo, hi; bool logarithmic; double f32, f64; } range;
+typedef struct range {
+  const char *name;
+  long double (*ref)(long double);
+  double lo, hi;
+  bool logarithmic;
+  double f32, f64;                         /* ulps allowed */
+} range;
 
 static const range ranges[] = {
   { "exp", expl, -103, 88.7, false, 1.5, 2 },
@@ -175,11 +181,15 @@ static const range ranges[] = {
   { "erfinv", ref_erfinv, 1e-30, 1, true, 1, 4 },
   { "lgamma", ref_lgamma, 1e-30, 1e30, true, 1, 2 },
   { "lgamma", ref_lgamma, .5, 4, false, 1, 2 },
-  { "lgamma", ref_lgamma, -20, -.01, false, 2, 1e6 },   /* float64: error up to 1e-15, which is many ulp near its zeros */
+  { "lgamma", ref_lgamma, -20, -.01, false, 2, 1e6 },      /* float64: 1e-15 near its zeros is many ulp */
 };
 
 /* rows of two inputs: x from [lo, hi], y from [ylo, yhi] */
-static const struct { const char *name; long double (*ref)(long double, long double); double lo, hi, ylo, yhi, f32, f64; } pairs[] = {
+static const struct {
+  const char *name;
+  long double (*ref)(long double, long double);
+  double lo, hi, ylo, yhi, f32, f64;
+} pairs[] = {
   { "pow", powl, 0, 50, -20, 20, 2, 2 },
   { "pow", powl, .99, 1.01, -5000, 5000, 2, 2 },
   { "atan2", atan2l, -5, 5, -5, 5, 2, 2 },
@@ -216,7 +226,8 @@ static void whole_range_against_long_double (void **state) {
       double f32 = 0, f64 = 0;
       worst_in_range(t, r, &f32, &f64);
       if (getenv("NEAP_VERBOSE") || f32 > r->f32 || f64 > r->f64)
-        printf("  %-7s %-12s %8.3g..%-8.3g %.2f ulp (%g)  %.2f ulp (%g)\n", isas[k], r->name, r->lo, r->hi, f32, r->f32, f64, r->f64);
+        printf("  %-7s %-12s %8.3g..%-8.3g %.2f ulp (%g)  %.2f ulp (%g)\n", isas[k], r->name, r->lo, r->hi,
+               f32, r->f32, f64, r->f64);
       bad += f32 > r->f32 || f64 > r->f64;
     }
   }

@@ -119,14 +119,15 @@ static void large_transpose (void **state) {
   (void)state;
   neap_context *c = neap_open(&(neap_config){ .threads = 3 });
   enum { R = 517, C = 301 };
-  neap_tensor *x = neap_empty(c, NEAP_FLOAT64, 2, (int64_t[]){ R, C }), *y = neap_empty(c, NEAP_FLOAT32, 2, (int64_t[]){ C, R });
+  neap_tensor *x = neap_empty(c, NEAP_FLOAT64, 2, (int64_t[]){ R, C });
+  neap_tensor *y = neap_empty(c, NEAP_FLOAT32, 2, (int64_t[]){ C, R });
   for (int i = 0; i < R * C; i++) ((double *)neap_ptr(x))[i] = i;
   neap_tensor *xt = neap_tensor_view(c, x->store, NEAP_FLOAT64, 2, (int64_t[]){ C, R }, (int64_t[]){ 1, C }, 0);
   assert_true(neap_write(c, y, xt));
-  for (int i = 0; i < C; i++) for (int j = 0; j < R; j++) assert_true(((float *)neap_ptr(y))[i * R + j] == (float)(j * C + i));
+  for (int i = 0; i < C * R; i++) assert_true(((float *)neap_ptr(y))[i] == (float)(i % R * C + i / R));
   neap_tensor *yt = neap_tensor_view(c, y->store, NEAP_FLOAT32, 2, (int64_t[]){ R, C }, (int64_t[]){ 1, R }, 0);
   assert_true(neap_write(c, yt, neap_full(c, NEAP_INT64, 0, NULL, 3)) && neap_write(c, yt, x));
-  for (int i = 0; i < C; i++) for (int j = 0; j < R; j++) assert_true(((float *)neap_ptr(y))[i * R + j] == (float)(j * C + i));
+  for (int i = 0; i < C * R; i++) assert_true(((float *)neap_ptr(y))[i] == (float)(i % R * C + i / R));
   neap_close(c);
 }
 

@@ -143,7 +143,8 @@ static void without_memory (void **state) {
 
 int main (void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(each_block_once), cmocka_unit_test(nested_calls_run_serially), cmocka_unit_test(threads_can_change),
+    cmocka_unit_test(each_block_once), cmocka_unit_test(nested_calls_run_serially),
+    cmocka_unit_test(threads_can_change),
     cmocka_unit_test(a_forked_child_works), cmocka_unit_test(workers_block_signals), cmocka_unit_test(without_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
