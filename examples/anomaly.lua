@@ -1,8 +1,8 @@
 -- anomaly.lua -- an energy as a detector of what was never seen.
 --
--- A machine's two readings follow a curve when it is healthy.  An energy is trained on healthy readings only; what has more energy
--- than almost all of them is reported.  A detector that looks at each reading alone (or at their distance from the mean) cannot see a
--- point inside the curve.
+-- A machine's two readings follow a curve when it is healthy.  An energy is trained on healthy readings only; what
+-- has more energy than almost all of them is reported.  A detector that looks at each reading alone (or at their
+-- distance from the mean) cannot see a point inside the curve.
 
 neap.seed(1)
 local function healthy (n)
@@ -14,8 +14,10 @@ local z, mean, std = neap.data.standardize(train)
 local function scaled (x) return (x - mean) / std end
 
 local E = neap.energy.mlp{sizes = {2, 64, 64}}
-neap.train(E, z, {loss = neap.loss.nce{noise = neap.energy.gaussian{mean = neap.zeros(2), std = 2}, ratio = 2}, batch = 256,
-                  steps = 2000, seed = 1, optimizer = neap.optim.adam{lr = neap.schedule.cosine{lr = 3e-3, steps = 2000}}})
+neap.train(E, z, {
+  loss = neap.loss.nce{noise = neap.energy.gaussian{mean = neap.zeros(2), std = 2}, ratio = 2},
+  batch = 256, steps = 2000, seed = 1, optimizer = neap.optim.adam{lr = neap.schedule.cosine{lr = 3e-3, steps = 2000}},
+})
 
 -- The alarm rings for the 1 % of healthy readings with the most energy.
 local threshold = E(z):quantile(.99, 1):item()
@@ -27,7 +29,8 @@ local faults = {
 }
 local function distance (x) return scaled(x):square():sum(2) end
 
-print(("false alarms on healthy readings: %.1f %%"):format(100 * E(scaled(test)):gt(threshold):to("float32"):mean():item()))
+local false_alarms = E(scaled(test)):gt(threshold):to("float32"):mean():item()
+print(("false alarms on healthy readings: %.1f %%"):format(100 * false_alarms))
 print "fault                 alarms   AUROC of energy   of distance from the mean"
 for _, f in ipairs(faults) do
   local e = E(scaled(f[2]))

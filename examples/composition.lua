@@ -1,7 +1,8 @@
 -- composition.lua -- concepts as energies: and, or, not, hotter, shifted.
 --
--- Two energies that were never made for each other are put together by arithmetic, and sampled by the same sampler.  Everything
--- is known in closed form up to a constant, so the shares of samples in each region can be checked by quadrature.
+-- Two energies that were never made for each other are put together by arithmetic, and sampled by the same sampler.
+-- Everything is known in closed form up to a constant, so the shares of samples in each region can be checked by
+-- quadrature.
 
 local ring = neap.energy.ring{radius = 2, std = .25}
 local right = neap.energy.gaussian{mean = neap.tensor {1.5, 0}, std = 1}
@@ -33,7 +34,9 @@ for i, case in ipairs(cases) do
   local x = draws:reshape(100 * 400, 2)
   local share = x:select(2, 1):gt(0):to("float64"):mean():item()
   print(("%-34s %.3f    %.3f"):format(name, share, exact_share(E)))
-  panels[i] = neap.plot.energy(E, {title = name, samples = draws[100], width = 220, height = 220, xlim = {-4, 4}, ylim = {-4, 4}})
+  panels[i] = neap.plot.energy(E, {
+    title = name, samples = draws[100], width = 220, height = 220, xlim = {-4, 4}, ylim = {-4, 4},
+  })
 end
 neap.plot.panels(panels, {columns = 4}):save "composition.png"
 print "picture: composition.png"

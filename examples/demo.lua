@@ -1,10 +1,11 @@
 -- demo.lua -- what `make demo` runs: two energy-based models trained from scratch, drawn from, judged and combined.
 --
---   (a) A restricted Boltzmann machine of 784 visible and 500 hidden units learns the 60,000 pictures of Fashion-MNIST by
---       persistent contrastive divergence.  It then draws pictures of its own, and its energy tells clothes from pictures
---       that only look like clothes pixel by pixel.
---   (b) Two small networks learn the energies of two point clouds, moons and a ring.  Energies add: the sum is where both are
---       likely, `any` where either is, a difference where one is and the other is not.  Nothing is trained again for that.
+--   (a) A restricted Boltzmann machine of 784 visible and 500 hidden units learns the 60,000 pictures of Fashion-MNIST
+--       by persistent contrastive divergence.  It then draws pictures of its own, and its energy tells clothes from
+--       pictures that only look like clothes pixel by pixel.
+--   (b) Two small networks learn the energies of two point clouds, moons and a ring.  Energies add: the sum is where
+--       both are likely, `any` where either is, a difference where one is and the other is not.  Nothing is trained
+--       again for that.
 --
 -- The pictures go to the folder demo/ (or the one given as argument).
 
@@ -28,8 +29,8 @@ end
 -- Pictures [N, 28, 28] of bytes -> units [N, 784], 1 where the pixel is brighter than a half.
 local function binarise (pictures) return pictures:reshape(#pictures, 784):gt(127):to "float32" end
 
--- E(v) = -b·v - Σ softplus(c + vW).  The visible biases start at the log odds of the pixels, so that the hidden units need
--- only learn what the pixels have to do with each other.
+-- E(v) = -b·v - Σ softplus(c + vW).  The visible biases start at the log odds of the pixels, so that the hidden units
+-- need only learn what the pixels have to do with each other.
 local function new_rbm (pixel_means)
   local E = neap.energy.rbm{visible = 784, hidden = 500}
   local b = E:params()[2]
@@ -75,7 +76,8 @@ local function judge (E, x, pixel_means)
   }
   say "  AUROC of the energy as anomaly score, 10,000 test pictures:   RBM   pixels alone"
   for _, case in ipairs(odd) do
-    say("    %-56s %.3f   %.3f", case[1], neap.metric.auroc(E(case[2]), E(x)), neap.metric.auroc(baseline(case[2]), baseline(x)))
+    say("    %-56s %.3f   %.3f", case[1], neap.metric.auroc(E(case[2]), E(x)),
+        neap.metric.auroc(baseline(case[2]), baseline(x)))
   end
 end
 
@@ -98,9 +100,9 @@ took "judging"
 
 -- ---- (b) Energies that add ----
 
--- A network that gives the energy at each noise level sigma, trained to point from noisy points back to the data; what it
--- has learned at the lowest level is the energy of the data.  A weak quadratic keeps every combination normalisable: far
--- from the data a network may say anything, but the quadratic wins.
+-- A network that gives the energy at each noise level sigma, trained to point from noisy points back to the data;
+-- what it has learned at the lowest level is the energy of the data.  A weak quadratic keeps every combination
+-- normalisable: far from the data a network may say anything, but the quadratic wins.
 local LEVELS = {1, .6, .36, .22, .13, .08}
 local quadratic = neap.energy.gaussian{mean = neap.zeros(2), std = 4}
 
@@ -144,7 +146,9 @@ local combinations = {
 local panels = {}
 for i, c in ipairs(combinations) do
   local E = c[2] + quadratic
-  panels[i] = neap.plot.energy(E, {title = c[1], samples = draw(E), xlim = {-2, 2}, ylim = {-2, 2}, width = 300, height = 300})
+  panels[i] = neap.plot.energy(E, {
+    title = c[1], samples = draw(E), xlim = {-2, 2}, ylim = {-2, 2}, width = 300, height = 300,
+  })
 end
 neap.plot.panels(panels):save(folder .. "/compose.png")
 took "1000 draws from each of five combinations, and the picture"

@@ -1,8 +1,8 @@
 -- denoising_score_matching.lua -- a gradient of a gradient, by hand.
 --
--- Noise n is added to data, x' = x + σ n.  The best guess of the noise from x' alone is -σ times the score of the blurred data
--- (Vincent 2011), so a model whose score guesses it has learned the density: minimise ½ |σ s(x') + n|², where s = -∇ₓE is
--- itself a gradient.  The loss's gradient by the parameters goes through it.
+-- Noise n is added to data, x' = x + σ n.  The best guess of the noise from x' alone is -σ times the score of the
+-- blurred data (Vincent 2011), so a model whose score guesses it has learned the density: minimise ½ |σ s(x') + n|²,
+-- where s = -∇ₓE is itself a gradient.  The loss's gradient by the parameters goes through it.
 
 local sigma = .15
 local x = neap.data.two_spirals(8192, {seed = 1, noise = .05})
@@ -18,7 +18,8 @@ for step = 1, 2000 do
   local noise = neap.randn(clean.shape)
   local noisy = (clean + sigma * noise):requires_grad()
 
-  local slope = neap.gradients(E(noisy):sum(), noisy, {create_graph = true})       -- ∇E, still a function of the parameters
+  -- ∇E, still a function of the parameters
+  local slope = neap.gradients(E(noisy):sum(), noisy, {create_graph = true})
   local loss = (noise - sigma * slope):square():sum(2):mean() / 2
 
   -- The last layer's bias moves E as a whole and has no part in its slope: it is unused.

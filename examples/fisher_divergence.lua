@@ -1,8 +1,9 @@
 -- fisher_divergence.lua -- learning an energy whose score is known: a mixture of two Gaussians.
 --
--- The mixture has its modes at (2, 2) and (-2, -2) with covariance 0.5 I.  The Fisher divergence ½ E|s(x) - s*(x)|² compares the
--- model's score s = -∇E with the true one, s* = ∇ log p.  A well-known tutorial forgets that minus sign; its model learns the
--- energy upside down, valleys where the data's hills are.  Both are trained here, so that one can see the difference.
+-- The mixture has its modes at (2, 2) and (-2, -2) with covariance 0.5 I.  The Fisher divergence ½ E|s(x) - s*(x)|²
+-- compares the model's score s = -∇E with the true one, s* = ∇ log p.  A well-known tutorial forgets that minus sign;
+-- its model learns the energy upside down, valleys where the data's hills are.  Both are trained here, so that one
+-- can see the difference.
 
 local p = neap.energy.gmm{means = neap.tensor {{2, 2}, {-2, -2}}, std = neap.tensor(math.sqrt(.5))}
 local function log_prob (x) return -p(x) end

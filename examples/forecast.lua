@@ -1,8 +1,9 @@
--- forecast.lua -- probabilistic forecasting by a conditional energy E(y, c): the power of a wind turbine given the wind.
+-- forecast.lua -- probabilistic forecasting by a conditional energy E(y, c): a wind turbine's power given the wind.
 --
--- The script simulates a turbine: power rises with the cube of the wind speed up to the rated power, and the spread is largest on the
--- slope.  A network E(y, c) is trained by noise contrastive estimation; for each wind speed the density of y is then one-dimensional, so
--- its quantiles come from a grid.  They are compared with those of the simulation.
+-- The script simulates a turbine: power rises with the cube of the wind speed up to the rated power, and the spread
+-- is largest on the slope.  A network E(y, c) is trained by noise contrastive estimation; for each wind speed the
+-- density of y is then one-dimensional, so its quantiles come from a grid.  They are compared with those of the
+-- simulation.
 
 local function curve (wind) return (wind / 12):pow(3):clamp(0, 1) end
 local function spread (wind) return .03 + .12 * (-((wind - 10) / 2.2):square()):exp() end
@@ -39,8 +40,8 @@ local w = neap.tensor {4, 6, 8, 10, 12, 14, 16}
 local middle, width = curve(w):totable(), spread(w):totable()
 for i, speed in ipairs(w:totable()) do
   local q = quantiles(speed, {.05, .5, .95})
-  print(("%4.0f m/s   %5.3f (%5.3f)     [%6.3f, %6.3f]           [%6.3f, %6.3f]"):format(speed, q[2], middle[i], q[1], q[3],
-    middle[i] - 1.645 * width[i], middle[i] + 1.645 * width[i]))
+  print(("%4.0f m/s   %5.3f (%5.3f)     [%6.3f, %6.3f]           [%6.3f, %6.3f]"):format(
+    speed, q[2], middle[i], q[1], q[3], middle[i] - 1.645 * width[i], middle[i] + 1.645 * width[i]))
 end
 
 -- How often new measurements fall inside the interval that was forecast for them.

@@ -1,8 +1,8 @@
 -- langevin_cd.lua -- contrastive divergence on two-dimensional data, the training loop written by hand.
 --
--- A network gives every point of the plane an energy.  Training lowers it at data and raises it where short Langevin runs
--- that start at the data end up; when both balance, the model's samples look like the data.  The picture shows the density
--- that was learned, with data and samples.
+-- A network gives every point of the plane an energy.  Training lowers it at data and raises it where short Langevin
+-- runs that start at the data end up; when both balance, the model's samples look like the data.  The picture shows
+-- the density that was learned, with data and samples.
 
 local x = neap.data.moons(4096, {seed = 1})
 
@@ -31,10 +31,13 @@ end
 local draws = neap.sampler.mala{step_size = .01}:sample(E, {chains = 1000, steps = 1, warmup = 1500, seed = 4})[1]
 local fresh = neap.data.moons(1000, {seed = 5})
 print(("MMD² between samples and new data: %.4f (between two sets of data: %.4f)"):format(
-  neap.metric.mmd(draws, fresh, {bandwidth = .3}), neap.metric.mmd(neap.data.moons(1000, {seed = 6}), fresh, {bandwidth = .3})))
+  neap.metric.mmd(draws, fresh, {bandwidth = .3}),
+  neap.metric.mmd(neap.data.moons(1000, {seed = 6}), fresh, {bandwidth = .3})))
 
-local view = {xlim = {-2, 2}, ylim = {-1.5, 1.5}, width = 400, height = 300}
-local learned = neap.plot.energy(E, {title = "learned density and samples", samples = draws, xlim = view.xlim, ylim = view.ylim, width = 400, height = 300})
-local data = neap.plot.scatter(fresh, {title = "new data", xlim = view.xlim, ylim = view.ylim, width = 400, height = 300})
+local xlim, ylim, width, height = {-2, 2}, {-1.5, 1.5}, 400, 300
+local data = neap.plot.scatter(fresh, {title = "new data", xlim = xlim, ylim = ylim, width = width, height = height})
+local learned = neap.plot.energy(E, {
+  title = "learned density and samples", samples = draws, xlim = xlim, ylim = ylim, width = width, height = height,
+})
 neap.plot.panels{data, learned}:save "langevin_cd.png"
 print "picture: langevin_cd.png"

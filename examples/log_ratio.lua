@@ -1,7 +1,8 @@
 -- log_ratio.lua -- which of two points is likelier, and by how much, without a normaliser.
 --
--- An energy gives log p(x) - log p(y) = E(y) - E(x): the constant cancels.  Here the energy is a product of an unknown constant,
--- a robust cost for a measured distance and a prior, as a robot that looks for its place on a line might have.
+-- An energy gives log p(x) - log p(y) = E(y) - E(x): the constant cancels.  Here the energy is a product of an
+-- unknown constant, a robust cost for a measured distance and a prior, as a robot that looks for its place on a line
+-- might have.
 
 -- Three landmarks and the distances measured to them, one of which is wrong.
 local landmarks = neap.tensor {0, 4, 10}
@@ -19,7 +20,8 @@ print "place    log p(place)/p(3.1)"
 for i, v in ipairs(E:log_ratio(places, best):totable()) do print(("%5.1f    %8.3f"):format(places[i][1]:item(), v)) end
 
 -- The same odds are those of samples: how often chains are near 3 rather than near 8.5.
-local draws = neap.sampler.random_walk{scale = 3}:sample(E, {chains = 200, steps = 2000, warmup = 500, seed = 1}):flatten()
+local sampler = neap.sampler.random_walk{scale = 3}
+local draws = sampler:sample(E, {chains = 200, steps = 2000, warmup = 500, seed = 1}):flatten()
 local function share (centre) return (draws - centre):abs():lt(.75):to("float64"):mean():item() end
 local z = E:log_z{method = "quadrature", lower = {-60}, upper = {60}, points = 60001}
 local function exact (centre)

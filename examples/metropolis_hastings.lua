@@ -1,7 +1,8 @@
 -- metropolis_hastings.lua -- sampling a density that is known up to a constant, by random walks that may be refused.
 --
--- A step is proposed at random and taken with probability min(1, p(x')/p(x)), which needs energies only.  The banana has its
--- moments in closed form, so every figure below has its truth beside it.  The last part is the whole algorithm in seven lines.
+-- A step is proposed at random and taken with probability min(1, p(x')/p(x)), which needs energies only.  The banana
+-- has its moments in closed form, so every figure below has its truth beside it.  The last part is the whole
+-- algorithm in seven lines.
 
 local E = neap.energy.banana{b = 1, std = {1, .5}}
 
@@ -13,7 +14,9 @@ print(info)
 -- x₁ ~ N(0, 1);  x₂ = x₁² - 1 + N(0, ½²): mean 0, variance 2 + ¼
 local all = draws:reshape(-1, 2)
 local ess = neap.diag.ess(draws)
-local function show (name, value, truth, error) print(("%-12s %7.3f   true %7.3f   standard error %.3f"):format(name, value, truth, error)) end
+local function show (name, value, truth, error)
+  print(("%-12s %7.3f   true %7.3f   standard error %.3f"):format(name, value, truth, error))
+end
 local mean, std = all:mean(1):totable(), all:std(1):totable()
 ess = ess:totable()
 show("mean of x₁", mean[1], 0, std[1] / math.sqrt(ess[1]))

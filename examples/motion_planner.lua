@@ -1,7 +1,8 @@
 -- motion_planner.lua -- a path as a sample from summed cost energies.
 --
--- A path is 30 points in the plane.  Smoothness, obstacles and the goal are energies of it, written apart; their sum is the
--- planner.  Sampling instead of minimising gives many different good paths, and start and goal are held by E:fix.
+-- A path is 30 points in the plane.  Smoothness, obstacles and the goal are energies of it, written apart; their sum
+-- is the planner.  Sampling instead of minimising gives many different good paths, and start and goal are held by
+-- E:fix.
 
 local N = 30
 local start, goal = {-3, -3}, {3, 3}
@@ -47,8 +48,8 @@ local length = (x[{{}, {2, N}}] - x[{{}, {1, N - 1}}]):square():sum(3):sqrt():su
 print(("%d of %d paths touch no obstacle"):format(free:to("int64"):sum():item(), B))
 print(("least clearance of the free ones %.2f; shortest path %.2f, the straight line %.2f"):format(
   clearance[free]:amin():item(), length[free]:amin():item(), math.sqrt(72)))
-local function side (k) return (x[{{}, {}, 1}] - x[{{}, {}, 2}]):mean(2):gt(0) end
-print(("%d pass below the middle, %d above"):format(side():to("int64"):sum():item(), B - side():to("int64"):sum():item()))
+local below = (x[{{}, {}, 1}] - x[{{}, {}, 2}]):mean(2):gt(0):to("int64"):sum():item()
+print(("%d pass below the middle, %d above"):format(below, B - below))
 
 local view = {xlim = {-5, 5}, ylim = {-5, 5}, width = 420, height = 420, title = "paths sampled from summed costs"}
 local picture = neap.plot.line({start[1]}, {start[2]}, view)
@@ -57,7 +58,9 @@ for _, o in ipairs(obstacles) do
   picture:add(neap.plot.line(o[1] + o[3] * a:cos(), o[2] + o[3] * a:sin(), {color = "black", line_width = 3}))
 end
 for i = 1, 32 do
-  if free[i]:item() then picture:add(neap.plot.line(x[i]:select(2, 1), x[i]:select(2, 2), {color = "blue", alpha = .5, line_width = 1})) end
+  if free[i]:item() then
+    picture:add(neap.plot.line(x[i]:select(2, 1), x[i]:select(2, 2), {color = "blue", alpha = .5, line_width = 1}))
+  end
 end
 picture:save "motion_planner.png"
 print "picture: motion_planner.png"

@@ -1,7 +1,7 @@
 -- rbm_cd.lua -- a restricted Boltzmann machine by CD-k, small enough to be checked exactly.
 --
--- The data are 4 × 4 pictures of bars or stripes.  With 16 visible units the normaliser is a sum over the states of one side, so
--- the likelihood is exact: no model can do better than 3.379 nats a picture, the entropy of the data.
+-- The data are 4 × 4 pictures of bars or stripes.  With 16 visible units the normaliser is a sum over the states of
+-- one side, so the likelihood is exact: no model can do better than 3.379 nats a picture, the entropy of the data.
 
 neap.seed(1)
 local x = neap.data.bars_and_stripes(5000, {seed = 1})

@@ -261,7 +261,8 @@ static int optim_adam (lua_State *L) {
 static int optim_rmsprop (lua_State *L) {
   neap_context *c = bind_context(L);
   int n = count(L);
-  double lr = luaL_checknumber(L, 4), alpha = luaL_checknumber(L, 5), eps = luaL_checknumber(L, 6), wd = luaL_checknumber(L, 7);
+  double lr = luaL_checknumber(L, 4), alpha = luaL_checknumber(L, 5), eps = luaL_checknumber(L, 6),
+    wd = luaL_checknumber(L, 7);
   neap_scope s = neap_scope_open(c);
   for (int i = 1; i <= n; i++)
     if (!neap_rmsprop_update(c, nth(L, 1, i), nth(L, 2, i), nth(L, 3, i), lr, alpha, eps, wd))
@@ -321,7 +322,8 @@ static int files_isatty (lua_State *L) {
 
 static const luaL_Reg files[] = {
   {"load", files_load}, {"save", files_save}, {"load_idx", files_load_idx}, {"load_png", files_load_png},
-  {"save_png", files_save_png}, {"load_csv", files_load_csv}, {"save_csv", files_save_csv}, {"isatty", files_isatty}, {NULL, NULL},
+  {"save_png", files_save_png}, {"load_csv", files_load_csv}, {"save_csv", files_save_csv}, {"isatty", files_isatty},
+    {NULL, NULL},
 };
 static const luaL_Reg optim[] = {
   {"sgd", optim_sgd}, {"adam", optim_adam}, {"rmsprop", optim_rmsprop}, {"adagrad", optim_adagrad}, {"ema", optim_ema},

@@ -12,7 +12,7 @@
 /* What a file held: named tensors and metadata strings.  Yours: neap_bundle_release. */
 typedef struct neap_bundle neap_bundle;
 
-/* Writes n named tensors; the path's ending says how: ".npy" (n = 1, no metadata), ".npz" (no metadata), ".csv" (n = 1),
+/* Writes n named tensors; the path's ending says how: ".npy" and ".csv" (n = 1, no metadata), ".npz" (no metadata),
 ** anything else safetensors.  metadata: key, value, key, value, …, NULL (strings in UTF-8), or NULL for none. */
 NEAP_API bool neap_save (neap_context *c, const char *path, int n, const char *const *names,
                          neap_tensor *const *tensors, const char *const *metadata);
@@ -30,19 +30,20 @@ NEAP_API void neap_bundle_release (neap_bundle *b);                             
 
 /* ---- Single tensors ---- */
 
-/* NumPy's .npy (versions 1 to 3, little-endian, C or Fortran order).  float32 and float64, int64, uint8 and bool keep their
-** dtype; float16 gives float32; other integers give int64. */
+/* NumPy's .npy (versions 1 to 3, C or Fortran order).  float32 and float64, int64, uint8 and bool keep their dtype;
+** float16 gives float32; other integers give int64. */
 NEAP_API neap_tensor *neap_npy_load (neap_context *c, const char *path);
 NEAP_API bool neap_npy_save (neap_context *c, const char *path, neap_tensor *x);
 
-/* Numbers separated by commas -> [rows, columns] of float dtype d.  A first line with a field that is no number is the header.
-** Quoted fields, CRLF and a byte-order mark are understood; an empty field, NA and NaN give NaN.
-** columns (may be NULL) receives NULL, or if there is a header a bundle of the columns [rows] by name, yours to release. */
+/* Numbers separated by commas -> [rows, columns] of float dtype d.  A first line with a field that is no number is the
+** header.  Quoted fields, CRLF and a byte-order mark are understood; an empty field, NA and NaN give NaN.
+** columns (may be NULL) receives NULL, or if there is a header a bundle of the columns [rows] by name, yours to
+** release. */
 NEAP_API neap_tensor *neap_csv_load (neap_context *c, const char *path, neap_dtype d, neap_bundle **columns);
 /* x [rows] or [rows, columns]; names (may be NULL): one per column, for a header.  Numbers read back exactly. */
 NEAP_API bool neap_csv_save (neap_context *c, const char *path, neap_tensor *x, const char *const *names);
 
-/* The IDX format of MNIST, plain or gzipped.  Unsigned bytes give uint8, other integers int64, floats keep their size. */
+/* The IDX format of MNIST, plain or gzipped.  Unsigned bytes give uint8, other integers int64, floats their own dtype. */
 NEAP_API neap_tensor *neap_idx_load (neap_context *c, const char *path);
 
 /* ---- Pictures: PNG, 8 bits ---- */

@@ -15,8 +15,10 @@ typedef struct neap_adam {
   bool decoupled;                          /* AdamW: p <- p − lr·wd·p instead of L2 */
   int64_t step;                            /* from 1: corrects the bias of the averages */
 } neap_adam;
-/* m <- β₁m + (1−β₁)g;  v <- β₂v + (1−β₂)g²;  p <- p − lr·m̂ / (√v̂ + eps)  (Kingma and Ba 2015; Loshchilov and Hutter 2019). */
-NEAP_API bool neap_adam_update (neap_context *c, neap_tensor *p, neap_tensor *g, neap_tensor *m, neap_tensor *v, const neap_adam *o);
+/* m <- β₁m + (1−β₁)g;  v <- β₂v + (1−β₂)g²;  p <- p − lr·m̂ / (√v̂ + eps)  (Kingma and Ba 2015,
+** Loshchilov and Hutter 2019). */
+NEAP_API bool neap_adam_update (neap_context *c, neap_tensor *p, neap_tensor *g, neap_tensor *m, neap_tensor *v,
+                                const neap_adam *o);
 
 /* v <- αv + (1−α)g²;  p <- p − lr·g / (√v + eps)  (Tieleman and Hinton 2012). */
 NEAP_API bool neap_rmsprop_update (neap_context *c, neap_tensor *p, neap_tensor *g, neap_tensor *v,

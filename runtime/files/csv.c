@@ -1,7 +1,7 @@
 /*
 ** csv.c -- tables of numbers as text.
-** Two passes over the text in memory: the first counts rows and columns and finds the header, so that the second writes into
-** a tensor of the right size.  Both walk the same fields (next_field), so that they cannot disagree.
+** Two passes over the text in memory: the first counts rows and columns and finds the header, so that the second
+** writes into a tensor of the right size.  Both walk the same fields (next_field), so that they cannot disagree.
 */
 #include "file.h"
 #include <inttypes.h>
@@ -32,7 +32,8 @@ static cursor cursor_at (neap_reader *r, const char *text) {
 
 static bool fail_field (cursor *k, const char *what) {
   k->bad = true;
-  return neap_fail(k->r->c, NEAP_EIO, "%s: line %lld, column %lld: %s", k->r->path, (long long)k->line, (long long)k->column, what);
+  return neap_fail(k->r->c, NEAP_EIO, "%s: line %lld, column %lld: %s", k->r->path, (long long)k->line,
+                   (long long)k->column, what);
 }
 
 static bool take_quoted (cursor *k, size_t *n) {

@@ -55,11 +55,13 @@ void neap_reader_close (neap_reader *r) {
 
 bool neap_reader_get (neap_reader *r, void *buf, int64_t n, const char *what) {
   if (n > r->size - r->at)
-    return neap_fail(r->c, NEAP_EIO, "%s: truncated: %s needs %lld bytes from byte %lld, the file has %lld", r->path, what,
+    return neap_fail(r->c, NEAP_EIO, "%s: truncated: %s needs %lld bytes from byte %lld, the file has %lld", r->path,
+                     what,
                      (long long)n, (long long)r->at, (long long)r->size);
   int64_t came = n > 0 ? r->pull(r, buf, n) : 0;
   if (came < n)
-    return came < 0 ? false : neap_fail(r->c, NEAP_EIO, "%s: truncated: it ended after %lld of the %lld bytes of %s", r->path,
+    return came < 0 ? false : neap_fail(r->c, NEAP_EIO, "%s: truncated: it ended after %lld of the %lld bytes of %s",
+                                        r->path,
                                         (long long)came, (long long)n, what);
   r->at += n;
   return true;
@@ -82,7 +84,8 @@ static int open_temporary (neap_writer *w) {
   for (int i = 0; i < TRIES; i++) {
     struct timespec t;
     clock_gettime(CLOCK_REALTIME, &t);
-    snprintf(w->temporary, w->temporary_bytes, "%s.%ld.%lx.tmp", w->path, (long)getpid(), (unsigned long)t.tv_nsec + (unsigned long)i);
+    snprintf(w->temporary, w->temporary_bytes, "%s.%ld.%lx.tmp", w->path, (long)getpid(),
+             (unsigned long)t.tv_nsec + (unsigned long)i);
     int fd = open(w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd >= 0 || errno != EEXIST)
       return fd;

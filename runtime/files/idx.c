@@ -58,7 +58,8 @@ static bool read_header (neap_reader *r, neap_raw *raw, int *ndim, int64_t *shap
   while (type < NTYPES && types[type].code != magic[2])
     type++;
   if (magic[0] || magic[1] || type == NTYPES || magic[3] < 1 || magic[3] > NEAP_MAX_DIMS)
-    return neap_fail(r->c, NEAP_EIO, "%s: not an IDX file: it starts with %02x %02x %02x %02x, expected 00 00, a type (08 09 0b 0c 0d "
+    return neap_fail(r->c, NEAP_EIO,
+                     "%s: not an IDX file: it starts with %02x %02x %02x %02x, expected 00 00, a type (08 09 0b 0c 0d "
                      "or 0e) and 1 to 8 dimensions", r->path, magic[0], magic[1], magic[2], magic[3]);
   *raw = (neap_raw){types[type].kind, true};
   *ndim = magic[3];
@@ -74,7 +75,8 @@ static bool read_header (neap_reader *r, neap_raw *raw, int *ndim, int64_t *shap
 static bool at_end (neap_reader *r) {
   char extra;
   int64_t more = r->packed ? r->pull(r, &extra, 1) : r->size - r->at;
-  return more == 0 || (more > 0 && neap_fail(r->c, NEAP_EIO, "%s: bytes follow the %lld that its header promises", r->path,
+  return more == 0 || (more > 0 && neap_fail(r->c, NEAP_EIO, "%s: bytes follow the %lld that its header promises",
+                                             r->path,
                                              (long long)r->at));
 }
 
@@ -86,7 +88,8 @@ neap_tensor *neap_idx_load (neap_context *c, const char *path) {
   if (!neap_reader_open(&r, c, path))
     return NULL;
   neap_tensor *t = NULL;
-  if (look_inside(&r) && read_header(&r, &raw, &ndim, shape) && (t = neap_raw_read(&r, raw, ndim, shape)) && !at_end(&r))
+  if (look_inside(&r) && read_header(&r, &raw, &ndim, shape) && (t = neap_raw_read(&r, raw, ndim, shape)) &&
+      !at_end(&r))
     t = NULL;
   if (r.packed)
     gzclose(r.packed);

@@ -57,7 +57,8 @@ static bool parse_descr (neap_reader *r, const char **s, header *h) {
       h->raw.kind = types[i].kind;
       return h->have_descr = true;
     }
-  return neap_fail(r->c, NEAP_EDTYPE, "%s: dtype '%s' is not supported (f2 f4 f8 i1 i2 i4 i8 u1 u2 u4 b1 are)", r->path, text);
+  return neap_fail(r->c, NEAP_EDTYPE, "%s: dtype '%s' is not supported (f2 f4 f8 i1 i2 i4 i8 u1 u2 u4 b1 are)",
+                   r->path, text);
 }
 
 static bool parse_order (neap_reader *r, const char **s, header *h) {
@@ -128,7 +129,8 @@ static bool read_header (neap_reader *r, header *h) {
   if (!neap_reader_get(r, &n, width, "the length of the header"))
     return false;
   if (n > MAX_DICT || (int64_t)n > r->size - r->at)
-    return neap_fail(r->c, NEAP_EIO, "%s: truncated or malformed: a header of %lu bytes was promised", r->path, (unsigned long)n);
+    return neap_fail(r->c, NEAP_EIO, "%s: truncated or malformed: a header of %lu bytes was promised", r->path,
+                     (unsigned long)n);
   char *text = neap_malloc(r->c, (size_t)n + 1);
   bool ok = text && neap_reader_get(r, text, n, "the header");
   if (ok) {
@@ -167,7 +169,8 @@ neap_tensor *neap_npy_load (neap_context *c, const char *path) {
     return NULL;
   neap_tensor *t = neap_npy_read(&r);
   if (t && r.at != r.size)
-    t = neap_fail(c, NEAP_EIO, "%s: %lld bytes follow the array of shape %s", path, (long long)(r.size - r.at), SHAPE_TEXT(t));
+    t = neap_fail(c, NEAP_EIO, "%s: %lld bytes follow the array of shape %s", path, (long long)(r.size - r.at),
+                  SHAPE_TEXT(t));
   neap_reader_close(&r);
   return t;
 }
@@ -175,9 +178,11 @@ neap_tensor *neap_npy_load (neap_context *c, const char *path) {
 /* Version 1; the data starts at a multiple of 64. */
 size_t neap_npy_header (char *buf, neap_dtype d, int ndim, const int64_t *shape) {
   static const char *const codes[NEAP_NDTYPES] = {"<f4", "<f8", "<i8", "|u1", "|b1"};
-  size_t n = 10 + (size_t)snprintf(buf + 10, NEAP_NPY_HEADER - 10, "{'descr': '%s', 'fortran_order': False, 'shape': (", codes[d]);
+  size_t n = 10 + (size_t)snprintf(buf + 10, NEAP_NPY_HEADER - 10,
+                                   "{'descr': '%s', 'fortran_order': False, 'shape': (", codes[d]);
   for (int i = 0; i < ndim; i++)
-    n += (size_t)snprintf(buf + n, NEAP_NPY_HEADER - n, "%s%" PRId64 "%s", i ? ", " : "", shape[i], ndim == 1 ? "," : "");
+    n += (size_t)snprintf(buf + n, NEAP_NPY_HEADER - n, "%s%" PRId64 "%s", i ? ", " : "", shape[i],
+                          ndim == 1 ? "," : "");
   n += (size_t)snprintf(buf + n, NEAP_NPY_HEADER - n, "), }");
   while ((n + 1) % 64 != 0)
     buf[n++] = ' ';

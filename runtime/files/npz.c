@@ -1,7 +1,7 @@
 /*
 ** npz.c -- NumPy's .npz: a zip archive of .npy files, stored or deflated.
-** The central directory is believed only where it agrees with the file: offsets inside it, sizes that deflate can reach,
-** and a checksum over every array.  Archives are written stored, below 4 GB.
+** The central directory is believed only where it agrees with the file: offsets inside it, sizes that deflate can
+** reach, and a checksum over every array.  Archives are written stored, below 4 GB.
 */
 #include "file.h"
 #include <string.h>

@@ -60,7 +60,8 @@ bool neap_png_save (neap_context *c, const char *path, neap_tensor *x) {
     return false;
   bool grey = x->ndim == 2, rgb = x->ndim == 3 && x->shape[2] == 3;
   if (x->dtype != NEAP_UINT8 || !(grey || rgb) || neap_numel(x) == 0)
-    return neap_fail(c, NEAP_ESHAPE, "image: %s: uint8 [H, W] or [H, W, 3] expected, got %s %s", path, neap_dtype_name(x->dtype),
+    return neap_fail(c, NEAP_ESHAPE, "image: %s: uint8 [H, W] or [H, W, 3] expected, got %s %s", path,
+                     neap_dtype_name(x->dtype),
                      SHAPE_TEXT(x));
   if (x->shape[0] * x->shape[1] > MAX_PIXELS)
     return neap_fail(c, NEAP_ESHAPE, "image: %s: at most 2^28 pixels expected, got %s", path, SHAPE_TEXT(x));

@@ -51,8 +51,13 @@ static float from_half (uint16_t h) {
   return from_bits(sign | ((exponent == 31 ? 255u : exponent + 112u) << 23) | fraction << 13);
 }
 
-#define CONVERT(from, to, value) \
-  for (int64_t i = 0; i < n; i++) { from v; memcpy(&v, (const char *)src + i * (int64_t)sizeof v, sizeof v); ((to *)dst)[i] = value; } break
+#define CONVERT(from, to, value)                                            \
+  for (int64_t i = 0; i < n; i++) {                                         \
+    from v;                                                                 \
+    memcpy(&v, (const char *)src + i * (int64_t)sizeof v, sizeof v);        \
+    ((to *)dst)[i] = value;                                                 \
+  }                                                                         \
+  break
 
 static void convert (neap_raw_kind kind, const void *src, void *dst, int64_t n) {
   switch (kind) {
@@ -86,7 +91,8 @@ static bool read_through (neap_reader *r, neap_raw raw, char *dst, int64_t n) {
 neap_tensor *neap_raw_read (neap_reader *r, neap_raw raw, int ndim, const int64_t *shape) {
   int64_t bytes = neap_raw_bytes(raw.kind, ndim, shape);
   if (bytes < 0 || bytes > r->size - r->at)
-    return neap_fail(r->c, NEAP_EIO, "%s: truncated: an array of shape %s with %d bytes an element was promised, %lld bytes are left",
+    return neap_fail(r->c, NEAP_EIO,
+                     "%s: truncated: an array of shape %s with %d bytes an element was promised, %lld bytes are left",
                      r->path, neap_shape_text((char[NEAP_SHAPE_BYTES]){0}, ndim, shape), kinds[raw.kind].size,
                      (long long)(r->size - r->at));
   neap_tensor *t = neap_tensor_new(r->c, kinds[raw.kind].dtype, ndim, shape);

@@ -1,7 +1,8 @@
 /*
 ** safetensors.c -- named tensors in one file: 8 bytes of header length, a JSON header, the data.
-** A header is believed only after the whole of it is checked: the tensors' ranges must cover the data without overlap or
-** gap and agree with their shapes.  jansson allocates outside the context, so what it may need is reserved there meanwhile.
+** A header is believed only after the whole of it is checked: the tensors' ranges must cover the data without overlap
+** or gap and agree with their shapes.  jansson allocates outside the context, so what it may need is reserved there
+** meanwhile.
 */
 #include "file.h"
 #include <jansson.h>
@@ -10,7 +11,8 @@
 
 #define MAX_HEADER 100000000               /* bytes, as in the format's definition */
 #define ALIGNMENT 64
-#define BYTES_PER_VALUE 160                /* an upper bound of jansson's memory for one JSON value and its key's node */
+/* an upper bound of jansson's memory for one JSON value and its key's node */
+#define BYTES_PER_VALUE 160
 
 static const struct { const char *name; neap_raw_kind kind; } dtypes[] = {
   {"F32", RAW_F32}, {"F64", RAW_F64}, {"I64", RAW_I64}, {"U8", RAW_U8}, {"BOOL", RAW_BOOL}, {"F16", RAW_F16},
@@ -48,13 +50,16 @@ static bool add_metadata (neap_context *c, const char *path, json_t *header, con
     if (json_object_get(object, metadata[0]))
       return json_decref(object), neap_fail(c, NEAP_EARG, "save: %s: metadata '%s' is given twice", path, metadata[0]);
     else if (json_object_set_new(object, metadata[0], json_string(metadata[1])) != 0)
-      return json_decref(object), neap_fail(c, NEAP_EARG, "save: %s: metadata '%s' is not valid UTF-8", path, metadata[0]);
+      return json_decref(object), neap_fail(c, NEAP_EARG, "save: %s: metadata '%s' is not valid UTF-8", path,
+                                            metadata[0]);
   if (json_object_size(object) == 0)
     return json_decref(object), true;
-  return json_object_set_new(header, "__metadata__", object) == 0 || neap_fail(c, NEAP_EMEMORY, "save: not enough memory");
+  return json_object_set_new(header, "__metadata__", object) == 0 ||
+    neap_fail(c, NEAP_EMEMORY, "save: not enough memory");
 }
 
-static bool add_tensor (neap_context *c, const char *path, json_t *header, const char *name, neap_tensor *t, int64_t *at) {
+static bool add_tensor (neap_context *c, const char *path, json_t *header, const char *name, neap_tensor *t,
+                        int64_t *at) {
   int64_t bytes = neap_numel(t) * (int64_t)neap_dtype_size(neap_dtype_of(t));
   if (strcmp(name, "__metadata__") == 0 || json_object_get(header, name))
     return neap_fail(c, NEAP_EARG, "save: %s: the name '%s' is %s", path, name,
@@ -75,7 +80,8 @@ static bool put_header (neap_writer *w, json_t *header) {
   char spaces[ALIGNMENT];
   memset(spaces, ' ', sizeof spaces);
   bool ok = length <= MAX_HEADER || neap_fail(w->c, NEAP_EARG, "save: %s: names and metadata exceed 100 MB", w->path);
-  ok = ok && neap_writer_put(w, &length, sizeof length) && neap_writer_put(w, text, n) && neap_writer_put(w, spaces, pad);
+  ok = ok && neap_writer_put(w, &length, sizeof length) && neap_writer_put(w, text, n) &&
+    neap_writer_put(w, spaces, pad);
   free(text);
   return ok;
 }
@@ -88,7 +94,8 @@ static bool put_tensor (neap_writer *w, neap_tensor *t) {
   return ok;
 }
 
-static bool write_file (neap_context *c, const char *path, json_t *header, int n, const order *by, neap_tensor *const *tensors) {
+static bool write_file (neap_context *c, const char *path, json_t *header, int n, const order *by,
+                        neap_tensor *const *tensors) {
   neap_writer w;
   if (!neap_writer_open(&w, c, path))
     return false;
@@ -159,8 +166,10 @@ static char *read_header (neap_reader *r, uint64_t *length) {
   if (!neap_reader_get(r, length, sizeof *length, "the length of the header"))
     return NULL;
   if (*length > MAX_HEADER || (int64_t)*length > r->size - r->at)
-    return neap_fail(r->c, NEAP_EIO, "%s: not a safetensors file: a header of %llu bytes was promised, expected at most %lld (%s)",
-                     r->path, (unsigned long long)*length, (long long)(*length > MAX_HEADER ? MAX_HEADER : r->size - r->at),
+    return neap_fail(r->c, NEAP_EIO,
+                     "%s: not a safetensors file: a header of %llu bytes was promised, expected at most %lld (%s)",
+                     r->path, (unsigned long long)*length,
+                       (long long)(*length > MAX_HEADER ? MAX_HEADER : r->size - r->at),
                      *length > MAX_HEADER ? "the format's limit" : "the rest of the file");
   char *text = neap_malloc(r->c, *length + 1);
   if (text && neap_reader_get(r, text, (int64_t)*length, "the header"))
@@ -189,8 +198,9 @@ static bool item_dtype (neap_reader *r, item *it, const json_t *dtype) {
       it->kind = dtypes[i].kind;
       return true;
     }
-  return bad(r, it->name, name ? "has a dtype that is not supported (F16 BF16 F32 F64 I8 I16 I32 I64 U8 U16 U32 BOOL are)"
-                               : "has no dtype");
+  if (name == NULL)
+    return bad(r, it->name, "has no dtype");
+  return bad(r, it->name, "has a dtype that is not supported (F16 BF16 F32 F64 I8 I16 I32 I64 U8 U16 U32 BOOL are)");
 }
 
 static bool item_range (neap_reader *r, item *it, const json_t *offsets, int64_t room) {
@@ -244,7 +254,8 @@ static bool sort_items (neap_reader *r, item *items, int n, int64_t room) {
       return bad(r, items[i].name, items[i].begin < at ? "overlaps another tensor" : "leaves a gap before its data");
     at = items[i].end;
   }
-  return at == room || neap_fail(r->c, NEAP_EIO, "%s: malformed safetensors file: the tensors take %lld bytes, the file holds %lld",
+  return at == room || neap_fail(r->c, NEAP_EIO,
+                                 "%s: malformed safetensors file: the tensors take %lld bytes, the file holds %lld",
                                  r->path, (long long)at, (long long)room);
 }
 

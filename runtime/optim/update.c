@@ -35,15 +35,19 @@ static void run_block (void *arg, int64_t block) {
   const job *j = arg;
   size_t at = (size_t)block * BLOCK * j->size;
   int64_t left = j->n - block * BLOCK;
-  j->kernel(left < BLOCK ? left : BLOCK, j->p + at, j->g + at, j->s ? j->s + at : NULL, j->v ? j->v + at : NULL, j->numbers);
+  j->kernel(left < BLOCK ? left : BLOCK, j->p + at, j->g + at, j->s ? j->s + at : NULL, j->v ? j->v + at : NULL,
+            j->numbers);
 }
 
 /* p or a state tensor: written in place, so it must be dense. */
-static bool check_written (neap_context *c, const char *op, const char *arg, const neap_tensor *p, const neap_tensor *t) {
+static bool check_written (neap_context *c, const char *op, const char *arg, const neap_tensor *p,
+                           const neap_tensor *t) {
   if (t->dtype != p->dtype || !neap_same_shape(t, p))
-    return neap_fail(c, NEAP_ESHAPE, "%s: %s is %s %s, expected %s %s as the parameter", op, arg, neap_dtype_name(t->dtype),
+    return neap_fail(c, NEAP_ESHAPE, "%s: %s is %s %s, expected %s %s as the parameter", op, arg,
+                     neap_dtype_name(t->dtype),
                      SHAPE_TEXT(t), neap_dtype_name(p->dtype), SHAPE_TEXT(p));
-  return neap_is_contiguous(t) || neap_fail(c, NEAP_ESHAPE, "%s: %s %s is a view with gaps, expected a contiguous tensor", op, arg,
+  return neap_is_contiguous(t) || neap_fail(c, NEAP_ESHAPE,
+                                            "%s: %s %s is a view with gaps, expected a contiguous tensor", op, arg,
                                             SHAPE_TEXT(t));
 }
 
@@ -53,13 +57,15 @@ static bool check (neap_context *c, const char *op, neap_tensor *p, neap_tensor 
   if (!neap_is_float(p->dtype))
     return neap_fail(c, NEAP_EDTYPE, "%s: a parameter of float dtype expected, got %s", op, neap_dtype_name(p->dtype));
   if (g->dtype != p->dtype || !neap_same_shape(g, p))
-    return neap_fail(c, NEAP_ESHAPE, "%s: the gradient is %s %s, expected %s %s as the parameter", op, neap_dtype_name(g->dtype),
+    return neap_fail(c, NEAP_ESHAPE, "%s: the gradient is %s %s, expected %s %s as the parameter", op,
+                     neap_dtype_name(g->dtype),
                      SHAPE_TEXT(g), neap_dtype_name(p->dtype), SHAPE_TEXT(p));
   return check_written(c, op, "the parameter", p, p) && (!s || check_written(c, op, "the state", p, s)) &&
          (!v || check_written(c, op, "the state", p, v));
 }
 
-static bool update (neap_context *c, const char *op, neap_update_rule rule, neap_tensor *p, neap_tensor *g, neap_tensor *s,
+static bool update (neap_context *c, const char *op, neap_update_rule rule, neap_tensor *p, neap_tensor *g,
+                    neap_tensor *s,
                     neap_tensor *v, const neap_update_numbers *k) {
   if (!check(c, op, p, g, s, v))
     return false;
@@ -85,7 +91,8 @@ bool neap_sgd_update (neap_context *c, neap_tensor *p, neap_tensor *g, neap_tens
   return update(c, "sgd", UPDATE_SGD, p, g, v, NULL, &k);
 }
 
-bool neap_adam_update (neap_context *c, neap_tensor *p, neap_tensor *g, neap_tensor *m, neap_tensor *v, const neap_adam *o) {
+bool neap_adam_update (neap_context *c, neap_tensor *p, neap_tensor *g, neap_tensor *m, neap_tensor *v,
+                       const neap_adam *o) {
   if (!m || !v || o->step < 1)
     return neap_ok(c) ? neap_fail(c, NEAP_EARG, "adam: two state tensors and a step from 1 expected") : false;
   neap_update_numbers k = {
@@ -96,7 +103,8 @@ bool neap_adam_update (neap_context *c, neap_tensor *p, neap_tensor *g, neap_ten
   return update(c, "adam", UPDATE_ADAM, p, g, m, v, &k);
 }
 
-bool neap_rmsprop_update (neap_context *c, neap_tensor *p, neap_tensor *g, neap_tensor *v, double lr, double alpha, double eps,
+bool neap_rmsprop_update (neap_context *c, neap_tensor *p, neap_tensor *g, neap_tensor *v, double lr, double alpha,
+                          double eps,
                           double wd) {
   neap_update_numbers k = {.lr = lr, .a = alpha, .b = 1 - alpha, .eps = eps, .wd = wd};
   if (v == NULL)
@@ -104,7 +112,8 @@ bool neap_rmsprop_update (neap_context *c, neap_tensor *p, neap_tensor *g, neap_
   return update(c, "rmsprop", UPDATE_RMSPROP, p, g, NULL, v, &k);
 }
 
-bool neap_adagrad_update (neap_context *c, neap_tensor *p, neap_tensor *g, neap_tensor *v, double lr, double eps, double wd) {
+bool neap_adagrad_update (neap_context *c, neap_tensor *p, neap_tensor *g, neap_tensor *v, double lr, double eps,
+                          double wd) {
   neap_update_numbers k = {.lr = lr, .a = 1, .b = 1, .eps = eps, .wd = wd};
   if (v == NULL)
     return neap_ok(c) ? neap_fail(c, NEAP_EARG, "adagrad: a state tensor expected") : false;
@@ -121,8 +130,8 @@ static bool add_squares (neap_context *c, const neap_tensor *g, double *sum) {
   neap_scope scope = neap_scope_open(c);
   neap_tensor *flat = neap_contiguous_data(c, (neap_tensor *)g);
   for (int64_t at = 0, n = flat ? neap_numel(flat) : 0; at < n; at += BLOCK)
-    *sum += kernels(c)->squares[g->dtype == NEAP_FLOAT64](n - at < BLOCK ? n - at : BLOCK,
-                                                          (char *)neap_ptr(flat) + (size_t)at * neap_dtype_size(g->dtype));
+    *sum += kernels(c)->squares[g->dtype == NEAP_FLOAT64](
+      n - at < BLOCK ? n - at : BLOCK, (char *)neap_ptr(flat) + (size_t)at * neap_dtype_size(g->dtype));
   neap_scope_close(c, scope);
   return flat != NULL;
 }

@@ -7,7 +7,8 @@
 
 #include "../core.h"
 
-typedef enum neap_update_rule { UPDATE_SGD, UPDATE_ADAM, UPDATE_RMSPROP, UPDATE_ADAGRAD, UPDATE_EMA, UPDATE_RULES } neap_update_rule;
+typedef enum neap_update_rule { UPDATE_SGD, UPDATE_ADAM, UPDATE_RMSPROP, UPDATE_ADAGRAD, UPDATE_EMA,
+                               UPDATE_RULES } neap_update_rule;
 
 /* The rule's numbers, with what does not depend on the element worked out. */
 typedef struct neap_update_numbers {

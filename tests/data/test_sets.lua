@@ -8,7 +8,8 @@ local N = 20000
 local function mean (x) return x:to("float64"):mean():item() end
 local function column (x, j) return x:select(2, j) end
 
-local SETS = {"moons", "circles", "pinwheel", "swiss_roll", "eight_gaussians", "checkerboard", "rings", "grid", "two_spirals", "bars_and_stripes"}
+local SETS = {"moons", "circles", "pinwheel", "swiss_roll", "eight_gaussians", "checkerboard", "rings", "grid",
+              "two_spirals", "bars_and_stripes"}
 
 function T.test_shapes_seeds_and_default_stream ()
   for _, name in ipairs(SETS) do

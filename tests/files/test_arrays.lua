@@ -17,7 +17,8 @@ local function fails (pattern, path)
 end
 
 function T.test_npy_round_trip ()
-  for _, x in ipairs {neap.tensor {{1.25, 2}, {3, -4}}, neap.tensor(7, {dtype = "float64"}), neap.tensor({1, 2, 3}, {dtype = "int64"}),
+  for _, x in ipairs {neap.tensor {{1.25, 2}, {3, -4}}, neap.tensor(7, {dtype = "float64"}),
+                      neap.tensor({1, 2, 3}, {dtype = "int64"}),
                       neap.tensor({0, 200}, {dtype = "uint8"}), neap.tensor({1, -1}):gt(0), neap.zeros(0, 2)} do
     neap.save(folder.file "r.npy", x)
     local y = neap.load(folder.file "r.npy")
@@ -35,7 +36,8 @@ function T.test_npy_bytes_are_numpys ()
 end
 
 function T.test_npy_orders_versions_and_dtypes ()
-  local x = neap.load(npy("{'descr': '<i4', 'fortran_order': True, 'shape': (2, 3), }", string.pack("<i4i4i4i4i4i4", 1, 4, 2, 5, 3, 6)))
+  local x = neap.load(npy("{'descr': '<i4', 'fortran_order': True, 'shape': (2, 3), }",
+                          string.pack("<i4i4i4i4i4i4", 1, 4, 2, 5, 3, 6)))
   lu.assertEquals(x:totable(), {{1, 2, 3}, {4, 5, 6}})
   lu.assertEquals(x.dtype, "int64")
   x = neap.load(npy('{"descr":">f8","fortran_order":False,"shape":()}', string.pack(">d", 2.5), 2))
@@ -75,7 +77,8 @@ function T.test_npz_round_trip ()
   end
 end
 
--- Written by numpy.savez_compressed(f, a=numpy.zeros((4, 4), "f8")), that is with deflate; made here by hand from its parts.
+-- Written by numpy.savez_compressed(f, a=numpy.zeros((4, 4), "f8")), that is with deflate; made here by hand from its
+-- parts.
 function T.test_npz_deflated_by_another_program ()
   if not os.execute "command -v python3 > /dev/null" then lu.skip "no python3" end
   neap.save(folder.file "a.npy", neap.arange(1, 1000):reshape(10, 100))
@@ -100,7 +103,8 @@ function T.test_npz_malformed ()
   fails("checksum", folder.write("x.npz", flipped))
   local at = good:find "PK\1\2"
   fails("outside", folder.write("x.npz", good:sub(1, at + 41) .. "\xff\xff\xff\x7f" .. good:sub(at + 46)))
-  fails("does not fit", folder.write("x.npz", good:sub(1, at + 19) .. "\xff\xff\xff\x7f\xff\xff\xff\x7f" .. good:sub(at + 28)))
+  fails("does not fit", folder.write("x.npz", good:sub(1, at + 19) .. "\xff\xff\xff\x7f\xff\xff\xff\x7f" ..
+                                     good:sub(at + 28)))
   -- every single byte changed: an error or the same shape, never a crash
   for i = 1, #good, 3 do
     local bad = good:sub(1, i - 1) .. string.char(good:byte(i) ~ 0x55) .. good:sub(i + 1)

@@ -62,7 +62,8 @@ static bool load_bundle (neap_context *c, const char *name) {
 static bool load_all (neap_context *c) {
   neap_scope s = neap_scope_open(c);
   neap_bundle *columns = NULL;
-  bool ok = load_bundle(c, "a.safetensors") && load_bundle(c, "a.npz") && load_bundle(c, "a.npy") && load_bundle(c, "a.csv") &&
+  bool ok = load_bundle(c, "a.safetensors") && load_bundle(c, "a.npz") && load_bundle(c, "a.npy") &&
+    load_bundle(c, "a.csv") &&
             neap_csv_load(c, file("a.csv"), NEAP_FLOAT64, &columns) && neap_png_load(c, file("a.png"));
   neap_bundle_release(columns);
   neap_scope_close(c, s);
@@ -198,10 +199,12 @@ static void test_wrong_calls (void **state) {
   assert_false(neap_png_save(c, file("a.png"), floats(c)));
   assert_non_null(strstr(neap_error(c), "uint8 [H, W]"));
   neap_clear_error(c);
-  assert_false(neap_save(c, file("a.npy"), 2, (const char *[]){"x", "y"}, (neap_tensor *[]){floats(c), bytes(c)}, NULL));
+  assert_false(neap_save(c, file("a.npy"), 2, (const char *[]){"x", "y"}, (neap_tensor *[]){floats(c), bytes(c)},
+                         NULL));
   assert_int_equal(neap_status_of(c), NEAP_EARG);
   neap_clear_error(c);
-  assert_false(neap_save(c, file("a.safetensors"), 2, (const char *[]){"x", "x"}, (neap_tensor *[]){floats(c), bytes(c)}, NULL));
+  assert_false(neap_save(c, file("a.safetensors"), 2, (const char *[]){"x", "x"},
+                         (neap_tensor *[]){floats(c), bytes(c)}, NULL));
   assert_non_null(strstr(neap_error(c), "given twice"));
   neap_clear_error(c);
   assert_null(neap_idx_load(c, file("absent.idx")));
@@ -214,8 +217,10 @@ static void test_wrong_calls (void **state) {
 
 int main (void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_contents), cmocka_unit_test(test_columns_and_picture), cmocka_unit_test(test_failing_allocations),
-    cmocka_unit_test(test_memory_cap), cmocka_unit_test(test_header_memory_is_counted), cmocka_unit_test(test_wrong_calls),
+    cmocka_unit_test(test_contents), cmocka_unit_test(test_columns_and_picture),
+      cmocka_unit_test(test_failing_allocations),
+    cmocka_unit_test(test_memory_cap), cmocka_unit_test(test_header_memory_is_counted),
+      cmocka_unit_test(test_wrong_calls),
   };
   return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -19,7 +19,8 @@ function T.test_round_trip_of_every_dtype ()
   local path = folder.file "all.safetensors"
   local given = {
     f32 = neap.tensor({{1.5, -2, 3e-8}, {1e30, 0, -0.}}), f64 = neap.tensor({math.pi, 1 / 3}, {dtype = "float64"}),
-    i64 = neap.tensor({math.maxinteger, math.mininteger, 0}, {dtype = "int64"}), u8 = neap.tensor({0, 255, 7}, {dtype = "uint8"}),
+    i64 = neap.tensor({math.maxinteger, math.mininteger, 0}, {dtype = "int64"}),
+      u8 = neap.tensor({0, 255, 7}, {dtype = "uint8"}),
     bits = neap.tensor({1, -1}):gt(0), number = neap.tensor(42, {dtype = "float64"}), empty = neap.zeros(0, 3),
   }
   neap.save(path, given, {metadata = {made = "by a test", ["ключ"] = "é \"quoted\"\n"}})
@@ -42,7 +43,8 @@ function T.test_views_are_written_in_row_major_order ()
 end
 
 function T.test_layout_is_that_of_the_format ()
-  neap.save(folder.file "a.safetensors", {b = neap.tensor({1, 2}, {dtype = "uint8"}), a = neap.tensor({1.5}, {dtype = "float64"})})
+  neap.save(folder.file "a.safetensors", {b = neap.tensor({1, 2}, {dtype = "uint8"}),
+                                          a = neap.tensor({1.5}, {dtype = "float64"})})
   local bytes = folder.read "a.safetensors"
   local n = string.unpack("<I8", bytes)
   lu.assertEquals((8 + n) % 64, 0)
@@ -56,7 +58,8 @@ end
 function T.test_half_and_small_integers_are_converted ()
   local header = '{"h":{"dtype":"F16","shape":[5],"data_offsets":[0,10]},"b":{"dtype":"BF16","shape":[2],"data_offsets":[10,14]},' ..
                  '"i":{"dtype":"I16","shape":[2],"data_offsets":[14,18]},"u":{"dtype":"U32","shape":[1],"data_offsets":[18,22]}}'
-  local data = string.pack("<I2I2I2I2I2 I2I2 i2i2 I4", 0x3c00, 0xc000, 0x0001, 0x7c00, 0x7bff, 0x3fc0, 0xbf80, -5, 1234, 4000000000)
+  local data = string.pack("<I2I2I2I2I2 I2I2 i2i2 I4", 0x3c00, 0xc000, 0x0001, 0x7c00, 0x7bff, 0x3fc0, 0xbf80, -5,
+                           1234, 4000000000)
   local x = neap.load(craft(header, data))
   lu.assertEquals(x.h.dtype, "float32")
   lu.assertEquals(x.h:totable(), {1, -2, 2 ^ -24, math.huge, 65504})
@@ -72,8 +75,10 @@ function T.test_malformed_files_are_named_errors ()
   fails("100000000", folder.write("long.safetensors", string.pack("<I8", 1 << 40) .. ("x"):rep(64)))
   fails("was promised", folder.write("cut.safetensors", string.pack("<I8", 100) .. "{}"))
   fails("malformed safetensors header", craft "{]")
-  fails("duplicate", craft(one:format("1", "0,4", ',"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}'), ("\0"):rep(8)))
-  fails("overlaps", craft(one:format("1", "0,4", ',"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}'), ("\0"):rep(4)))
+  fails("duplicate", craft(one:format("1", "0,4", ',"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}'),
+                           ("\0"):rep(8)))
+  fails("overlaps", craft(one:format("1", "0,4", ',"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}'),
+                          ("\0"):rep(4)))
   fails("gap", craft(one:format("1", "4,8", ""), ("\0"):rep(8)))
   fails("outside", craft(one:format("2", "0,8", ""), ("\0"):rep(4)))
   fails("outside", craft(one:format("1", "-4,0", ""), ("\0"):rep(4)))
@@ -89,11 +94,13 @@ function T.test_malformed_files_are_named_errors ()
   fails("not an object", craft('{"__metadata__":[]}'))
   fails("JSON object", craft "[1]")
   fails("cannot open", folder.file "absent.safetensors")
-  fails("not a regular file", (folder.file "x"):gsub("/x$", "/d.safetensors", os.execute("mkdir -p '" .. folder.file "d.safetensors" .. "'") and 1))
+  fails("not a regular file", (folder.file "x"):gsub("/x$", "/d.safetensors",
+    os.execute("mkdir -p '" .. folder.file "d.safetensors" .. "'") and 1))
 end
 
 function T.test_a_file_cannot_ask_for_more_than_it_holds ()
-  local ok, message = pcall(neap.load, craft('{"a":{"dtype":"F64","shape":[1000000,1000000],"data_offsets":[0,8000000000000]}}', ("\0"):rep(8)))
+  local ok, message = pcall(neap.load,
+    craft('{"a":{"dtype":"F64","shape":[1000000,1000000],"data_offsets":[0,8000000000000]}}', ("\0"):rep(8)))
   lu.assertFalse(ok)
   lu.assertStrContains(message, "outside")
 end

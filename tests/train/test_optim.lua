@@ -39,8 +39,10 @@ function REFERENCE.adamw (o, p, g, s)
 end
 
 local CASES = {
-  {"sgd", {lr = .1}}, {"sgd", {lr = .1, momentum = .9}}, {"sgd", {lr = .1, momentum = .9, nesterov = true, weight_decay = .01}},
-  {"adam", {lr = .01}}, {"adam", {lr = .01, beta1 = .8, beta2 = .9, eps = 1e-3, weight_decay = .1}}, {"adamw", {lr = .01}},
+  {"sgd", {lr = .1}}, {"sgd", {lr = .1, momentum = .9}},
+    {"sgd", {lr = .1, momentum = .9, nesterov = true, weight_decay = .01}},
+  {"adam", {lr = .01}}, {"adam", {lr = .01, beta1 = .8, beta2 = .9, eps = 1e-3, weight_decay = .1}},
+    {"adamw", {lr = .01}},
   {"adamw", {lr = .01, weight_decay = .5}}, {"rmsprop", {lr = .01}}, {"adagrad", {lr = .1}},
 }
 
@@ -49,9 +51,11 @@ function T.test_rules_against_scalar_lua ()
   for _, case in ipairs(CASES) do
     local name, o = case[1], case[2]
     for _, tolerance in ipairs {{"float64", 1e-12}, {"float32", 2e-6}} do
-      local p = {neap.linspace(-2, 2, 37, {dtype = tolerance[1]}):requires_grad(), neap.tensor(.5, {dtype = tolerance[1]}):requires_grad()}
+      local p = {neap.linspace(-2, 2, 37, {dtype = tolerance[1]}):requires_grad(),
+                 neap.tensor(.5, {dtype = tolerance[1]}):requires_grad()}
       local reference, states = {}, {}
-      for k, v in ipairs(neap.cat({p[1]:detach(), p[2]:detach():reshape(1)}, 1):totable()) do reference[k], states[k] = v, {} end
+      for k, v in ipairs(neap.cat({p[1]:detach(), p[2]:detach():reshape(1)}, 1):totable()) do reference[k],
+        states[k] = v, {} end
       local opt = optim[name](o)
       for _ = 1, 5 do
         local loss = (p[1]:sin() + p[1]:square() / 2):sum() + p[2]:sin() + p[2]:square() / 2
@@ -59,7 +63,8 @@ function T.test_rules_against_scalar_lua ()
         for k, v in ipairs(reference) do reference[k] = REFERENCE[name](o, v, math.cos(v) + v, states[k]) end
       end
       local got = neap.cat({p[1]:detach(), p[2]:detach():reshape(1)}, 1):totable()
-      for k, v in ipairs(reference) do lu.assertAlmostEquals(got[k], v, tolerance[2] * math.max(1, math.abs(v)), name) end
+      for k, v in ipairs(reference) do lu.assertAlmostEquals(got[k], v, tolerance[2] * math.max(1, math.abs(v)),
+        name) end
     end
   end
 end
@@ -136,7 +141,8 @@ function T.test_errors ()
   local opt = optim.adam{lr = .1}
   fails("gradient is float32 %[2%], expected float32 %[3%]", opt.step, opt, {neap.zeros(3)}, {neap.zeros(2)})
   fails("gradient is float64", opt.step, optim.adam{lr = .1}, {neap.zeros(3)}, {neap.zeros(3, {dtype = "float64"})})
-  fails("float dtype expected, got int64", opt.step, optim.sgd{lr = 1}, neap.zeros(1, {dtype = "int64"}), neap.zeros(1, {dtype = "int64"}))
+  fails("float dtype expected, got int64", opt.step, optim.sgd{lr = 1}, neap.zeros(1, {dtype = "int64"}),
+        neap.zeros(1, {dtype = "int64"}))
   fails("view with gaps", opt.step, optim.sgd{lr = 1}, neap.zeros(4, 2):t(), neap.zeros(2, 4))
   fails("schedule.cosine: option 'steps' is missing", schedule.cosine, {lr = 1})
   fails("decay", neap.ema, {neap.zeros(1)}, {decay = 2})
