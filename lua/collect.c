@@ -36,6 +36,9 @@ static void tell (lua_State *L, bind_state *S) {
 }
 
 void bind_tell (lua_State *L, bind_state *S) {
+#ifdef NEAP_HOSTILE
+  if (lua_gc(L, LUA_GCISRUNNING) == 1) lua_gc(L, LUA_GCSTEP, 0);   /* whatever is not held is gone at once */
+#endif
   size_t live = live_bytes(S);
   if (live > S->seen) S->fresh += live - S->seen;
   S->seen = live;

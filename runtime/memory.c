@@ -98,6 +98,15 @@ static neap_storage *storage_fresh (neap_context *c, size_t bytes) {
   return s;
 }
 
+/* Hostile: what is read before it was written, or after it was given back, is NaN. */
+static void poison (neap_storage *s) {
+#ifdef NEAP_HOSTILE
+  memset(s->data, 0xff, s->bytes);
+#else
+  (void)s;
+#endif
+}
+
 neap_storage *neap_storage_new (neap_context *c, size_t bytes) {
   if (bytes > SIZE_MAX / 2) return refuse(c, bytes);
   neap_storage *s = bytes >= CACHE_FROM ? take_cached(c, bytes) : NULL;
@@ -106,6 +115,7 @@ neap_storage *neap_storage_new (neap_context *c, size_t bytes) {
   atomic_init(&s->refs, 1);
   s->version = 0;
   s->next = NULL;
+  poison(s);
   atomic_fetch_add(&c->refs, 1);
   return s;
 }
@@ -113,6 +123,7 @@ neap_storage *neap_storage_new (neap_context *c, size_t bytes) {
 void neap_storage_release (neap_storage *s) {
   if (!s || atomic_fetch_sub(&s->refs, 1) != 1) return;
   neap_context *c = s->ctx;
+  poison(s);
   lock(c);
   bool cache = !c->closed && s->bytes >= CACHE_FROM && c->cached + s->bytes <= CACHE_MAX;
   if (cache) { s->next = c->free_list; c->free_list = s; c->cached += s->bytes; }
