@@ -96,6 +96,17 @@ static neap_tensor *q_hutchinson (query *q) {
   return neap_energy_laplacian_hutchinson(q->c, q->E, q->t[0], q->t[1], (int)samples, rng);
 }
 
+static int unknown_method (lua_State *L, const char *fname, const char *name, const char *const *choices) {
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  for (int i = 0; choices[i]; i++) {
+    if (i) luaL_addstring(&b, ", ");
+    luaL_addstring(&b, choices[i]);
+  }
+  luaL_pushresult(&b);
+  return luaL_error(L, "%s: method '%s' is not known; there are %s", fname, name, lua_tostring(L, -1));
+}
+
 /* option method at options is one of choices (NULL-terminated); returns its place, 0 when not given */
 static int method_option (lua_State *L, int options, const char *fname, const char *const *choices) {
   int type = bind_field(L, options, "method"), i = 0;
@@ -103,8 +114,7 @@ static int method_option (lua_State *L, int options, const char *fname, const ch
     return luaL_error(L, "%s: option 'method': a name expected, got %s", fname, luaL_typename(L, -1));
   const char *name = type == LUA_TNIL ? choices[0] : lua_tostring(L, -1);
   while (choices[i] && strcmp(choices[i], name) != 0) i++;
-  if (!choices[i])
-    return luaL_error(L, "%s: method '%s' is not known (did you mean '%s'?)", fname, name, bind_nearest(name, choices));
+  if (!choices[i]) return unknown_method(L, fname, name, choices);
   lua_pop(L, 1);
   return i;
 }
