@@ -110,7 +110,8 @@ bool energy_rbm_log_z (neap_context *c, const neap_energy *E, double *log_z, boo
   j.padded = (j.m + LANES - 1) / LANES * LANES;
   j.low = j.n < LOW ? j.n : LOW;
   j.states = (int64_t)1 << (j.n - j.low);
-  size_t rows = (size_t)j.n + 1 + ((size_t)1 << j.low) + BLOCKS, bytes = (rows * (size_t)j.padded + LOG_SUM_UNITS) * sizeof(double);
+  size_t rows = (size_t)j.n + 1 + ((size_t)1 << j.low) + BLOCKS;
+  size_t bytes = (rows * (size_t)j.padded + LOG_SUM_UNITS) * sizeof(double);
   double *memory = neap_calloc(c, bytes), *w = memory ? neap_malloc(c, (size_t)(V * H) * sizeof *w) : NULL;
   if (w) {
     j.A = memory; j.d = j.A + j.n * j.padded; j.table = j.d + j.padded;
