@@ -1,56 +1,74 @@
--- forecast.lua -- probabilistic forecasting by a conditional energy E(y, c): a wind turbine's power given the wind.
+-- forecast.lua -- probabilistic forecasting by a conditional energy E(y, c): a wind turbine's power, given the wind.
 --
--- The script simulates a turbine: power rises with the cube of the wind speed up to the rated power, and the spread
--- is largest on the slope.  A network E(y, c) is trained by noise contrastive estimation; for each wind speed the
--- density of y is then one-dimensional, so its quantiles come from a grid.  They are compared with those of the
--- simulation.
+-- The script simulates a turbine.  Power rises with the cube of the wind speed up to the rated power; it scatters most
+-- on the slope; and sometimes the turbine is curtailed to half of it, so the density of the power has two bumps, which
+-- a mean and an error bar cannot tell.  A network E(y, c) of power and wind learns p(y | c) ∝ e^(−E(y, c)) by noise
+-- contrastive estimation.  For each wind speed y is one number, so the forecast's quantiles come from a grid; the
+-- simulation's own stand beside them.
 
-local function curve (wind) return (wind / 12):pow(3):clamp(0, 1) end
-local function spread (wind) return .03 + .12 * (-((wind - 10) / 2.2):square()):exp() end
-
+local neap = require "neap"
 neap.seed(1)
-local N = 20000
-local wind = neap.rand(N, 1) * 16 + 2                                  -- m/s
-local power = curve(wind) + spread(wind) * neap.randn(N, 1)            -- of the rated power
-local function condition (w) return (w - 10) / 5 end
 
--- The noise covers every power, whatever the wind, so E(y, c) is right everywhere on the grid below.
-local E = neap.energy.mlp{sizes = {1, 64, 64}, condition = 1}
-local noise = neap.energy.gaussian{mean = neap.tensor {.5}, std = .4}
-neap.train(E, {power, condition(wind)}, {
-  loss = neap.loss.nce{noise = noise, ratio = 4}, batch = 256, steps = 3000, seed = 1,
-  optimizer = neap.optim.adam{lr = neap.schedule.cosine{lr = 5e-3, steps = 3000}},
-})
-
--- Quantiles of y at one wind speed, from the density on a grid.
-local grid = neap.linspace(-.5, 1.5, 1001)
-local function quantiles (w, levels)
-  local e = E(grid:unsqueeze(2), condition(neap.full({#grid, 1}, w)))
-  local p = (-e):softmax(1):cumsum(1):totable()
-  local out, i = {}, 1
-  for k, level in ipairs(levels) do
-    while p[i] < level do i = i + 1 end
-    out[k] = grid[i]:item()
-  end
-  return out
+local CURTAILED = .15
+local function curve (wind) return (wind / 12):pow(3):clamp(0, 1) end
+local function spread (wind) return .04 + .08 * (-((wind - 10) / 2.5):square()):exp() end
+local function simulate (wind)
+  local factor = neap.where(neap.rand(wind.shape):lt(CURTAILED), .5, 1)
+  return factor * curve(wind) + spread(wind) * neap.randn(wind.shape)
 end
 
-print "wind        median           90 % interval: learned        true"
-local w = neap.tensor {4, 6, 8, 10, 12, 14, 16}
-local middle, width = curve(w):totable(), spread(w):totable()
-for i, speed in ipairs(w:totable()) do
-  local q = quantiles(speed, {.05, .5, .95})
-  print(("%4.0f m/s   %5.3f (%5.3f)     [%6.3f, %6.3f]           [%6.3f, %6.3f]"):format(
-    speed, q[2], middle[i], q[1], q[3], middle[i] - 1.645 * width[i], middle[i] + 1.645 * width[i]))
+local wind = 2 + 16 * neap.rand(40000, 1)                                    -- m/s
+local power = simulate(wind)                                                 -- of the rated power
+
+-- The network sees both in units of about 1.
+local function scaled_wind (w) return (w - 10) / 4 end
+local function scaled_power (p) return 4 * (p - .4) end
+
+local STEPS = 3000
+local E = neap.energy.mlp{sizes = {1, 64, 64}, condition = 1}
+neap.train(E, {scaled_power(power), scaled_wind(wind)}, {
+  loss = neap.loss.nce{noise = neap.energy.gaussian{mean = {0}, std = 2}, ratio = 4},
+  batch = 256, steps = STEPS, seed = 1,
+  optimizer = neap.optim.adam{lr = neap.schedule.cosine{lr = 5e-3, steps = STEPS}},
+})
+
+-- Quantiles of the power at one wind speed, of the density e^(−E) on a grid.
+local grid = neap.linspace(-.6, 1.8, 2401):unsqueeze(2)
+local function quantiles (energy, levels)
+  local cdf = (-energy):softmax(1):cumsum(1)
+  local out = {}
+  for k, level in ipairs(levels) do out[k] = grid[cdf:lt(level):to("int64"):sum():item() + 1]:item() end
+  return out
+end
+local function forecast (w, levels)
+  return quantiles(E(scaled_power(grid), scaled_wind(neap.full({#grid, 1}, w))), levels)
+end
+local function truth (w, levels)
+  local at = neap.tensor {w}
+  local mean, std = curve(at):item(), spread(at):item()
+  local p = neap.energy.gmm{means = {{mean}, {mean / 2}}, std = std, weights = {1 - CURTAILED, CURTAILED}}
+  return quantiles(p(grid), levels)
+end
+
+local LEVELS = {.05, .25, .5, .75, .95}
+print "wind          5 %       25 %      50 %      75 %      95 %"
+local worst = 0
+for w = 4, 16, 2 do
+  local learned, exact = forecast(w, LEVELS), truth(w, LEVELS)
+  print(("%2d m/s  " .. (" %9.3f"):rep(5)):format(w, table.unpack(learned)))
+  print(("  truth " .. (" %9.3f"):rep(5)):format(table.unpack(exact)))
+  for k in ipairs(LEVELS) do worst = math.max(worst, math.abs(learned[k] - exact[k])) end
 end
 
 -- How often new measurements fall inside the interval that was forecast for them.
-local inside, total = 0, 0
-for speed = 3, 17, .5 do
-  local q = quantiles(speed, {.05, .95})
-  local at = neap.full({500}, speed)
-  local y = curve(at) + spread(at) * neap.randn(500)
-  inside = inside + neap.logical_and(y:ge(q[1]), y:le(q[2])):to("int64"):sum():item()
-  total = total + 500
+local function share_inside (y, low, high)
+  return neap.logical_and(y:ge(low), y:le(high)):to("float32"):mean():item()
 end
-print(("of new measurements %.1f %% lie inside their 90 %% interval"):format(100 * inside / total))
+local half, most = 0, 0
+for w = 3, 17, .5 do                                                         -- 29 wind speeds
+  local y, q = simulate(neap.full({1000}, w)), forecast(w, LEVELS)
+  half = half + 100 / 29 * share_inside(y, q[2], q[4])
+  most = most + 100 / 29 * share_inside(y, q[1], q[5])
+end
+print(("new measurements inside the 50 %% interval: %.1f %%; inside the 90 %% interval: %.1f %%"):format(half, most))
+assert(math.abs(half - 50) < 5 and math.abs(most - 90) < 4 and worst < .1)
