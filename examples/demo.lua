@@ -103,7 +103,7 @@ took "judging"
 -- A network that gives the energy at each noise level sigma, trained to point from noisy points back to the data;
 -- what it has learned at the lowest level is the energy of the data.  A weak quadratic keeps every combination
 -- normalisable: far from the data a network may say anything, but the quadratic wins.
-local LEVELS = {1, .6, .36, .22, .13, .08}
+local LEVELS = {1, .5, .25, .12, .08}
 local quadratic = neap.energy.gaussian{mean = neap.zeros(2), std = 4}
 
 -- Adds the logarithm of the normaliser, by quadrature over the plane: `any` of two such energies is an even mixture.
@@ -115,8 +115,8 @@ local function learn (x, seed)
   neap.seed(seed)
   local net = neap.energy.mlp{sizes = {2, 96, 96}, condition = 1}
   neap.train(net, x, {
-    loss = neap.loss.multi_dsm{sigmas = LEVELS, conditional = true}, batch = 256, steps = 3000, seed = seed, ema = .995,
-    optimizer = neap.optim.adam{lr = neap.schedule.cosine{lr = 5e-3, steps = 3000}},
+    loss = neap.loss.multi_dsm{sigmas = LEVELS, conditional = true}, batch = 256, steps = 4000, seed = seed, ema = .995,
+    optimizer = neap.optim.adam{lr = neap.schedule.cosine{lr = 5e-3, steps = 4000}},
   })
   return normalise(net:given(neap.tensor {LEVELS[#LEVELS]}))
 end
@@ -134,7 +134,7 @@ end
 say "(b) Two energies, learned apart, put together"
 part = neap.clock()
 local moons = learn(neap.data.moons(20000, {seed = 1}), 1)
-took "moons: denoising score matching at six noise levels"
+took "moons: denoising score matching at five noise levels"
 local angle = neap.rand(20000) * (2 * math.pi)
 local ring = learn(neap.stack({angle:cos(), angle:sin()}, 2) + .1 * neap.randn(20000, 2), 2)
 took "a ring: the same"
