@@ -321,6 +321,7 @@ static inline double normal_cdf_f64 (double x) {
 #define LOG_SIGMOID(x) BY_TYPE(log_sigmoid, x)(x)
 #define GELU_TANH(x) BY_TYPE(gelu_tanh, x)(x)
 #define NORMAL_CDF(x) BY_TYPE(normal_cdf, x)(x)
+#define MOD(x, y) BY_TYPE(mod, x)(x, y)
 #define erfinv(x) BY_TYPE(erfinv, x)(x)
 #define lgamma(x) BY_TYPE(lgamma, x)(x)
 #define polygamma(n, x) BY_TYPE(polygamma, x)(n, x)

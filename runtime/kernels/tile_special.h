@@ -1,5 +1,5 @@
 /*
-** tile_special.h -- erfinv, lgamma, digamma, polygamma; part of tile_math.h.
+** tile_special.h -- erfinv, lgamma, digamma, mod, polygamma; part of tile_math.h.
 ** Everything is computed in double, so float32 results are as good as rounding allows.  Near a zero of lgamma,
 ** digamma or polygamma at negative x the error is bounded relative to the terms that cancel there, not to the value.
 */
@@ -82,6 +82,17 @@ static inline double digamma_f64 (double x) {
   double value = digamma_series_f64(up) - (y < 8 ? eight_reciprocals_f64(y) : 0);
   value -= x < .5 ? cot_pi_f64(x) : 0;
   return x < 0 && x == floor(x) ? NAN : value;
+}
+
+/* ---- modulo as Lua's: of y's sign, exact for any quotient, x or y itself when y is infinite ---- */
+
+static inline double mod_f64 (double x, double y) {
+  double r = __builtin_fmod(x, y);
+  return r * y < 0 ? r + y : r;
+}
+static inline float mod_f32 (float x, float y) {
+  float r = __builtin_fmodf(x, y);
+  return r * y < 0 ? r + y : r;
 }
 
 /* ---- polygamma of order n >= 1: (−1)^(n+1) n! ζ(n+1, x), the sum by Euler and Maclaurin ---- */
