@@ -147,7 +147,7 @@ local panels = {}
 for i, c in ipairs(combinations) do
   local E = c[2] + quadratic
   panels[i] = neap.plot.energy(E, {
-    title = c[1], samples = draw(E), xlim = {-2, 2}, ylim = {-2, 2}, width = 300, height = 300,
+    title = c[1], samples = draw(E), xlim = {-2.3, 2.3}, ylim = {-2.3, 2.3}, width = 300, height = 300,
   })
 end
 neap.plot.panels(panels):save(folder .. "/compose.png")
