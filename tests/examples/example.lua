@@ -1,0 +1,44 @@
+-- example.lua -- runs a script in a process of its own, as a reader would.
+
+local lu = require "luaunit"
+local folder = require "files.folder"
+
+local M = {}
+local build = os.getenv "NEAP_BUILD" or "build"
+
+local function set (name) return (os.getenv(name) or "") ~= "" end
+
+-- Where everything is checked at every step, only the quick examples run.
+local slow_build = set "NEAP_SANITIZER" or set "NEAP_HOSTILE"
+function M.skip_if_slow () lu.skipIf(slow_build, "takes minutes in this build") end
+
+-- Runs a script under neap, with a folder for its pictures -> what it printed.  It must end well, within a minute of
+-- the processor's time (`times` gives the shell's, then its children's, as 0m1.5s 0m0.1s).
+function M.run (path)
+  local command = ("'%s/neap' '%s' '%s' 2>&1; echo status $?; times"):format(build, path, folder.file "")
+  local pipe = assert(io.popen(command))
+  local out = pipe:read "a"
+  pipe:close()
+  lu.assertStrContains(out, "status 0\n", false, path)
+  local m1, s1, m2, s2 = out:match "(%d+)m([%d.]+)s (%d+)m([%d.]+)s\n$"
+  if not slow_build then lu.assertTrue((m1 + m2) * 60 + s1 + s2 < 60, path .. " takes more than a minute") end
+  return out
+end
+
+-- The numbers after a text in what was printed.
+function M.numbers (out, text)
+  local _, last = out:find(text, 1, true)
+  lu.assertNotNil(last, ("'%s' is not in\n%s"):format(text, out))
+  local found = {}
+  for n in out:sub(last + 1):gmatch "[-+]?%d+%.?%d*" do found[#found + 1] = tonumber(n) end
+  return found
+end
+
+-- The picture that the last script made is one.
+function M.assert_picture (name)
+  local picture = neap.image.load(folder.file(name))
+  lu.assertTrue(picture:size(-1) >= 100 and picture:to("float32"):std():item() > .1, name)
+end
+
+M.clean = folder.clean
+return M
