@@ -85,6 +85,13 @@ static double check_number (lua_State *L, int i) {
   return v;
 }
 
+/* the smallest integer stands for "not given" below, so it may not be given */
+static int64_t check_integer (lua_State *L, int i) {
+  lua_Integer v = luaL_checkinteger(L, i);
+  if (v == NEAP_NONE) luaL_argerror(L, i, "integer out of range");
+  return v;
+}
+
 static int64_t check_boolean (lua_State *L, int i) {
   luaL_checktype(L, i, LUA_TBOOLEAN);
   return lua_toboolean(L, i);
@@ -101,7 +108,7 @@ static void take_value (lua_State *L, bind_args *k, const bind_param *p, int i) 
     case 'b': k->a.i[p->slot] = check_boolean(L, i); break;
     case 's': k->a.i[p->slot] = check_choice(L, k, p, i); break;
     case 'e': k->a.text = luaL_checkstring(L, i); break;
-    default: k->a.i[p->slot] = luaL_checkinteger(L, i); break;
+    default: k->a.i[p->slot] = check_integer(L, i); break;
   }
 }
 
@@ -109,7 +116,7 @@ static void take_value (lua_State *L, bind_args *k, const bind_param *p, int i) 
 
 static void add_entry (lua_State *L, bind_args *k, int i) {
   if (k->a.count >= NEAP_ATTR_INTS) luaL_error(L, "%s: too many numbers in a list", k->d->op->name);
-  k->a.dims[k->a.count++] = luaL_checkinteger(L, i);
+  k->a.dims[k->a.count++] = check_integer(L, i);
 }
 
 /* nested tables ({{1, 2}, {3, 4}}) are read row by row */
