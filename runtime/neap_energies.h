@@ -109,9 +109,10 @@ NEAP_API neap_tensor *neap_energy_laplacian_hutchinson (neap_context *c, neap_en
 /* log p(x)/p(y) = E(y) − E(x) [B]. */
 NEAP_API neap_tensor *neap_energy_log_ratio (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *y,
                                              neap_tensor *cond);
-/* log ∫ e^(−E) in closed form, 0-d, differentiable in the parameters; NULL and NEAP_EARG where none is known. */
+/* log ∫ e^(−E) in closed form, 0-d, differentiable in the parameters; NULL and NEAP_EARG where none is known.  Of an RBM
+** by all states of its smaller side; if they are too many for a tape, with derivatives switched off only. */
 NEAP_API neap_tensor *neap_energy_log_z (neap_context *c, neap_energy *E);
-/* −E(x) − log_z [B]; log_z NULL: in closed form. */
+/* −E(x) − log_z [B]; log_z NULL: in closed form (a large RBM's result has no derivative). */
 NEAP_API neap_tensor *neap_energy_log_prob (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond,
                                             neap_tensor *log_z);
 /* log Σ e^(−E) over all states of an event of at most 24 units, each lo or hi.  An RBM is summed over its smaller

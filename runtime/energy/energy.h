@@ -105,6 +105,9 @@ extern const energy_class
 /* value, with a zero gradient by each tracked parameter of E that it does not depend on. */
 neap_tensor *energy_anchor (neap_context *c, neap_energy *E, neap_tensor *value);
 
+/* E is an RBM whose log Z is too large for a tape. */
+bool energy_rbm_is_large (const neap_energy *E);
+
 /* ---- short names for what formulas use ---- */
 /* v as a 0-d tensor of like's dtype. */
 static inline neap_tensor *num (neap_context *c, const neap_tensor *like, double v) {

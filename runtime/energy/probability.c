@@ -27,12 +27,17 @@ neap_tensor *neap_energy_log_z (neap_context *c, neap_energy *E) {
 neap_tensor *neap_energy_log_prob (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond,
                                    neap_tensor *log_z) {
   neap_scope s = neap_scope_open(c);
+  bool number = E && !log_z && energy_rbm_is_large(E);   /* log Z would be missing from a derivative */
+  neap_mode mode = neap_no_grad(c);
+  if (!number) neap_mode_restore(c, mode);
   neap_tensor *e = neap_energy_eval(c, E, x, cond);
   neap_tensor *z = log_z ? log_z : neap_energy_log_z(c, E);
   if (e && z && neap_numel(z) != 1)
     z = neap_fail(c, NEAP_ESHAPE, "log_prob: log_z must be one number, got %s", SHAPE_TEXT(z));
   if (e && z) z = energy_reshape(c, energy_cast(c, z, e->dtype), 0, NULL);
-  return neap_scope_return(c, s, e && z ? neap_neg(c, neap_add(c, e, z)) : NULL);
+  neap_tensor *p = e && z ? neap_neg(c, neap_add(c, e, z)) : NULL;
+  neap_mode_restore(c, mode);
+  return neap_scope_return(c, s, p);
 }
 
 neap_tensor *neap_energy_sample (neap_context *c, neap_energy *E, int64_t n, neap_rng *rng, neap_dtype d) {

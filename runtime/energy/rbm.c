@@ -39,7 +39,44 @@ static neap_tensor *eval (neap_context *c, neap_energy *E, neap_tensor *v, neap_
   return neap_neg(c, neap_add(c, dot_rows(c, v, E->slots[BV].value), s));
 }
 
-const energy_class energy_rbm_class = { "rbm", 0, 0, 0, check, eval, NULL, NULL };
+/* ---- log Z ---- */
+
+enum { TAPE_ELEMENTS = 1 << 22 };          /* of all states by the other side: what a tape may hold */
+
+bool energy_rbm_is_large (const neap_energy *E) {
+  if (!neap_energy_is_rbm(E)) return false;
+  const int64_t *n = E->slots[W].value->shape;
+  int64_t least = n[0] < n[1] ? n[0] : n[1];
+  return least > 22 || (n[0] + n[1] - least) << least > TAPE_ELEMENTS;
+}
+
+/* all states of n units [2^n, n] */
+static neap_tensor *all_states (neap_context *c, neap_dtype d, int64_t n) {
+  int64_t shape[2] = { (int64_t)1 << n, n };
+  neap_tensor *bits = neap_empty(c, NEAP_UINT8, 2, shape);
+  uint8_t *v = bits ? neap_data(bits) : NULL;
+  for (int64_t i = 0; v && i < shape[0]; i++) for (int64_t k = 0; k < n; k++) v[i * n + k] = i >> k & 1;
+  return bits ? energy_cast(c, bits, d) : NULL;
+}
+
+/* differentiable where the RBM is small; a number, which only no_grad gets, where it is large */
+static neap_tensor *log_z (neap_context *c, neap_energy *E) {
+  const neap_tensor *w = E->slots[W].value;
+  double z = 0;
+  if (energy_rbm_is_large(E)) {
+    if (neap_tracked(c, E->slots[W].value))
+      return neap_fail(c, NEAP_EARG, "log_z: the RBM %s is too large for a tape; give log_z = E:log_z(), a number",
+                       SHAPE_TEXT(w));
+    return neap_energy_log_z_enumerate(c, E, 0, 1, &z) ? num(c, w, z) : NULL;
+  }
+  bool hidden = w->shape[1] <= w->shape[0];
+  neap_tensor *s = all_states(c, w->dtype, w->shape[hidden]), *cells = s && hidden ? to_visible(c, E, s) : NULL;
+  if (!hidden) return energy_logsumexp_last(c, neap_neg(c, eval(c, E, s, NULL)));
+  cells = energy_sum_last(c, neap_softplus(c, cells, 1));
+  return energy_logsumexp_last(c, neap_add(c, dot_rows(c, s, E->slots[BH].value), cells));
+}
+
+const energy_class energy_rbm_class = { "rbm", 0, 0, 0, check, eval, NULL, log_z };
 
 static neap_tensor *zeros (neap_context *c, neap_dtype d, int64_t n) {
   neap_tensor *t = neap_full(c, d, 1, &n, 0);
