@@ -40,15 +40,15 @@ struct neap_tensor {
 #define NEAP_ERROR_BYTES 512
 
 struct neap_context {
-  atomic_int refs;                         /* the owner, and one per storage */
-  bool closed;
+  atomic_int refs;                         /* the owner, and one per storage, sampler, loss … */
+  atomic_bool closed;
   neap_alloc_fn alloc; void *alloc_arg;
   neap_log_fn log; void *log_arg;
-  atomic_size_t live, peak;                /* bytes */
-  size_t cap, cached;                      /* cap 0 = none */
+  atomic_size_t live, cached;              /* bytes; atomic, for a storage may be released by another context's thread */
+  size_t peak, cap;                        /* cap 0 = none */
   uint64_t allocations;
   neap_storage *free_list;                 /* storages >= 64 KB, waiting for reuse */
-  atomic_flag free_lock;                   /* a storage may be released by another context's thread */
+  atomic_flag free_lock;
   neap_status status;
   char error[NEAP_ERROR_BYTES];
   atomic_int interrupt;

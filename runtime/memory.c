@@ -9,31 +9,37 @@
 
 enum { ALIGN = 64, CACHE_FROM = 64 << 10, CACHE_MAX = 64 << 20, HUGE_FROM = 2 << 20 };
 
-static void count_in (neap_context *c, size_t n) {
-  size_t now = atomic_fetch_add(&c->live, n) + n;
-  if (now > atomic_load(&c->peak)) atomic_store(&c->peak, now);
+/* Another thread may lower live meanwhile, when it releases a storage; only the context's own raises it. */
+static void count_change (neap_context *c, size_t osize, size_t nsize) {
+  size_t now = atomic_fetch_add(&c->live, nsize - osize) + (nsize - osize);
+  if (now > c->peak) c->peak = now;
   c->allocations++;
 }
 
 static void *refuse (neap_context *c, size_t size) {
+  size_t live = atomic_load(&c->live);
   if (c->cap) return neap_fail(c, NEAP_EMEMORY, "not enough memory: %zu more bytes asked for, %zu in use, cap %zu",
-                               size, atomic_load(&c->live), c->cap);
-  return neap_fail(c, NEAP_EMEMORY, "not enough memory: %zu more bytes asked for, %zu in use", size, atomic_load(&c->live));
+                               size, live, c->cap);
+  return neap_fail(c, NEAP_EMEMORY, "not enough memory: %zu more bytes asked for, %zu in use", size, live);
 }
 
-/* size must be what is in use after the change of osize to nsize */
+/* written without a sum that could wrap; the cap may have been lowered below what is in use */
+static bool below_cap (const neap_context *c, size_t more) {
+  size_t live = atomic_load(&c->live);
+  return live <= c->cap && more <= c->cap - live;
+}
+
 static bool fits (neap_context *c, size_t more) {
-  if (!c->cap || atomic_load(&c->live) + more <= c->cap) return true;
+  if (!c->cap || below_cap(c, more)) return true;
   neap_storage_trim(c);
-  return atomic_load(&c->live) + more <= c->cap;
+  return below_cap(c, more);
 }
 
 void *neap_realloc (neap_context *c, void *p, size_t osize, size_t nsize) {
   if (nsize > osize && !fits(c, nsize - osize)) return refuse(c, nsize - osize);
   void *q = c->alloc(c->alloc_arg, p, p ? osize : 0, nsize);
   if (!q) return refuse(c, nsize);
-  count_in(c, nsize);
-  atomic_fetch_sub(&c->live, osize);
+  count_change(c, osize, nsize);
   return q;
 }
 
@@ -133,7 +139,7 @@ void neap_storage_release (neap_storage *s) {
 }
 
 neap_memory neap_memory_of (const neap_context *c) {
-  return (neap_memory){ .live = atomic_load(&c->live), .peak = atomic_load(&c->peak), .cached = c->cached,
+  return (neap_memory){ .live = atomic_load(&c->live), .peak = c->peak, .cached = atomic_load(&c->cached),
                         .allocations = c->allocations };
 }
 
