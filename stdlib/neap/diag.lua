@@ -1,7 +1,7 @@
 -- neap.diag: have the chains converged, and how much are the draws worth?
 -- Draws are [draws, chains, event…]; every function works on each coordinate of the event alone and returns a float64
 -- tensor of the event's shape.  Formulas: Vehtari, Gelman, Simpson, Carpenter and Bürkner (2021), "Rank-normalization,
--- folding, and localization: an improved R-hat".  Inside, a coordinate is a list of chains, each a list of numbers.
+-- folding, and localization: an improved R-hat".  Inside, a coordinate is a float64 tensor [chains, draws].
 
 local neap = require "neap"
 local options = require "neap.options"
@@ -10,6 +10,7 @@ local diag = {}
 
 local sqrt, log, huge = math.sqrt, math.log, math.huge
 local nan = 0 / 0
+local float64 = {dtype = "float64"}
 
 -- ---- coordinates ---------------------------------------------------------------------------------
 
@@ -23,138 +24,84 @@ local function check (draws, fname)
   return shape
 end
 
--- [draws, chains, event…] -> coordinates, event shape; coordinate[chain][draw]
+-- [draws, chains, event…] -> list of coordinates [chains, draws], event shape
 local function coordinates (draws, fname)
   local shape = check(draws, fname)
   local n, m, event, k = shape[1], shape[2] or 1, {table.unpack(shape, 3)}, 1
   for _, size in ipairs(event) do k = k * size end
-  local columns = draws:to "float64":reshape(n, m, k):permute(3, 2, 1):totable()
-  return columns, event
+  local columns, out = draws:detach():to "float64":reshape(n, m, k):permute(3, 2, 1):contiguous(), {}
+  for i = 1, k do out[i] = columns[i] end
+  return out, event
 end
 
 local function per_coordinate (draws, fname, f)
   local columns, event = coordinates(draws, fname)
   local out = {}
-  for i, column in ipairs(columns) do out[i] = f(column) end
-  return neap.tensor(out, {dtype = "float64"}):reshape(event)
+  for i, x in ipairs(columns) do out[i] = f(x) end
+  return neap.tensor(out, float64):reshape(event)
 end
 
--- ---- chains as lists -----------------------------------------------------------------------------
-
-local function mean (x)
-  local s = 0
-  for i = 1, #x do s = s + x[i] end
-  return s / #x
+-- [chains, draws] -> [2 chains, draws // 2]: each chain as its two halves; the middle draw of an odd number goes
+local function split (x)
+  local n = x.shape[2]
+  local half = n // 2
+  return neap.cat({x[{{}, {1, half}}], x[{{}, {n - half + 1, n}}]}, 1)
 end
 
-local function variance (x)
-  local m, s = mean(x), 0
-  for i = 1, #x do s = s + (x[i] - m) ^ 2 end
-  return s / (#x - 1)
+-- finite, and not all the same
+local function usable (x)
+  return x:isfinite():all():item() and x:ne(x[{1, 1}]):any():item()
 end
 
-local function pool (chains)
-  local all = {}
-  for _, c in ipairs(chains) do table.move(c, 1, #c, #all + 1, all) end
-  return all
-end
-
--- each chain as its two halves; the middle draw of an odd number goes
-local function split (chains)
-  local out = {}
-  for _, c in ipairs(chains) do
-    local half = #c // 2
-    out[#out + 1] = table.move(c, 1, half, 1, {})
-    out[#out + 1] = table.move(c, #c - half + 1, #c, 1, {})
-  end
-  return out
-end
-
-local function map (chains, f)
-  local out = {}
-  for i, c in ipairs(chains) do
-    local d = {}
-    for t = 1, #c do d[t] = f(c[t]) end
-    out[i] = d
-  end
-  return out
-end
-
-local function usable (chains)
-  local first, same = chains[1][1], true
-  for _, c in ipairs(chains) do
-    for t = 1, #c do
-      if c[t] ~= c[t] or c[t] == huge or c[t] == -huge then return false end
-      same = same and c[t] == first
-    end
-  end
-  return not same
-end
+local function variance (x) return x:var():item() end
 
 -- order statistics with linear interpolation (type 7 of Hyndman and Fan 1996)
-local function quantile (sorted, q)
-  local h = (#sorted - 1) * q + 1
-  local i = math.floor(h)
-  local upper = sorted[i + 1] or sorted[i]
-  return sorted[i] + (h - i) * (upper - sorted[i])
-end
+local function quantile (x, q) return x:flatten():quantile(q, 1):item() end
 
 -- ---- rank normalization: z = Φ⁻¹((rank − 3/8) / (S + 1/4)), ties sharing their mean rank -----------
 
-local function ranks (all)
-  local order, r = {}, {}
-  for i = 1, #all do order[i] = i end
-  table.sort(order, function (a, b) return all[a] < all[b] end)
-  local i = 1
-  while i <= #order do
-    local j = i
-    while j < #order and all[order[j + 1]] == all[order[i]] do j = j + 1 end
-    for k = i, j do r[order[k]] = (i + j) / 2 end
-    i = j + 1
-  end
-  return r
+-- x [S] -> ranks [S]
+local function ranks (x)
+  local n = #x
+  local sorted, order = x:sort(1)
+  local rank = neap.arange(1, n, float64)
+  local new = neap.cat({neap.ones(1, {dtype = "int64"}), sorted[{{2, n}}]:ne(sorted[{{1, n - 1}}]):to "int64"}, 1)
+  local group = new:cumsum(1)
+  local zeros = neap.zeros(group[n]:item(), float64)
+  local mean = zeros:scatter_add(1, group, rank) / zeros:scatter_add(1, group, neap.ones_like(rank))
+  return neap.zeros(n, float64):scatter(1, order, mean:gather(1, group))
 end
 
-local function rank_normalize (chains)
-  local all = pool(chains)
-  local z = neap.tensor(ranks(all), {dtype = "float64"})
-  z = ((2 * ((z - .375) / (#all + .25)) - 1):erfinv() * sqrt(2)):totable()
-  local out, at = {}, 1
-  for i, c in ipairs(chains) do
-    out[i] = table.move(z, at, at + #c - 1, 1, {})
-    at = at + #c
-  end
-  return out
+local function rank_normalize (x)
+  local u = (ranks(x:flatten()) - .375) / (x:numel() + .25)
+  return ((2 * u - 1):erfinv() * sqrt(2)):reshape(x.shape)
 end
 
 -- ---- effective sample size -----------------------------------------------------------------------
 
-local function autocovariance (c, m, lag)
-  local s = 0
-  for t = 1, #c - lag do s = s + (c[t] - m) * (c[t + lag] - m) end
-  return s / #c
+-- c [chains, draws], less its means; lag -> [chains], over the number of draws
+local function autocovariance (c, lag)
+  local n = c.shape[2]
+  return (c[{{}, {1, n - lag}}] * c[{{}, {1 + lag, n}}]):sum(2) / n
 end
 
+local function centred (x) return x - x:mean(2, true) end
+
 -- rho(t): the autocorrelation at lag t that all chains together show
-local function correlation (chains)
-  local n, means = #chains[1], {}
-  for i, c in ipairs(chains) do means[i] = mean(c) end
-  local function acov (lag)
-    local s = 0
-    for i, c in ipairs(chains) do s = s + autocovariance(c, means[i], lag) end
-    return s / #chains
-  end
+local function correlation (x)
+  local n, c = x.shape[2], centred(x)
+  local function acov (lag) return autocovariance(c, lag):mean():item() end
   local a0 = acov(0)
   local within = a0 * n / (n - 1)
-  local total = a0 + (#chains > 1 and variance(means) or 0)
+  local total = a0 + (#x > 1 and variance(x:mean(2)) or 0)
   return function (lag) return 1 - (within - acov(lag)) / total end
 end
 
 -- Geyer's initial monotone sequence (1992): sums of pairs of rho while they are positive, none above the one before
-local function ess_of (chains)
-  if not usable(chains) then return nan end
-  local n, size = #chains[1], #chains * #chains[1]
-  local rho, sum, least = correlation(chains), 0, huge
+local function ess_of (x)
+  if not usable(x) then return nan end
+  local n, size = x.shape[2], x:numel()
+  local rho, sum, least = correlation(x), 0, huge
   local even, odd, t = 1, rho(1), 0
   while even + odd > 0 do
     least = math.min(least, even + odd)
@@ -169,17 +116,14 @@ end
 
 local kinds = {}
 
-function kinds.bulk (chains) return usable(chains) and ess_of(rank_normalize(split(chains))) or nan end
-function kinds.mean (chains) return ess_of(split(chains)) end
+function kinds.bulk (x) return usable(x) and ess_of(rank_normalize(split(x))) or nan end
+function kinds.mean (x) return ess_of(split(x)) end
 
 -- the smaller of the sizes for the 5 % and the 95 % quantile
-function kinds.tail (chains)
-  local sorted = pool(chains)
-  table.sort(sorted)
+function kinds.tail (x)
   local least = huge
   for _, q in ipairs {.05, .95} do
-    local cut = quantile(sorted, q)
-    local below = split(map(chains, function (v) return v <= cut and 1 or 0 end))
+    local below = split(x:le(quantile(x, q)):to "float64")
     least = math.min(least, usable(below) and ess_of(below) or huge)
   end
   return least < huge and least or nan
@@ -193,29 +137,22 @@ function diag.ess (draws, given)
   return per_coordinate(draws, "diag.ess", kind)
 end
 
-local function mcse_of (chains) return sqrt(variance(pool(chains)) / kinds.mean(chains)) end
+local function mcse_of (x) return sqrt(variance(x) / kinds.mean(x)) end
 
 --- Monte Carlo standard error of the mean.
 function diag.mcse (draws) return per_coordinate(draws, "diag.mcse", mcse_of) end
 
 -- ---- R-hat ---------------------------------------------------------------------------------------
 
-local function plain_rhat (chains)
-  local n, means, within = #chains[1], {}, 0
-  for i, c in ipairs(chains) do
-    means[i] = mean(c)
-    within = within + variance(c) / #chains
-  end
-  return sqrt((n - 1) / n + variance(means) / within)
+local function plain_rhat (x)
+  local n, within = x.shape[2], x:var(2):mean():item()
+  return sqrt((n - 1) / n + variance(x:mean(2)) / within)
 end
 
-local function rhat_of (chains)
-  if not usable(chains) then return nan end
-  local sorted = pool(chains)
-  table.sort(sorted)
-  local median = quantile(sorted, .5)
-  local folded = map(chains, function (v) return math.abs(v - median) end)
-  local bulk = plain_rhat(rank_normalize(split(chains)))
+local function rhat_of (x)
+  if not usable(x) then return nan end
+  local folded = (x - quantile(x, .5)):abs()
+  local bulk = plain_rhat(rank_normalize(split(x)))
   return usable(folded) and math.max(bulk, plain_rhat(rank_normalize(split(folded)))) or bulk
 end
 
@@ -228,31 +165,23 @@ function diag.rhat (draws) return per_coordinate(draws, "diag.rhat", rhat_of) en
 function diag.autocorr (draws, given)
   local o = options("diag.autocorr", given, {lags = 100})
   local columns, event = coordinates(draws, "diag.autocorr")
-  local n = #columns[1][1]
-  local lags, rows = math.min(o.lags, n - 1), {}
+  local lags, rows = math.min(o.lags, draws.shape[1] - 1), {}
   for lag = 0, lags do
     local row = {}
-    for i, chains in ipairs(columns) do
-      local s = 0
-      for _, c in ipairs(chains) do
-        local m = mean(c)
-        s = s + autocovariance(c, m, lag) / autocovariance(c, m, 0)
-      end
-      row[i] = s / #chains
+    for i, x in ipairs(columns) do
+      local c = centred(x)
+      row[i] = (autocovariance(c, lag) / autocovariance(c, 0)):mean():item()
     end
     rows[lag + 1] = row
   end
-  return neap.tensor(rows, {dtype = "float64"}):reshape({lags + 1, table.unpack(event)})
+  return neap.tensor(rows, float64):reshape({lags + 1, table.unpack(event)})
 end
 
 local columns_of_summary = {"mean", "sd", "mcse", "q5", "q50", "q95", "ess", "ess_tail", "rhat"}
 
-local function summary_row (chains)
-  local sorted = pool(chains)
-  table.sort(sorted)
-  return {mean = mean(sorted), sd = sqrt(variance(sorted)), mcse = mcse_of(chains), q5 = quantile(sorted, .05),
-    q50 = quantile(sorted, .5), q95 = quantile(sorted, .95), ess = kinds.bulk(chains), ess_tail = kinds.tail(chains),
-    rhat = rhat_of(chains)}
+local function summary_row (x)
+  return {mean = x:mean():item(), sd = sqrt(variance(x)), mcse = mcse_of(x), q5 = quantile(x, .05), q50 = quantile(x, .5),
+    q95 = quantile(x, .95), ess = kinds.bulk(x), ess_tail = kinds.tail(x), rhat = rhat_of(x)}
 end
 
 local summary_meta = {}
@@ -270,7 +199,7 @@ end
 --- A row {mean, sd, mcse, q5, q50, q95, ess, ess_tail, rhat} for each coordinate; prints as a table.
 function diag.summary (draws)
   local rows = {}
-  for i, chains in ipairs((coordinates(draws, "diag.summary"))) do rows[i] = summary_row(chains) end
+  for i, x in ipairs((coordinates(draws, "diag.summary"))) do rows[i] = summary_row(x) end
   return setmetatable(rows, summary_meta)
 end
 
