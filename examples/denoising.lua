@@ -57,4 +57,4 @@ local noisy = clean + SIGMA * neap.randn(2000, 2)
 local function error_of (y) return (y - clean):square():sum(2):mean():sqrt():item() end
 print(("distance to the clean points: noisy %.4f, denoised %.4f, denoised by the true score %.4f"):format(
   error_of(noisy), error_of(noisy + SIGMA ^ 2 * E:score(noisy)), error_of(noisy + SIGMA ^ 2 * truth:score(noisy))))
-assert(unexplained < .03, "the learned score is off")
+assert(unexplained < .04, "the learned score is off")

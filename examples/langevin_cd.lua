@@ -29,6 +29,7 @@ for step = 1, STEPS do
   chains = neap.where(fresh, 2 * neap.randn(256, 2), chains)
   chains = langevin:step(E, langevin:init(E, chains), 10).x
 
+  -- The loss whose gradient that is; its last term keeps the energies from drifting off or growing steep.
   local up, down = E(positive), E(chains)
   local loss = up:mean() - down:mean() + .05 * (up:square():mean() + down:square():mean())
   optimizer:step(params, neap.gradients(loss, params))

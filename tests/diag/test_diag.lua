@@ -97,4 +97,11 @@ function T.test_errors ()
   lu.assertStrContains(message(diag.ess, neap.zeros(8, 2), {king = "bulk"}), "did you mean 'kind'")
 end
 
+-- neap.diag is an op, too.
+function T.test_the_module_is_called_as_the_op ()
+  lu.assertEquals(neap.diag(neap.tensor {1, 2}):totable(), {{1, 0}, {0, 2}})
+  lu.assertEquals(neap.diag(neap.tensor {{1, 2}, {3, 4}}, 1):totable(), {2})
+  lu.assertIs(neap.diag.ess, diag.ess)
+end
+
 return T
