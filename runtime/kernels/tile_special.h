@@ -97,6 +97,8 @@ static inline float mod_f32 (float x, float y) {
 
 /* ---- polygamma of order n >= 1: (−1)^(n+1) n! ζ(n+1, x), the sum by Euler and Maclaurin ---- */
 
+enum { POLYGAMMA_MAX = 1000 };                       /* beyond, nearly all values are 0 or infinite */
+
 /* n! / a^(n+1), without overflow on the way */
 static double power_term_f64 (int64_t n, double a) {
   double t = 1 / a;
@@ -125,6 +127,7 @@ static double zeta_sum_f64 (int64_t n, double x) {
 static __attribute__((noinline)) double polygamma_high_f64 (int64_t n, double x) {
   double sign = n % 2 ? 1 : -1, f = x - floor(x);
   if (!(x == x)) return x;
+  if (n < 0 || n > POLYGAMMA_MAX) return NAN;
   if (x == INFINITY) return 0 * sign;
   if (x > 0) return sign * zeta_sum_f64(n, x);
   if (!(f > 0)) return n % 2 ? INFINITY : NAN;
