@@ -2,12 +2,7 @@
 ** test_lapack.c -- factorisations and solvers against what defines them (L Lᵀ = A, A X = B, A V = V W), in both float
 ** dtypes, over batches, strided inputs and size 0; and the errors of matrices that have none.
 */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
-#include <math.h>
-#include <stdlib.h>
+#include "support.h"
 #include "op.h"
 
 static const neap_dtype floats[] = { NEAP_FLOAT32, NEAP_FLOAT64 };
@@ -38,12 +33,6 @@ static double distance (neap_context *c, neap_tensor *a, neap_tensor *b) {
   for (size_t i = 0; i < n; i++) if (x[i] != x[i]) diff = INFINITY;
   free(x); free(y);
   return diff / scale;
-}
-
-static double item (neap_context *c, neap_tensor *t) {
-  double v = 0;
-  assert_true(neap_item(c, t, &v));
-  return v;
 }
 
 typedef void (*check_fn) (neap_context *c, neap_dtype d, int ndim, const int64_t *shape);
@@ -216,19 +205,6 @@ static void test_errors (void **state) {
   neap_close(c);
 }
 
-/* ---- an allocator that fails its n-th allocation, and counts what is out ---- */
-
-typedef struct { long countdown, bytes; } failing;
-
-static void *failing_alloc (void *arg, void *ptr, size_t osize, size_t nsize) {
-  failing *f = arg;
-  if (nsize == 0) { if (ptr) f->bytes -= (long)osize; free(ptr); return NULL; }
-  if (f->countdown > 0 && --f->countdown == 0) return NULL;
-  void *p = realloc(ptr, nsize);
-  if (p) f->bytes += (long)nsize - (long)(ptr ? osize : 0);
-  return p;
-}
-
 /* every kernel and rule of the family, with gradients; NULL when anything failed */
 static neap_tensor *much (neap_context *c) {
   neap_tensor *x = neap_linspace(c, NEAP_FLOAT64, -1, 1, 9), *g;
@@ -249,7 +225,7 @@ static void test_every_allocation_may_fail (void **state) {
   long n = 1;
   for (bool done = false; !done; n++) {
     failing f = { .countdown = n };
-    neap_context *c = neap_open(&(neap_config){ .alloc = failing_alloc, .alloc_arg = &f });
+    neap_context *c = failing_open(&f);
     if (!c) { assert_int_equal(f.bytes, 0); continue; }
     neap_scope s = neap_scope_open(c);
     done = much(c) != NULL;

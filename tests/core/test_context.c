@@ -1,26 +1,7 @@
 /* Contexts: errors that pass through, scopes, the memory cap, closing, and an allocator that fails. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-#include <stdlib.h>
+#include "support.h"
 #include <string.h>
 #include <unistd.h>
-#include "neap.h"
-
-/* ---- an allocator that fails its n-th allocation and counts what is out ---- */
-
-typedef struct { long countdown; long bytes; } failing;
-
-static void *failing_alloc (void *arg, void *ptr, size_t osize, size_t nsize) {
-  failing *f = arg;
-  if (nsize == 0) { if (ptr) f->bytes -= (long)osize; free(ptr); return NULL; }
-  if (f->countdown > 0 && --f->countdown == 0) return NULL;
-  void *p = realloc(ptr, nsize);
-  if (p) f->bytes += (long)nsize - (long)(ptr ? osize : 0);
-  return p;
-}
 
 static neap_tensor *ramp (neap_context *c, int64_t rows, int64_t columns) {
   neap_tensor *t = neap_linspace(c, NEAP_FLOAT64, -1, 1, rows * columns);
@@ -72,7 +53,7 @@ static void cap_is_kept (void **state) {
 static void closed_context (void **state) {
   (void)state;
   failing f = { 0, 0 };
-  neap_context *c = neap_open(&(neap_config){ .alloc = failing_alloc, .alloc_arg = &f });
+  neap_context *c = failing_open(&f);
   neap_tensor *t = neap_keep(ramp(c, 3, 3));
   neap_close(c);
   assert_null(neap_exp(c, t));
@@ -190,7 +171,7 @@ static void every_allocation_fails_once (void **state) {
   long n;
   for (n = 1; !done && n < 20000; n++) {
     failing f = { n, 0 };
-    neap_context *c = neap_open(&(neap_config){ .alloc = failing_alloc, .alloc_arg = &f });
+    neap_context *c = failing_open(&f);
     if (!c) { assert_int_equal(f.bytes, 0); continue; }
     done = scenario(c, path);
     if (done) assert_true(f.countdown > 0 || neap_status_of(c) == NEAP_OK);

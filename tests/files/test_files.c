@@ -1,13 +1,9 @@
 /*
 ** test_files.c -- files through the C API: contents, failing allocations, the memory cap.
 */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+#include "support.h"
 #include "core.h"
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -117,38 +113,22 @@ static void test_columns_and_picture (void **state) {
   neap_close(c);
 }
 
-typedef struct failing { long left; long live; } failing;
-
-static void *fail_at (void *arg, void *ptr, size_t osize, size_t nsize) {
-  failing *f = arg;
-  (void)osize;
-  if (nsize == 0) {
-    f->live -= ptr != NULL;
-    free(ptr);
-    return NULL;
-  }
-  if (f->left >= 0 && f->left-- == 0)
-    return NULL;
-  f->live += ptr == NULL;
-  return realloc(ptr, nsize);
-}
-
-/* The n-th allocation fails, n = 0, 1, …: a clean error each time, nothing left behind, until all goes well. */
+/* The n-th allocation fails, n = 1, 2, …: a clean error each time, nothing left behind, until all goes well. */
 static void fail_each (bool (*work)(neap_context *)) {
   bool done = false;
-  for (long n = 0; !done; n++) {
-    failing f = {.left = -1};
-    neap_context *c = neap_open(&(neap_config){.alloc = fail_at, .alloc_arg = &f});
+  for (long n = 1; !done; n++) {
+    failing f = {0};
+    neap_context *c = failing_open(&f);
     assert_non_null(c);
-    f.left = n;
+    f.countdown = n;
     done = work(c);
     if (!done)
       assert_int_equal(neap_status_of(c), NEAP_EMEMORY);
-    f.left = -1;
+    f.countdown = 0;
     neap_clear_error(c);
     assert_true(work(c));
     neap_close(c);
-    assert_int_equal(f.live, 0);
+    assert_int_equal(f.bytes, 0);
     assert_true(n < 2000);
   }
 }

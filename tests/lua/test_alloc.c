@@ -1,12 +1,6 @@
 /* A Lua state whose allocator, which tensors share, fails its n-th allocation, for n = 1, 2, 3 … until the script gets
 ** through: always a clean error, and every byte comes back.  NEAP_ALLOC_STEP=k tries each k-th only. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-#include <stdbool.h>
-#include <stdlib.h>
+#include "support.h"
 #include <string.h>
 #include <unistd.h>
 #include <lua.h>
@@ -14,18 +8,6 @@
 #include <lualib.h>
 
 int luaopen_neap_core (lua_State *L);
-
-typedef struct { long countdown; long bytes; } failing;
-
-static void *failing_alloc (void *arg, void *ptr, size_t osize, size_t nsize) {
-  failing *f = arg;
-  if (nsize == 0) { if (ptr) f->bytes -= (long)osize; free(ptr); return NULL; }
-  bool grows = !ptr || nsize > osize;                  /* Lua counts on shrinking never to fail */
-  if (grows && f->countdown > 0 && --f->countdown == 0) return NULL;
-  void *p = realloc(ptr, nsize);
-  if (p) f->bytes += (long)nsize - (long)(ptr ? osize : 0);
-  return p;
-}
 
 static int body (lua_State *L) {
   luaL_openlibs(L);

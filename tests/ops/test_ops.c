@@ -1,23 +1,9 @@
 /* Rows of the op table from C: lists and optional arguments, threads that change no result, failing allocations. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
-#include "neap.h"
+#include "support.h"
 
 static neap_tensor *ramp (neap_context *c, int64_t rows, int64_t columns) {
   return neap_reshape(c, neap_arange(c, NEAP_FLOAT64, 1, (double)(rows * columns), 1), 2,
                       (int64_t[]){ rows, columns });
-}
-
-static double item (neap_context *c, neap_tensor *t) {
-  double v = NAN;
-  assert_true(neap_item(c, t, &v));
-  return v;
 }
 
 static void lists_and_options (void **state) {
@@ -69,17 +55,6 @@ static void threads_change_nothing (void **state) {
 
 /* ---- every allocation of a script of these rows fails once ---- */
 
-typedef struct { long countdown, bytes; } failing;
-
-static void *failing_alloc (void *arg, void *ptr, size_t osize, size_t nsize) {
-  failing *f = arg;
-  if (nsize == 0) { if (ptr) f->bytes -= (long)osize; free(ptr); return NULL; }
-  if (f->countdown > 0 && --f->countdown == 0) return NULL;
-  void *p = realloc(ptr, nsize);
-  if (p) f->bytes += (long)nsize - (long)(ptr ? osize : 0);
-  return p;
-}
-
 /* a scalar that depends on x through many rows */
 static neap_tensor *script (neap_context *c, neap_tensor *x) {
   const int64_t dim = 2, pads[] = { 1, 1, -1, 0 };
@@ -100,7 +75,7 @@ static neap_tensor *script (neap_context *c, neap_tensor *x) {
 
 /* whether all went well; value and slope at an element are written then */
 static bool attempt (failing *f, double *value, double *slope) {
-  neap_context *c = neap_open(&(neap_config){ .alloc = failing_alloc, .alloc_arg = f });
+  neap_context *c = failing_open(f);
   if (!c) return false;
   neap_tensor *x = ramp(c, 3, 4), *y, *g;
   bool ok = x && neap_requires_grad(c, x, true) && (y = script(c, x))

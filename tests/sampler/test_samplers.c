@@ -1,24 +1,6 @@
 /* Samplers and losses from C: composing, whole steps or none, custom kernels, and an allocator that fails. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-#include <math.h>
-#include <stdlib.h>
+#include "support.h"
 #include <string.h>
-#include "neap.h"
-
-typedef struct { long countdown; long bytes; } failing;
-
-static void *failing_alloc (void *arg, void *ptr, size_t osize, size_t nsize) {
-  failing *f = arg;
-  if (nsize == 0) { if (ptr) f->bytes -= (long)osize; free(ptr); return NULL; }
-  if (f->countdown > 0 && --f->countdown == 0) return NULL;
-  void *p = realloc(ptr, nsize);
-  if (p) f->bytes += (long)nsize - (long)(ptr ? osize : 0);
-  return p;
-}
 
 static neap_energy *normal (neap_context *c) {
   neap_scope s = neap_scope_open(c);
@@ -26,12 +8,6 @@ static neap_energy *normal (neap_context *c) {
   neap_energy *E = neap_energy_gaussian(c, mean, NULL, NULL, neap_scalar(c, NEAP_FLOAT64, .5));
   neap_scope_close(c, s);
   return E;
-}
-
-static double item (neap_context *c, neap_tensor *t) {
-  double v = NAN;
-  assert_true(neap_item(c, t, &v));
-  return v;
 }
 
 /* ---- a run ---- */
@@ -170,7 +146,7 @@ static void an_interrupted_run_has_what_it_had (void **state) {
 static void objects_after_closing (void **state) {
   (void)state;
   failing f = { 0, 0 };
-  neap_context *c = neap_open(&(neap_config){ .alloc = failing_alloc, .alloc_arg = &f });
+  neap_context *c = failing_open(&f);
   neap_sampler *s = neap_sampler_gibbs(c);
   neap_loss *l = neap_loss_pcd(c, &(neap_pcd_config){ .sampler = s });
   neap_state *st = neap_state_new(c, NULL);
@@ -236,7 +212,7 @@ static void fail_each (bool (*run) (neap_context *c, int which), int which) {
   bool done = false;
   for (long n = 1; !done; n++) {
     failing f = { 0, 0 };
-    neap_context *c = neap_open(&(neap_config){ .alloc = failing_alloc, .alloc_arg = &f });
+    neap_context *c = failing_open(&f);
     assert_non_null(c);
     f.countdown = n;
     neap_scope sc = neap_scope_open(c);

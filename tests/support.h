@@ -1,0 +1,41 @@
+/*
+** support.h -- what C tests share: cmocka and what it asks for, an allocator that fails on purpose, one number out of a
+** tensor.
+** Invariant: all is static inline, so a test file includes it first and links nothing more.
+*/
+#ifndef NEAP_TESTS_SUPPORT_H
+#define NEAP_TESTS_SUPPORT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <math.h>
+#include <stdlib.h>
+#include "neap.h"
+
+/* Fails the countdown-th allocation from now (0: none) and knows how many bytes are out. */
+typedef struct failing { long countdown, bytes; } failing;
+
+static inline void *failing_alloc (void *arg, void *ptr, size_t osize, size_t nsize) {
+  failing *f = arg;
+  size_t had = ptr ? osize : 0;                        /* Lua tells a kind of object where there was none */
+  if (nsize == 0) { f->bytes -= (long)had; free(ptr); return NULL; }
+  if (nsize > had && f->countdown > 0 && --f->countdown == 0) return NULL;    /* Lua's shrinking must not fail */
+  void *p = realloc(ptr, nsize);
+  if (p) f->bytes += (long)nsize - (long)had;
+  return p;
+}
+
+static inline neap_context *failing_open (failing *f) {
+  return neap_open(&(neap_config){ .alloc = failing_alloc, .alloc_arg = f });
+}
+
+static inline double item (neap_context *c, neap_tensor *t) {
+  double v = NAN;
+  assert_true(neap_item(c, t, &v));
+  return v;
+}
+
+#endif
