@@ -44,13 +44,14 @@ neap_tensor *neap_keep (neap_tensor *t) {
   return t;
 }
 
-/* puts t on the list of the dying (linked by grad) when this was its last reference */
+/* puts t on the list of the dying (linked by grad) when this was its last reference, and so on with its gradient */
 static void drop (neap_tensor *t, neap_tensor **dying) {
-  if (!t || --t->refs > 0) return;
-  neap_tensor *grad = t->grad;
-  t->grad = *dying;
-  *dying = t;
-  drop(grad, dying);                                   /* at most one level: a gradient has no gradient of its own kept here */
+  while (t && --t->refs == 0) {
+    neap_tensor *grad = t->grad;
+    t->grad = *dying;
+    *dying = t;
+    t = grad;
+  }
 }
 
 static size_t node_bytes (int n, bool attrs) {
@@ -112,17 +113,25 @@ void neap_node_clear (neap_node *node) {
 
 /* ---- making ---- */
 
-static bool check_shape (neap_context *c, int ndim, const int64_t *shape, neap_dtype d, size_t *bytes) {
+#define SIZES_TEXT(ndim, shape) neap_shape_text((char[NEAP_SHAPE_BYTES]){0}, ndim, shape)
+
+/* Whether bytes, sums and products of sizes stay far from overflow: a size 0 counts as 1, for parts of the shape are
+** multiplied, too. */
+static bool countable (int ndim, const int64_t *shape, neap_dtype d) {
+  size_t n = neap_dtype_size(d);
+  for (int i = 0; i < ndim; i++)
+    if (__builtin_mul_overflow(n, (size_t)(shape[i] ? shape[i] : 1), &n) || n > SIZE_MAX / 256) return false;
+  return true;
+}
+
+static bool check_shape (neap_context *c, int ndim, const int64_t *shape, neap_dtype d) {
   if (ndim < 0 || ndim > NEAP_MAX_DIMS)
     return neap_fail(c, NEAP_ESHAPE, "a tensor has 0 to %d dimensions, got %d", NEAP_MAX_DIMS, ndim);
-  size_t n = neap_dtype_size(d);
-  for (int i = 0; i < ndim; i++) {
-    if (shape[i] < 0) return neap_fail(c, NEAP_ESHAPE, "sizes must not be negative, got %s", neap_shape_text((char[NEAP_SHAPE_BYTES]){0}, ndim, shape));
-    if (__builtin_mul_overflow(n, (size_t)shape[i], &n) || n > SIZE_MAX / 4)
-      return neap_fail(c, NEAP_EMEMORY, "not enough memory: a tensor of shape %s is too large", neap_shape_text((char[NEAP_SHAPE_BYTES]){0}, ndim, shape));
-  }
-  *bytes = n;
-  return true;
+  for (int i = 0; i < ndim; i++)
+    if (shape[i] < 0)
+      return neap_fail(c, NEAP_ESHAPE, "sizes must not be negative, got %s", SIZES_TEXT(ndim, shape));
+  if (countable(ndim, shape, d)) return true;
+  return neap_fail(c, NEAP_EMEMORY, "not enough memory: a tensor of shape %s is too large", SIZES_TEXT(ndim, shape));
 }
 
 static neap_tensor *blank (neap_context *c, neap_dtype d, int ndim, const int64_t *shape) {
@@ -143,20 +152,18 @@ static void row_major (neap_tensor *t) {
 }
 
 neap_tensor *neap_tensor_new (neap_context *c, neap_dtype d, int ndim, const int64_t *shape) {
-  size_t bytes;
-  if (!neap_ok(c) || !reserve_slot(c) || !check_shape(c, ndim, shape, d, &bytes)) return NULL;
-  neap_storage *store = neap_storage_new(c, bytes);
-  if (!store) return NULL;
+  if (!neap_ok(c) || !reserve_slot(c) || !check_shape(c, ndim, shape, d)) return NULL;
   neap_tensor *t = blank(c, d, ndim, shape);
-  if (!t) { neap_storage_release(store); return NULL; }
-  t->store = store;
+  if (!t) return NULL;
+  t->store = neap_storage_new(c, (size_t)neap_numel(t) * neap_dtype_size(d));
+  if (!t->store) { neap_release(t); return NULL; }
   row_major(t);
   return neap_lend(c, t);
 }
 
 neap_tensor *neap_tensor_view (neap_context *c, neap_storage *store, neap_dtype d, int ndim,
                                const int64_t *shape, const int64_t *strides, int64_t offset) {
-  if (!neap_ok(c) || !reserve_slot(c)) return NULL;
+  if (!neap_ok(c) || !reserve_slot(c) || !check_shape(c, ndim, shape, d)) return NULL;
   neap_tensor *t = blank(c, d, ndim, shape);
   if (!t) return NULL;
   if (ndim) memcpy(t->strides, strides, (size_t)ndim * sizeof *strides);
@@ -218,7 +225,8 @@ char *neap_shape_text (char *buf, int ndim, const int64_t *shape) {
 bool neap_axis (neap_context *c, const char *op, const char *arg, int64_t dim, int ndim, int *axis) {
   int64_t a = dim > 0 ? dim - 1 : dim + ndim;
   if (dim == 0 || a < 0 || a >= ndim)
-    return neap_fail(c, NEAP_EARG, "%s: %s %lld is out of range for a tensor of %d dimensions", op, arg, (long long)dim, ndim);
+    return neap_fail(c, NEAP_EARG, "%s: %s %lld is out of range for a tensor of %d dimensions", op, arg, (long long)dim,
+                     ndim);
   *axis = (int)a;
   return true;
 }

@@ -71,6 +71,8 @@ bool run_unslice (neap_call *k, neap_tensor *out) {
   return true;
 }
 
+#define FAR (INT64_C(1) << 60)             /* farther than any diagonal that fits in memory, and no sum overflows */
+
 /* ---- diag_embed: x [.., n] on the diagonal `offset` of zeros [.., rows, cols] ---- */
 
 bool infer_diag_embed (neap_call *k, neap_meta *out) {
@@ -79,6 +81,7 @@ bool infer_diag_embed (neap_call *k, neap_meta *out) {
     return neap_fail(k->c, NEAP_ESHAPE, "diag_embed: 1 to %d dimensions expected, got shape %s", NEAP_MAX_DIMS - 1,
                      SHAPE_TEXT(x));
   int64_t off = given(k->a.i[0]) ? k->a.i[0] : 0, n = x->shape[x->ndim - 1];
+  off = between(off, -FAR, FAR);
   int64_t top = off < 0 ? -off : 0, left = off > 0 ? off : 0;
   int64_t rows = given(k->a.i[1]) ? k->a.i[1] : n + top + left, cols = given(k->a.i[2]) ? k->a.i[2] : n + top + left;
   int64_t fit = rows - top < cols - left ? rows - top : cols - left;
@@ -116,8 +119,6 @@ static bool infer_triangle (neap_call *k, neap_meta *out) {
   op_meta_like(out, k->in[0]);
   return true;
 }
-
-static int64_t between (int64_t v, int64_t low, int64_t high) { return v < low ? low : v > high ? high : v; }
 
 static bool run_triangle (neap_call *k, neap_tensor *out, bool lower) {
   neap_scope s = neap_scope_open(k->c);

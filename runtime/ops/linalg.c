@@ -9,6 +9,8 @@
 
 typedef struct { bool upper, transpose, unit; } triangle;
 
+enum { MOST_EIGH = 32766 };                /* rows: LAPACK counts eigh's scratch, 2 N² + 6 N + 1, in an int */
+
 #define T float
 #define FN(f) f##_s
 #define LAPACK(f) s##f##_
@@ -99,8 +101,10 @@ bool infer_cholesky (neap_call *k, neap_meta *out) {
 
 /* x [B…, N, N] -> [B…, N, N + 1] */
 bool infer_eigh_packed (neap_call *k, neap_meta *out) {
+  if (!square(k)) return false;
   op_meta(out, k->in[0]->dtype, k->in[0]->ndim, k->in[0]->shape);
-  return square(k) && ++out->shape[out->ndim - 1];
+  if (out->shape[out->ndim - 1]++ <= MOST_EIGH) return true;
+  return neap_fail(k->c, NEAP_ESHAPE, "eigh: at most %d rows expected, got %s", MOST_EIGH, SHAPE_TEXT(k->in[0]));
 }
 
 /* x [B…, N, N] -> [B…] */

@@ -146,7 +146,7 @@ static multiply_fn loops_for (neap_dtype d) {
 
 static bool choose (product *p) {
   bool fits = p->m <= INT_MAX && p->n <= INT_MAX && p->k <= INT_MAX;
-  p->blas = neap_is_float(p->out->dtype) && fits && p->m * p->n * p->k > LOOPS;
+  p->blas = neap_is_float(p->out->dtype) && fits && (double)p->m * (double)p->n * (double)p->k > LOOPS;
   if (!p->blas) { p->multiply = loops_for(p->out->dtype); return true; }
   p->multiply = p->out->dtype == NEAP_FLOAT32 ? blas_s : blas_d;
   neap_blas_prepare(p->c);

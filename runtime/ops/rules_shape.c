@@ -47,7 +47,7 @@ static int64_t slice_first (const neap_attrs *a, int64_t n, int64_t step) {
   int64_t first = a->i[1];
   if (!given(first)) return step > 0 ? 1 : n;
   if (first < 0) first += n + 1;
-  return step > 0 ? (first < 1 ? 1 : first) : (first > n ? n : first);
+  return step > 0 ? between(first, 1, n + 1) : between(first, 0, n);
 }
 
 neap_tensor *rule_unslice (neap_context *c, neap_tensor *g, const neap_tensor *x, const neap_attrs *a) {

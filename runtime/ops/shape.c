@@ -94,9 +94,13 @@ neap_tensor *build_roll (neap_context *c, neap_tensor **in, int n, const neap_at
 
 /* ---- pad: a->dims holds before and after of every dimension ---- */
 
+#define MOST_PADS (INT64_C(1) << 60)       /* more than fit in memory, and no sum overflows */
+
 static neap_tensor *pad_one (neap_context *c, neap_tensor *x, int64_t dim, int64_t before, int64_t after,
                              double value) {
   if (!x) return NULL;
+  before = between(before, -MOST_PADS, MOST_PADS);
+  after = between(after, -MOST_PADS, MOST_PADS);
   int64_t size = x->shape[dim - 1], first = before < 0 ? 1 - before : 1, last = after < 0 ? size + after : size;
   if (last < first - 1)
     return neap_fail(c, NEAP_ESHAPE, "pad: {%lld, %lld} crops more than dimension %lld of shape %s holds",
@@ -143,9 +147,11 @@ static neap_tensor *repeat (neap_context *c, neap_tensor *x, int axis, int64_t t
   int64_t inner = op_product(x->shape + axis + 1, x->ndim - axis - 1);
   const int64_t flat[] = { whole ? outer : outer * size, 1, whole ? size * inner : inner };
   const int64_t wide[] = { flat[0], times, flat[2] };
+  neap_tensor *all = neap_expand(c, neap_reshape(c, x, 3, flat), 3, wide);
+  if (!all) return NULL;
   memcpy(shape, x->shape, sizeof shape);
-  shape[axis] = size * times;
-  return neap_reshape(c, neap_expand(c, neap_reshape(c, x, 3, flat), 3, wide), x->ndim, shape);
+  shape[axis] = size * times;                          /* fits, since all does */
+  return neap_reshape(c, all, x->ndim, shape);
 }
 
 neap_tensor *build_repeat_interleave (neap_context *c, neap_tensor **in, int n, const neap_attrs *a) {

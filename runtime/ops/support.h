@@ -10,6 +10,7 @@
 #define TILE_WORK 32768                    /* elements of one block of work: less runs on the caller's thread */
 
 static inline bool given (int64_t i) { return i != NEAP_NONE; }
+static inline int64_t between (int64_t v, int64_t low, int64_t high) { return v < low ? low : v > high ? high : v; }
 /* a b? attribute: not given is false */
 static inline bool is_set (int64_t b) { return b != NEAP_NONE && b != 0; }
 

@@ -70,8 +70,8 @@ static bool resolve (neap_call *k, int64_t n, range *r) {
   if (first == 0) return neap_fail(k->c, NEAP_EARG, "slice: first index is 0, indices start at 1");
   first = !given(first) ? (step > 0 ? 1 : n) : first < 0 ? first + n + 1 : first;
   last = !given(last) ? (step > 0 ? n : 1) : last < 0 ? last + n + 1 : last;
-  if (step > 0) { first = first < 1 ? 1 : first; last = last > n ? n : last; }
-  else { first = first > n ? n : first; last = last < 1 ? 1 : last; }
+  if (step > 0) { first = between(first, 1, n + 1); last = between(last, 0, n); }
+  else { first = between(first, 0, n); last = between(last, 1, n + 1); }
   int64_t span = step > 0 ? last - first : first - last;
   uint64_t size = step > 0 ? (uint64_t)step : -(uint64_t)step;
   *r = (range){ first - 1, step, span < 0 ? 0 : (int64_t)((uint64_t)span / size) + 1 };
@@ -137,12 +137,13 @@ static bool sizes_fail (neap_call *k) {
 static bool infer_sizes (neap_call *k, neap_meta *out) {
   const neap_tensor *x = k->in[0];
   int unknown = -1;
-  int64_t known = 1, total = neap_numel(x);
+  int64_t known = 1, reach = 1, total = neap_numel(x);   /* reach: the sizes that are not 0, for strides */
   if (k->a.count < 0 || k->a.count > NEAP_MAX_DIMS) return sizes_fail(k);
   for (int i = 0; i < k->a.count; i++) {
     int64_t size = k->a.dims[i];
     if (size == -1 && unknown < 0) unknown = i;
-    else if (size < 0 || __builtin_mul_overflow(known, size, &known)) return sizes_fail(k);
+    else if (size < 0 || __builtin_mul_overflow(reach, size ? size : 1, &reach)) return sizes_fail(k);
+    else known *= size;
   }
   op_meta(out, x->dtype, k->a.count, k->a.dims);
   if (unknown < 0) return known == total || sizes_fail(k);

@@ -153,4 +153,27 @@ function T.test_unslice_is_the_transpose_of_slice()
   end
 end
 
+function T.test_sizes_beyond_all_memory_are_errors()
+  local one, far = neap.ones(1), math.maxinteger
+  for _, f in ipairs {
+    function() return one:expand(1 << 40, 1 << 40) end, function() return one:expand(1 << 60):topk(1) end,
+    function() return one:tile(1 << 62) end, function() return one:repeat_interleave(1 << 62) end,
+    function() return one:diag(far) end, function() return one:diag(-far) end,
+    function() return one:pad { { far, far } } end, function() return neap.zeros(0, 1 << 62, 1 << 62) end,
+  } do
+    lu.assertErrorMsgContains("too large", f)
+  end
+  lu.assertErrorMsgContains("does not fit", function() return neap.zeros(0):reshape(0, 1 << 40, 1 << 40) end)
+  lu.assertErrorMsgContains("crops more", function() return one:pad { { -far, 0 } } end)
+  lu.assertErrorMsgContains("at most 32766 rows", function() return one:expand(40000, 40000):eigh() end)
+end
+
+function T.test_slices_far_beyond_the_ends()
+  local x, far = neap.arange(1, 5), math.maxinteger
+  same(x:slice(1, 3, far), { 3, 4, 5 })
+  same(x:slice(1, far, -2, -2), { 5 })
+  lu.assertEquals(x:slice(1, far, -far).shape, { 0 })
+  lu.assertEquals(x:slice(1, -far, far, -1).shape, { 0 })
+end
+
 return T
