@@ -98,8 +98,8 @@ neap_tensor *build_dropout (neap_context *c, neap_tensor **in, int n, const neap
   if (p == 0) return op_same(c, x);
   neap_tensor *u = neap_rng_uniform(c, neap_rng_default(c), x->dtype, x->ndim, x->shape);
   neap_tensor *kept = neap_ge(c, u, neap_scalar(c, x->dtype, p)), *zero = neap_scalar(c, x->dtype, 0);
-  if (p == 1) return neap_mul(c, x, zero);
-  return neap_where(c, kept, neap_mul(c, x, neap_scalar(c, x->dtype, 1 / (1 - p))), zero);
+  double scale = p < 1 ? 1 / (1 - p) : 0;              /* nothing is kept at 1, and no infinity reaches the derivative */
+  return neap_where(c, kept, neap_mul(c, x, neap_scalar(c, x->dtype, scale)), zero);
 }
 
 /* ---- tables ---- */

@@ -70,4 +70,19 @@ function T.test_known_slopes_at_zero()
   lu.assertAlmostEquals(derivatives(neap.gelu, { 0 }, 1)[1][1], .5, 1e-15)
 end
 
+function T.test_elu_has_a_second_derivative_where_its_exponential_overflows()
+  local d = derivatives(neap.elu, { -1, 0, 1000 }, 2)
+  lu.assertAlmostEquals(d[1][1], math.exp(-1), 1e-15)
+  lu.assertEquals({ d[1][2], d[1][3] }, { 1, 1 })
+  lu.assertAlmostEquals(d[2][1], math.exp(-1), 1e-15)
+  lu.assertEquals(d[2][3], 0)
+end
+
+function T.test_dropout_of_everything()
+  local x = neap.tensor({ inf, 2 }):requires_grad()
+  local y = x:dropout(1)
+  lu.assertEquals(y:totable(), { 0, 0 })
+  lu.assertEquals(neap.gradients(y:sum(), x):totable(), { 0, 0 })
+end
+
 return T
