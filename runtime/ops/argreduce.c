@@ -6,9 +6,8 @@
 #include "ops/reduce.h"
 
 typedef struct job {
-  const reduce_plan *p;
   reduce_tile_fn *best;
-  int64_t *out, per, units;
+  int64_t *out;
 } job;
 
 typedef union bests { double f[REDUCE_COLUMNS]; int64_t i[REDUCE_COLUMNS]; } bests;
@@ -31,20 +30,15 @@ FIND(int64_t, i)
 FIND(uint8_t, i)
 #undef FIND
 
-static void run_block (void *arg, int64_t block) {
+static void run_tile (void *arg, const reduce_plan *p, reduce_tile_at t) {
   const job *b = arg;
-  const reduce_plan *p = b->p;
-  int64_t end = (block + 1) * b->per < b->units ? (block + 1) * b->per : b->units;
   bests best;
-  for (int64_t u = block * b->per; u < end; u++) {
-    reduce_tile_at t = reduce_tile_of(p, u);
-    b->best(t.x, p->n, p->inner, t.w, &best);
-    switch (p->dtype) {
-      case NEAP_FLOAT32: find_float(t.x, p->n, p->inner, t.w, &best, b->out + t.out); break;
-      case NEAP_FLOAT64: find_double(t.x, p->n, p->inner, t.w, &best, b->out + t.out); break;
-      case NEAP_INT64: find_int64_t(t.x, p->n, p->inner, t.w, &best, b->out + t.out); break;
-      default: find_uint8_t(t.x, p->n, p->inner, t.w, &best, b->out + t.out); break;
-    }
+  b->best(t.x, p->n, p->inner, t.w, &best);
+  switch (p->dtype) {
+    case NEAP_FLOAT32: find_float(t.x, p->n, p->inner, t.w, &best, b->out + t.out); break;
+    case NEAP_FLOAT64: find_double(t.x, p->n, p->inner, t.w, &best, b->out + t.out); break;
+    case NEAP_INT64: find_int64_t(t.x, p->n, p->inner, t.w, &best, b->out + t.out); break;
+    default: find_uint8_t(t.x, p->n, p->inner, t.w, &best, b->out + t.out); break;
   }
 }
 
@@ -61,11 +55,7 @@ static bool run_arg (neap_call *k, neap_tensor *out, reduce_fold fold) {
   neap_scope s = neap_scope_open(k->c);
   reduce_plan p;
   bool ok = reduce_plan_call(k, k->in[0], true, &p);
-  if (ok) {
-    job b = { .p = &p, .best = reduce_tile(p.dtype, fold), .out = neap_ptr(out), .units = p.outer * reduce_ntiles(&p) };
-    int64_t width = p.inner < REDUCE_COLUMNS ? p.inner : REDUCE_COLUMNS;
-    op_blocks(k->c, b.units, 2 * p.n * width, run_block, &b, &b.per);
-  }
+  if (ok) reduce_each(k->c, &p, 2, run_tile, &(job){ reduce_tile(p.dtype, fold), neap_ptr(out) });
   neap_scope_close(k->c, s);
   return ok;
 }

@@ -4,12 +4,6 @@
 */
 #include "ops/reduce.h"
 
-typedef struct job {
-  const reduce_plan *p;                    /* [outer, n, inner], row-major as out is */
-  char *out;
-  int64_t per, units;
-} job;
-
 /* x [n, w], rows ld apart -> out alike; one column keeps its sum in a register */
 #define RUNNING(T, ACC) \
   static void single_##T (const T *x, T *out, int64_t n, int64_t ld) { \
@@ -28,18 +22,13 @@ RUNNING(double, double)
 RUNNING(uint64_t, uint64_t)
 #undef RUNNING
 
-static void run_block (void *arg, int64_t block) {
-  const job *b = arg;
-  const reduce_plan *p = b->p;
-  int64_t end = (block + 1) * b->per < b->units ? (block + 1) * b->per : b->units;
-  for (int64_t u = block * b->per; u < end; u++) {
-    reduce_tile_at t = reduce_tile_of(p, u);
-    void *to = b->out + (t.x - p->data);
-    switch (p->dtype) {
-      case NEAP_FLOAT32: running_float((const float *)t.x, to, p->n, p->inner, t.w); break;
-      case NEAP_FLOAT64: running_double((const double *)t.x, to, p->n, p->inner, t.w); break;
-      default: running_uint64_t((const uint64_t *)t.x, to, p->n, p->inner, t.w); break;
-    }
+/* out is row-major, as the plan's data are */
+static void run_tile (void *out, const reduce_plan *p, reduce_tile_at t) {
+  void *to = (char *)out + (t.x - p->data);
+  switch (p->dtype) {
+    case NEAP_FLOAT32: running_float((const float *)t.x, to, p->n, p->inner, t.w); break;
+    case NEAP_FLOAT64: running_double((const double *)t.x, to, p->n, p->inner, t.w); break;
+    default: running_uint64_t((const uint64_t *)t.x, to, p->n, p->inner, t.w); break;
   }
 }
 
@@ -68,8 +57,7 @@ bool run_cumsum (neap_call *k, neap_tensor *out) {
   if (x) {
     reduce_plan p = { neap_ptr(x), out->dtype, op_product(x->shape, axis), x->shape[axis],
                       op_product(x->shape + axis + 1, x->ndim - axis - 1) };
-    job b = { .p = &p, .out = neap_ptr(out), .units = p.outer * reduce_ntiles(&p) };
-    op_blocks(k->c, b.units, p.n * (p.inner < REDUCE_COLUMNS ? p.inner : REDUCE_COLUMNS), run_block, &b, &b.per);
+    reduce_each(k->c, &p, 1, run_tile, neap_ptr(out));
   }
   neap_scope_close(k->c, s);
   return x != NULL;

@@ -9,6 +9,7 @@
 #include <math.h>
 
 #define BUFFER 1024
+#define PASSES 4                           /* exp costs about as much as reading an element so many times */
 static const double none[3];                /* exp takes no numbers */
 
 typedef struct job {
@@ -16,7 +17,7 @@ typedef struct job {
   reduce_tile_fn *max, *sum;
   neap_tile_kernel *exp;
   char *out;
-  int64_t per, units, group;               /* short rows taken together */
+  int64_t per, group;                      /* short rows of a block of work, and of one call of exp */
 } job;
 
 static int64_t rows_together (const reduce_plan *p) {
@@ -84,10 +85,10 @@ static void put (const job *b, int64_t at, double m, double s) {
   else ((double *)b->out)[at] = v;
 }
 
-static void run_unit (const job *b, int64_t u) {
-  reduce_tile_at t = reduce_tile_of(b->p, u);
+static void run_tile (void *arg, const reduce_plan *p, reduce_tile_at t) {
+  const job *b = arg;
   double m[REDUCE_COLUMNS], shift[REDUCE_COLUMNS], s[REDUCE_COLUMNS];
-  b->max(t.x, b->p->n, b->p->inner, t.w, m);
+  b->max(t.x, p->n, p->inner, t.w, m);
   for (int64_t j = 0; j < t.w; j++) shift[j] = isfinite(m[j]) ? m[j] : 0;
   sum_exp(b, t.x, t.w, shift, s);
   for (int64_t j = 0; j < t.w; j++) put(b, t.out + j, m[j], s[j]);
@@ -126,12 +127,8 @@ static void run_rows (const job *b, int64_t from, int64_t rows) {
 
 static void run_block (void *arg, int64_t block) {
   const job *b = arg;
-  int64_t end = (block + 1) * b->per < b->units ? (block + 1) * b->per : b->units;
-  if (b->group > 1) {
-    for (int64_t u = block * b->per; u < end; u += b->group) run_rows(b, u, end - u < b->group ? end - u : b->group);
-    return;
-  }
-  for (int64_t u = block * b->per; u < end; u++) run_unit(b, u);
+  int64_t rows = b->p->outer, end = (block + 1) * b->per < rows ? (block + 1) * b->per : rows;
+  for (int64_t r = block * b->per; r < end; r += b->group) run_rows(b, r, end - r < b->group ? end - r : b->group);
 }
 
 bool infer_logsumexp (neap_call *k, neap_meta *out) { return reduce_infer(k, out, k->in[0]->dtype); }
@@ -149,10 +146,9 @@ bool run_logsumexp (neap_call *k, neap_tensor *out) {
   if (ok && p.n == 0) nothing(out);
   else if (ok) {
     job b = { .p = &p, .max = reduce_tile(p.dtype, FOLD_MAX), .sum = reduce_tile(p.dtype, FOLD_SUM),
-              .exp = k->c->tiles->op[NEAP_OP_exp][p.dtype], .out = neap_ptr(out), .units = p.outer * reduce_ntiles(&p),
-              .group = rows_together(&p) };
-    int64_t width = p.inner < REDUCE_COLUMNS ? p.inner : REDUCE_COLUMNS;
-    op_blocks(k->c, b.units, 4 * p.n * width, run_block, &b, &b.per);
+              .exp = k->c->tiles->op[NEAP_OP_exp][p.dtype], .out = neap_ptr(out), .group = rows_together(&p) };
+    if (b.group > 1) op_blocks(k->c, p.outer, PASSES * p.n, run_block, &b, &b.per);
+    else reduce_each(k->c, &p, PASSES, run_tile, &b);
   }
   neap_scope_close(k->c, s);
   return ok;

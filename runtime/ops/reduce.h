@@ -44,6 +44,7 @@ reduce_tile_fn *reduce_tile (neap_dtype d, reduce_fold fold);
 
 /* Tile u of a plan: REDUCE_COLUMNS columns of one outer index; there are outer * reduce_ntiles of them. */
 typedef struct reduce_tile_at { const char *x; int64_t out, w; } reduce_tile_at;   /* first element, result, columns */
+typedef void reduce_each_fn (void *arg, const reduce_plan *p, reduce_tile_at t);
 static inline int64_t reduce_ntiles (const reduce_plan *p) { return (p->inner + REDUCE_COLUMNS - 1) / REDUCE_COLUMNS; }
 static inline reduce_tile_at reduce_tile_of (const reduce_plan *p, int64_t u) {
   int64_t ntiles = reduce_ntiles(p), o = u / ntiles, col = u % ntiles * REDUCE_COLUMNS;
@@ -51,5 +52,7 @@ static inline reduce_tile_at reduce_tile_of (const reduce_plan *p, int64_t u) {
   return (reduce_tile_at){ p->data + (o * p->n * p->inner + col) * (int64_t)neap_dtype_size(p->dtype),
                           o * p->inner + col, w };
 }
+/* Calls f for every tile of p, on the context's threads; passes: how often f reads it, for the split of the work. */
+void reduce_each (neap_context *c, const reduce_plan *p, int64_t passes, reduce_each_fn *f, void *arg);
 
 #endif

@@ -1,5 +1,5 @@
 /*
-** reduce_plan.c -- brings any reduction into the form [outer, n, inner] -> [outer, inner].
+** reduce_plan.c -- brings any reduction into the form [outer, n, inner] -> [outer, inner], and walks its tiles.
 ** Invariant: dimensions of size 1 play no part; a copy is made only when the reduced dimensions do not lie
 ** together in memory, or the kept ones lie in another order than the result's.
 */
@@ -81,4 +81,25 @@ bool reduce_plan_make (neap_context *c, neap_tensor *x, const bool *axes, bool o
   if (empty) { o.n = x->ndim; for (int i = 0; i < o.n; i++) o.axis[i] = i; }
   fill(p, x, &o, axes);
   return true;
+}
+
+/* ---- tiles ---- */
+
+typedef struct walk {
+  const reduce_plan *p;
+  reduce_each_fn *f;
+  void *arg;
+  int64_t per, units;
+} walk;
+
+static void walk_block (void *arg, int64_t block) {
+  const walk *w = arg;
+  int64_t end = (block + 1) * w->per < w->units ? (block + 1) * w->per : w->units;
+  for (int64_t u = block * w->per; u < end; u++) w->f(w->arg, w->p, reduce_tile_of(w->p, u));
+}
+
+void reduce_each (neap_context *c, const reduce_plan *p, int64_t passes, reduce_each_fn *f, void *arg) {
+  walk w = { .p = p, .f = f, .arg = arg, .units = p->outer * reduce_ntiles(p) };
+  int64_t width = p->inner < REDUCE_COLUMNS ? p->inner : REDUCE_COLUMNS;
+  op_blocks(c, w.units, passes * p->n * width, walk_block, &w, &w.per);
 }
