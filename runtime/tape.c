@@ -4,18 +4,11 @@
 ** the clock of its newest variable (1 for neap_requires_grad); it is tracked while that is above the context's floor.
 ** So nested derivatives never confuse each other, and neap_no_grad is one assignment: floor = clock.
 */
-#include "op.h"
-#include <string.h>
+#include "ops/support.h"
 
 bool infer_alias (neap_call *k, neap_meta *out) {
-  const neap_tensor *x = k->in[0];
-  out->view = true;
-  out->dtype = x->dtype;
-  out->ndim = x->ndim;
-  memcpy(out->shape, x->shape, sizeof x->shape);
-  memcpy(out->strides, x->strides, sizeof x->strides);
-  out->offset = x->offset;
-  return true;
+  op_meta_like(out, k->in[0]);
+  return out->view = true;
 }
 
 bool infer_anchor (neap_call *k, neap_meta *out) { return infer_alias(k, out); }

@@ -29,9 +29,8 @@ const int64_t *index_numbers (neap_context *c, const char *op, neap_tensor *idx,
 typedef struct rows { int64_t outer, size, inner; } rows;
 
 static rows rows_of (const neap_tensor *x, int axis) {
-  return (rows){ op_product(x->shape, axis), x->ndim ? x->shape[axis] : 1,
-                 x->ndim ? op_product(x->shape + axis + 1, x->ndim - axis - 1) * (int64_t)neap_dtype_size(x->dtype)
-                         : (int64_t)neap_dtype_size(x->dtype) };
+  return (rows){ op_product(x->shape, axis), x->shape[axis],
+                 op_product(x->shape + axis + 1, x->ndim - axis - 1) * (int64_t)neap_dtype_size(x->dtype) };
 }
 
 /* one list of indices for dimension a.i[0]; leaves the axis there */

@@ -59,6 +59,6 @@ neap_sampler *neap_sampler_hmc (neap_context *c, double step_size, int64_t leapf
   s->step_size = step_size;
   s->leapfrog_steps = leapfrog_steps;
   s->grads_init = 1;
-  s->grads_step = (int)leapfrog_steps;
+  s->grads_step = leapfrog_steps;
   return s;
 }

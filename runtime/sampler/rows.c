@@ -4,7 +4,8 @@
 */
 #include "sampler/rows.h"
 
-neap_tensor *rows_sum (neap_context *c, neap_tensor *x) {
+/* x [B, event…] -> [B] */
+static neap_tensor *rows_sum (neap_context *c, neap_tensor *x) {
   int64_t dims[NEAP_MAX_DIMS];
   if (!x || x->ndim <= 1) return x;
   for (int i = 1; i < x->ndim; i++) dims[i - 1] = i + 1;

@@ -36,7 +36,7 @@ struct neap_sampler {
   double noise_std;                          /* langevin; NAN: √(2 step_size) */
   double clip, clamp_min, clamp_max;         /* langevin; 0: none */
   int64_t leapfrog_steps;
-  int grads_init, grads_step;                /* gradients of the energy for each chain */
+  int64_t grads_init, grads_step;            /* gradients of the energy for each chain */
   neap_custom_sampler custom;
 };
 
