@@ -7,7 +7,8 @@
 #   make                       build/neap, build/libneap.{so,a}, build/lua/ (what require "neap" loads)
 #   make test [T=pattern]      all tests, or those whose file or name matches a Lua pattern
 #   make check                 the slow half: sanitizers, hostile build, valgrind, statistics, BLAS flavours
-#   make demo | bench | deps | clean
+#   make bench [ONLY=workload] [THREADS=1,2] [RUNS=7] [BUSY=1] [PEER=no]      beside PyTorch, if make bench-deps was run
+#   make demo | deps | clean
 #   make install PREFIX=/usr/local DESTDIR=
 #   make SANITIZER=address|undefined|thread [target]      in a build folder of its own
 #   make hostile               assertions on, tiny tiles, failing allocations, collection at every allocation
@@ -78,7 +79,7 @@ LUA_LINKS := $(patsubst stdlib/%,$(BUILD)/lua/%,$(STDLIB))
 TEST_BIN := $(patsubst %.c,$(BUILD)/%,$(TEST_C) $(TOOL_C))
 EXAMPLE_BIN := $(patsubst %.c,$(BUILD)/%,$(EXAMPLE_C))
 
-.PHONY: all demo test check bench install deps clean hostile planted test-run tests lib
+.PHONY: all demo test check bench bench-deps install deps clean hostile planted test-run tests lib
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -148,6 +149,10 @@ $(BUILD)/tests/%: tests/%.c $(BUILD)/libneap.a $(BUILD)/libneap-lua.a $(BUILD)/f
 	@mkdir -p $(@D)
 	$(call say,cc ,$<) $(CC) $(filter-out -DNDEBUG,$(ALL_CFLAGS)) $(LUA_CFLAGS) -Itests -MMD -MP -MF $@.d -MT $@ $< -o $@ \
 	  $(ALL_LDFLAGS) $(BUILD)/libneap-lua.a $(BUILD)/libneap.a -lcmocka -llua$(LUA_V) $(LIBS)
+# Measures the machine, not neap.
+$(BUILD)/tests/bench/tool_peak: tests/bench/tool_peak.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,cc ,$<) $(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d -MT $@ $< -o $@ $(ALL_LDFLAGS)
 $(BUILD)/examples/%: examples/%.c $(BUILD)/libneap.a $(BUILD)/libneap-lua.a $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,cc ,$<) $(CC) $(ALL_CFLAGS) $(LUA_CFLAGS) -MMD -MP -MF $@.d -MT $@ $< -o $@ \
@@ -177,10 +182,14 @@ demo:
 	@$(again) all
 	@mkdir -p demo
 	@$(BUILD)/neap examples/demo.lua
+BENCH_OPTIONS = $(if $(THREADS),--threads '$(THREADS)') $(if $(RUNS),--runs '$(RUNS)') $(if $(ONLY),--only '$(ONLY)') \
+                $(if $(BUSY),--busy '$(BUSY)') $(if $(filter no,$(PEER)),--no-peer)
 bench:
 	@sh mk/deps.sh build
-	@$(again) all
-	@for f in $(wildcard tests/bench/bench_*.lua); do $(BUILD)/neap $$f || exit 1; done
+	@$(again) all $(BUILD)/tests/bench/tool_peak
+	@$(BUILD)/neap tests/bench/run.lua --peak $(BUILD)/tests/bench/tool_peak --json $(BUILD)/bench.json $(BENCH_OPTIONS)
+bench-deps:
+	@sh mk/deps.sh bench
 hostile:
 	@+$(MAKE) --no-print-directory HOSTILE=1 test
 # A build whose op table holds rows with a fault each; the sweep must find them.

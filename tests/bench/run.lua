@@ -1,0 +1,197 @@
+-- run.lua -- the benchmark's driver; make bench calls it.
+--
+--   build/neap tests/bench/run.lua [--threads 1,2] [--only NAME|pattern] [--runs 7] [--scale 1] [--json FILE]
+--                                  [--peak PROGRAM] [--python PROGRAM | --no-peer] [--busy N] [--list]
+--
+-- Each row is set up, warmed up on both sides, then measured in turns: a run of neap, a run of the peer, and so on, so
+-- that what else the machine does meets both alike.  Only ratios from one run count.  --busy keeps so many other
+-- processes computing meanwhile.
+-- Invariant: a row that fails is reported with its error and makes the exit code 1; it never has a ratio.
+
+local here = arg[0]:match "^(.*)/[^/]*$" or "."
+package.path = here .. "/../?.lua;" .. package.path
+
+local rows = require "bench.workloads"
+local peers = require "bench.peer"
+local report = require "bench.report"
+local startup = require "bench.startup"
+
+local function fail (message)
+  io.stderr:write("bench: ", message, "\n")
+  os.exit(2)
+end
+
+-- ---- options ----
+
+local function numbers (text, name)
+  local out = {}
+  for word in text:gmatch "[^,%s]+" do
+    local n = math.tointeger(tonumber(word))
+    if not n or n < 1 then fail(("--%s: positive integers expected, got '%s'"):format(name, text)) end
+    out[#out + 1] = n
+  end
+  if #out == 0 then fail(("--%s: positive integers expected, got '%s'"):format(name, text)) end
+  return out
+end
+
+local function options ()
+  local o = {threads = "1", runs = "7", scale = "1", python = "/usr/bin/python3"}
+  local flags = {["no-peer"] = true, list = true}
+  local known = {threads = true, runs = true, scale = true, python = true, only = true, json = true, peak = true,
+                 busy = true}
+  local i = 1
+  while i <= #arg do
+    local name = arg[i]:match "^%-%-(.+)$"
+    if flags[name] then o[name] = true
+    elseif known[name] and arg[i + 1] then o[name], i = arg[i + 1], i + 1
+    else fail(("unknown option or no value: '%s'"):format(arg[i])) end
+    i = i + 1
+  end
+  o.threads, o.runs, o.scale = numbers(o.threads, "threads"), numbers(o.runs, "runs")[1], tonumber(o.scale)
+  if not o.scale or o.scale <= 0 then fail "--scale: a positive number expected" end
+  o.busy = o.busy and numbers(o.busy, "busy")[1] or 0
+  return o
+end
+
+-- A name, several with commas, or a Lua pattern.
+local function chosen (only)
+  if not only or only == "" then return rows end
+  local out, names = {}, {}
+  for _, r in ipairs(rows) do names[r.name] = true end
+  for word in only:gmatch "[^,%s]+" do
+    for _, r in ipairs(rows) do
+      if r.name == word or not names[word] and r.name:find(word) then out[#out + 1] = r end
+    end
+  end
+  if #out == 0 then fail(("no workload matches '%s'; --list shows them"):format(only)) end
+  return out
+end
+
+-- ---- the machine ----
+
+local function read (path)
+  local f = io.open(path)
+  if not f then return nil end
+  local text = f:read "a"
+  f:close()
+  return text
+end
+
+local function load_average () return tonumber((read "/proc/loadavg" or ""):match "^%S+") end
+
+-- The measured peak for so many threads, nil when there is no tool.
+local function measure_peak (program, threads)
+  if not program then return nil end
+  local pipe = assert(io.popen(("'%s' %d"):format(program, threads)))
+  local isa, _, flops, bytes = (pipe:read "a"):match "^(%S+) (%S+) (%S+) (%S+)"
+  pipe:close()
+  return isa and {isa = isa, threads = threads, flops = tonumber(flops), bytes = tonumber(bytes)} or nil
+end
+
+-- Starts n processes that compute until they are told to stop, or this one ends; returns what stops them.
+local function keep_busy (n)
+  local pipes = {}
+  for i = 1, n do pipes[i] = assert(io.popen("(while :; do :; done) & spinning=$!; read _; kill $spinning", "w")) end
+  return function ()
+    for _, pipe in ipairs(pipes) do pipe:close() end
+  end
+end
+
+-- ---- measuring ----
+
+-- -> run(): µs per unit of the row's work by neap
+local function neap_side (row, units, o, measured)
+  if row.process then
+    return function ()
+      local seconds
+      seconds, measured.neap_mb = startup.run(startup.neap())
+      return 1e6 * seconds
+    end
+  end
+  local work = row.setup()
+  return function ()
+    collectgarbage()
+    local began = neap.clock()
+    work(units)
+    return 1e6 * (neap.clock() - began) / units
+  end
+end
+
+-- the same by the peer
+local function peer_side (row, units, o, measured, peer)
+  if row.process then
+    return function ()
+      local seconds
+      seconds, measured.peer_mb = startup.run(startup.peer(o.python))
+      return 1e6 * seconds
+    end
+  end
+  return function () return 1e6 * peer:ask("run", row.name, units)[1] / units end
+end
+
+-- -> what report.result takes
+local function measure (row, o, peer, threads)
+  local units = row.process and 1 or math.max(1, math.floor(row.units * o.scale))
+  local measured = {threads = threads, units = units, neap = {}, peer = {}}
+  local ok, problem = pcall(function ()
+    neap.seed(1)
+    local ours = neap_side(row, units, o, measured)
+    local theirs = peer and peer_side(row, units, o, measured, peer)
+    for run = 0, o.runs do                       -- run 0 warms up
+      local a, b = ours(), theirs and theirs()
+      if run > 0 then measured.neap[run], measured.peer[run] = a, b end
+    end
+  end)
+  if not ok and tostring(problem):find("interrupted!", 1, true) then error(problem, 0) end
+  if not ok then measured = {threads = threads, units = units, neap = {}, peer = {}, error = tostring(problem)} end
+  if peer and not row.process then pcall(peer.ask, peer, "drop", row.name) end
+  collectgarbage()
+  return measured
+end
+
+local function describe (peak, peer, why)
+  if peak then
+    print(("%d thread%s: %s, %.0f GFLOP/s of multiply-adds, %.1f GB/s copied"):format(peak.threads,
+      peak.threads > 1 and "s" or "", peak.isa, peak.flops / 1e9, peak.bytes / 1e9))
+  end
+  print(peer and "peer: PyTorch " .. peer.version or "no peer: " .. why)
+end
+
+local function run_threads (o, threads, out)
+  neap.set_threads(threads)
+  local peak = measure_peak(o.peak, threads)
+  local peer, why = nil, "not asked for"
+  if not o["no-peer"] then peer, why = peers.start(here .. "/peer_torch.py", threads, o.python) end
+  describe(peak, peer, why)
+  out.peaks[#out.peaks + 1] = peak
+  out.peer = peer and "PyTorch " .. peer.version
+  local stop = keep_busy(o.busy)
+  print(report.head())
+  for _, row in ipairs(chosen(o.only)) do
+    local r = report.result(row, measure(row, o, peer, threads), peak)
+    out.rows[#out.rows + 1] = r
+    print(report.line(r))
+    io.stdout:flush()
+    if r.error then out.failed = true end
+  end
+  stop()
+  if peer then peer:close() end
+end
+
+local function main ()
+  local o = options()
+  if o.list then
+    for _, r in ipairs(chosen(o.only)) do print(r.name) end
+    return 0
+  end
+  local out = {version = neap.version, runs = o.runs, busy = o.busy, rows = {}, peaks = {}}
+  out.load_before = load_average()
+  print(("neap %s, medians of %d runs, load average %s"):format(neap.version, o.runs, tostring(out.load_before)))
+  for _, threads in ipairs(o.threads) do run_threads(o, threads, out) end
+  out.load_after = load_average()
+  print(("load average now %s"):format(tostring(out.load_after)))
+  if o.json then report.write(o.json, out) end
+  return out.failed and 1 or 0
+end
+
+os.exit(main(), true)

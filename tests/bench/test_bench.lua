@@ -1,0 +1,119 @@
+-- test_bench.lua -- the benchmark's driver: its table, its JSON, its rows.
+
+local lu = require "luaunit"
+local cli = require "cli.support"
+local report = require "bench.report"
+local rows = require "bench.workloads"
+
+local T = {}
+
+local function bench (options)
+  return cli.run(("%s/neap tests/bench/run.lua %s"):format(cli.quote(cli.build), options))
+end
+
+-- The cells of the table's row of that name.
+local function cells (table_text, name)
+  local line = ("\n" .. table_text):match("\n(" .. name .. " [^\n]*)")
+  local out = {}
+  for cell in ((line or "") .. "|"):gmatch "([^|]*)|" do out[#out + 1] = cell:match "^%s*(.-)%s*$" end
+  return out
+end
+
+-- A rate that a shell script claims to have measured, so that limits are known.
+local function fake_peak (folder)
+  cli.spill(folder .. "/peak", "#!/bin/sh\necho avx9 $1 2e9 1e9\n")
+  os.execute("chmod +x " .. folder .. "/peak")
+  return folder .. "/peak"
+end
+
+function T.test_table_and_json_without_peer ()
+  local folder = cli.folder()
+  local out, err, code = bench(("--no-peer --only langevin_mlp_B1,add_scalar --runs 3 --scale .005 --json %s/b.json --peak %s")
+    :format(folder, fake_peak(folder)))
+  local f = io.open(folder .. "/b.json")
+  local json = f and f:read "a"
+  if f then f:close() end
+  cli.remove(folder)
+  lu.assertEquals({code, err}, {0, ""})
+  lu.assertStrContains(out, "1 thread: avx9, 2 GFLOP/s of multiply-adds, 1.0 GB/s copied")
+  local langevin, add = cells(out, "langevin_mlp_B1"), cells(out, "add_scalar")
+  lu.assertEquals({#langevin, langevin[2], langevin[4], langevin[5]}, {6, "1", "–", "–"})
+  lu.assertTrue(tonumber(langevin[3]) > 0)
+  lu.assertTrue(tonumber(langevin[6]) > 0)
+  lu.assertEquals({#add, add[4], add[6]}, {6, "–", "–"})
+  local names, runs = {}, 0
+  for name in json:gmatch '"name": "([^"]*)"' do names[#names + 1] = name end
+  for list in json:gmatch '"neap_runs": %[([^%]]*)%]' do
+    for _ in list:gmatch "[^, ]+" do runs = runs + 1 end
+  end
+  lu.assertEquals(names, {"langevin_mlp_B1", "add_scalar"})
+  lu.assertEquals(runs, 6)
+  lu.assertStrContains(json, '"units": 5')
+  lu.assertNotStrContains(json, "nan")
+end
+
+-- A peer that answers 30 µs to anything, and one that cannot start.
+function T.test_peer ()
+  local folder = cli.folder()
+  cli.spill(folder .. "/python", [[#!/bin/sh
+echo ok 9.9
+while read verb name units; do case $verb in run) echo ok 6e-4;; *) echo ok;; esac; done
+]])
+  cli.spill(folder .. "/none", "#!/bin/sh\necho error no module\n")
+  os.execute(("chmod +x %s/*"):format(folder))
+  local options = "--only add_scalar --runs 2 --scale .001 --python "
+  local out, err, code = bench(options .. folder .. "/python --threads 1,2")
+  local without = bench(options .. folder .. "/none")
+  cli.remove(folder)
+  lu.assertEquals({code, err}, {0, ""})
+  lu.assertStrContains(out, "peer: PyTorch 9.9")
+  local add = cells(out, "add_scalar")
+  lu.assertEquals(add[4], "30.00")
+  lu.assertAlmostEquals(tonumber(add[5]) * tonumber(add[3]), 30, .02 * 30 + .01 * tonumber(add[5]))
+  lu.assertEquals(select(2, out:gsub("\nadd_scalar", "")), 2)
+  lu.assertStrContains(without, "no peer: the peer: no module")
+end
+
+function T.test_failed_row_and_bad_options ()
+  local folder = cli.folder()
+  cli.spill(folder .. "/python", "#!/bin/sh\necho ok 1\nwhile read x; do echo error it broke; done\n")
+  os.execute(("chmod +x %s/python"):format(folder))
+  local out, _, code = bench("--only add_scalar --runs 1 --scale .001 --python " .. folder .. "/python")
+  cli.remove(folder)
+  lu.assertEquals(code, 1)
+  lu.assertStrContains(out, "the peer: it broke")
+  for options, message in pairs {["--only nothing_like_it"] = "no workload matches", ["--runs x"] = "positive integers",
+                                 ["--colour"] = "unknown option", ["--scale 0"] = "a positive number"} do
+    local _, err, status = bench("--no-peer " .. options)
+    lu.assertEquals(status, 2)
+    lu.assertStrContains(err, message)
+  end
+end
+
+-- Every row does its work once; what it needs is that of the definitions, worked out by hand here.
+function T.test_rows ()
+  local flops = {langevin_mlp_B1 = 67072, langevin_mlp_B10000 = 670720000, dsm_mlp = 25755648, gemm_1024 = 2147483648,
+                 cd_mlp = 690841600, langevin_mlp784 = 3793747968, rbm_cd1 = 392000000}
+  local found = 0
+  for _, row in ipairs(rows) do
+    if flops[row.name] then
+      found = found + 1
+      lu.assertEquals(row.flops, flops[row.name], row.name)
+    end
+    if row.setup and (row.flops or 0) < 1e9 then row.setup()(1) end
+  end
+  lu.assertEquals(found, 7)
+end
+
+function T.test_report ()
+  lu.assertEquals({report.median{3, 1, 2}, report.median{4, 1, 2, 3}, report.median{}}, {2, 2.5})
+  local peak = {flops = 1e9, bytes = 1e8}
+  lu.assertEquals(report.limit({flops = 1000, ops = 500}, peak), 2)
+  lu.assertEquals(report.limit({flops = 1000, bytes = 300}, peak), 3)
+  lu.assertNil(report.limit({}, peak))
+  local r = report.result({name = "a", flops = 1000}, {threads = 1, neap = {2, 4, 3}, peer = {6, 6, 6}}, peak)
+  lu.assertEquals({r.neap_us, r.peer_us, r.ratio, r.share}, {3, 6, 2, 1 / 3})
+  lu.assertEquals(report.encode{a = {1, 2.5, 0 / 0}, b = 'x"\n'}, '{\n  "a": [1, 2.5, null],\n  "b": "x\\u0022\\u000a"\n}')
+end
+
+return T
