@@ -44,7 +44,7 @@ struct neap_context {
   atomic_bool closed;
   neap_alloc_fn alloc; void *alloc_arg;
   neap_log_fn log; void *log_arg;
-  atomic_size_t live, cached;              /* bytes; atomic, for a storage may be released by another context's thread */
+  atomic_size_t live, cached;              /* bytes; atomic: another context's thread may release a storage */
   size_t peak, cap;                        /* cap 0 = none */
   uint64_t allocations;
   neap_storage *free_list;                 /* storages >= 64 KB, waiting for reuse */
@@ -66,6 +66,11 @@ NEAP_API void *neap_malloc (neap_context *c, size_t size);
 NEAP_API void *neap_calloc (neap_context *c, size_t size);
 NEAP_API void *neap_realloc (neap_context *c, void *p, size_t osize, size_t nsize);
 NEAP_API void neap_free (neap_context *c, void *p, size_t size);
+
+/* An object that may be released after neap_close: zeroed, and it counts as a reference to c.  NULL with an error, or
+** when one is pending. */
+void *neap_object_new (neap_context *c, size_t size);
+void neap_object_free (neap_context *c, void *p, size_t size);
 
 neap_storage *neap_storage_new (neap_context *c, size_t bytes);
 void neap_storage_release (neap_storage *s);

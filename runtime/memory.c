@@ -57,6 +57,17 @@ void neap_free (neap_context *c, void *p, size_t size) {
   atomic_fetch_sub(&c->live, size);
 }
 
+void *neap_object_new (neap_context *c, size_t size) {
+  void *p = neap_ok(c) ? neap_calloc(c, size) : NULL;
+  if (p) atomic_fetch_add(&c->refs, 1);
+  return p;
+}
+
+void neap_object_free (neap_context *c, void *p, size_t size) {
+  neap_free(c, p, size);
+  neap_context_release(c);                             /* last: it may be the context's end */
+}
+
 /* ---- storages: header, padding to 64 bytes, data, 64 bytes that may be read ---- */
 
 static size_t storage_bytes (size_t data) { return sizeof(neap_storage) + 2 * ALIGN + data; }

@@ -8,11 +8,10 @@
 #include <string.h>
 
 neap_loss *loss_new (neap_context *c, const neap_loss_kind *kind) {
-  neap_loss *l = neap_ok(c) ? neap_calloc(c, sizeof *l) : NULL;
+  neap_loss *l = neap_object_new(c, sizeof *l);
   if (!l) return NULL;
   l->kind = kind;
   l->ctx = c;
-  atomic_fetch_add(&c->refs, 1);
   l->refs = 1;
   if ((l->memory = neap_state_new(c, NULL))) return l;
   neap_loss_release(l);
@@ -32,9 +31,7 @@ void neap_loss_release (neap_loss *l) {
   neap_release(l->log_z);
   neap_state_free(l->memory);
   if (l->release) l->release(l->arg);
-  neap_context *c = l->ctx;
-  neap_free(c, l, sizeof *l);
-  neap_context_release(c);
+  neap_object_free(l->ctx, l, sizeof *l);
 }
 
 const char *neap_loss_name (const neap_loss *l) { return l->kind->name; }

@@ -6,11 +6,10 @@
 #include <math.h>
 
 neap_sampler *sampler_new (neap_context *c, const neap_sampler_kind *kind) {
-  neap_sampler *s = neap_ok(c) ? neap_calloc(c, sizeof *s) : NULL;
+  neap_sampler *s = neap_object_new(c, sizeof *s);
   if (!s) return NULL;
   s->kind = kind;
   s->ctx = c;
-  atomic_fetch_add(&c->refs, 1);
   s->refs = 1;
   s->step_size = s->noise_std = NAN;
   return s;
@@ -24,9 +23,7 @@ neap_sampler *neap_sampler_keep (neap_sampler *s) {
 void neap_sampler_release (neap_sampler *s) {
   if (!s || --s->refs > 0) return;
   if (s->custom.free) s->custom.free(s->custom.arg);
-  neap_context *c = s->ctx;
-  neap_free(c, s, sizeof *s);
-  neap_context_release(c);
+  neap_object_free(s->ctx, s, sizeof *s);
 }
 
 const char *neap_sampler_name (const neap_sampler *s) { return s->kind->name; }

@@ -6,10 +6,9 @@
 #include <string.h>
 
 neap_state *neap_state_new (neap_context *c, neap_rng *rng) {
-  neap_state *s = neap_ok(c) ? neap_calloc(c, sizeof *s) : NULL;
+  neap_state *s = neap_object_new(c, sizeof *s);
   if (!s) return NULL;
   s->ctx = c;
-  atomic_fetch_add(&c->refs, 1);
   s->rng = neap_rng_keep(rng ? rng : neap_rng_default(c));
   return s;
 }
@@ -18,9 +17,7 @@ void neap_state_free (neap_state *s) {
   if (!s) return;
   for (int i = 0; i < s->count; i++) neap_release(s->entries[i].t);
   neap_rng_release(s->rng);
-  neap_context *c = s->ctx;
-  neap_free(c, s, sizeof *s);
-  neap_context_release(c);
+  neap_object_free(s->ctx, s, sizeof *s);
 }
 
 int neap_state_count (const neap_state *s) { return s->count; }
