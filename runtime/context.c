@@ -102,7 +102,8 @@ void neap_warn (neap_context *c, const char *fmt, ...) {
 neap_dtype neap_default_dtype (const neap_context *c) { return c->default_dtype; }
 
 bool neap_set_default_dtype (neap_context *c, neap_dtype d) {
-  if (!neap_is_float(d)) return neap_fail(c, NEAP_EDTYPE, "default_dtype: float32 or float64 expected, got %s", neap_dtype_name(d));
+  if (!neap_is_float(d))
+    return neap_fail(c, NEAP_EDTYPE, "default_dtype: float32 or float64 expected, got %s", neap_dtype_name(d));
   c->default_dtype = d;
   return true;
 }

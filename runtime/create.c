@@ -52,8 +52,9 @@ neap_tensor *neap_ones_like (neap_context *c, const neap_tensor *x) {
 
 neap_tensor *neap_arange (neap_context *c, neap_dtype d, double first, double last, double step) {
   if (step == 0 || !isfinite(first) || !isfinite(last) || !isfinite(step))
-    return neap_fail(c, NEAP_EARG, "arange: finite ends and a step other than 0 expected, got %g, %g, %g", first, last, step);
-  double count = floor((last - first) / step * (1 + 1e-12) + 1e-9) + 1;   /* both ends; a rounding error does not lose the last */
+    return neap_fail(c, NEAP_EARG, "arange: finite ends and a step other than 0 expected, got %g, %g, %g", first, last,
+                     step);
+  double count = floor((last - first) / step * (1 + 1e-12) + 1e-9) + 1;   /* a rounding error does not lose the end */
   if (count > 1e15) return neap_fail(c, NEAP_EARG, "arange: %g elements are too many", count);
   int64_t n = count > 0 ? (int64_t)count : 0;
   neap_tensor *t = neap_tensor_new(c, d, 1, &n);
@@ -79,6 +80,7 @@ neap_tensor *neap_eye (neap_context *c, neap_dtype d, int64_t n, int64_t m) {
 
 bool neap_item (neap_context *c, const neap_tensor *t, double *value) {
   if (!t || !neap_ok(c)) return false;
-  if (neap_numel(t) != 1) return neap_fail(c, NEAP_ESHAPE, "item: one element expected, got a tensor of shape %s", SHAPE_TEXT(t));
+  if (neap_numel(t) != 1)
+    return neap_fail(c, NEAP_ESHAPE, "item: one element expected, got a tensor of shape %s", SHAPE_TEXT(t));
   return neap_read(c, t, NEAP_FLOAT64, value);
 }

@@ -59,7 +59,8 @@ static neap_tensor *push (neap_rule *r, neap_tensor *const *dx) {
 static bool check_result (neap_context *c, const neap_op *op, const neap_tensor *t, const neap_tensor *d) {
   if (!d) return neap_ok(c) ? neap_fail(c, NEAP_ESTATE, "tangent of %s: the rule gave nothing", op->name) : false;
   if (neap_same_shape(t, d) && t->dtype == d->dtype) return true;
-  return neap_fail(c, NEAP_ESHAPE, "tangent of %s: the rule gave %s for a result of %s", op->name, SHAPE_TEXT(d), SHAPE_TEXT(t));
+  return neap_fail(c, NEAP_ESHAPE, "tangent of %s: the rule gave %s for a result of %s", op->name, SHAPE_TEXT(d),
+                   SHAPE_TEXT(t));
 }
 
 /* the tangent of e from those of its inputs; stays NULL (zero) when none has one */
@@ -88,7 +89,8 @@ static bool seed (neap_sweep *s, int n, neap_tensor *const *xs, neap_tensor *con
   for (int i = 0; i < n; i++) {
     if (!xs[i] || !dxs[i]) return neap_fail(c, NEAP_EARG, "jvp: tangent %d is missing", i + 1);
     if (!neap_same_shape(xs[i], dxs[i]))
-      return neap_fail(c, NEAP_ESHAPE, "jvp: tangent %d has shape %s, its argument %s", i + 1, SHAPE_TEXT(dxs[i]), SHAPE_TEXT(xs[i]));
+      return neap_fail(c, NEAP_ESHAPE, "jvp: tangent %d has shape %s, its argument %s", i + 1, SHAPE_TEXT(dxs[i]),
+                       SHAPE_TEXT(xs[i]));
     neap_entry *e = neap_sweep_find(s, xs[i]);
     neap_tensor *d = dxs[i]->dtype == xs[i]->dtype ? dxs[i] : neap_cast(c, dxs[i], xs[i]->dtype);
     if (!d || (e && !neap_sweep_add(s, e, d))) return false;

@@ -71,7 +71,8 @@ NEAP_API neap_status neap_status_of (const neap_context *c);
 NEAP_API const char *neap_error (const neap_context *c);
 NEAP_API void neap_clear_error (neap_context *c);
 /* Records an error unless one is pending; always returns NULL. */
-NEAP_API void *neap_fail (neap_context *c, neap_status code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+NEAP_API void *neap_fail (neap_context *c, neap_status code, const char *fmt, ...)
+  __attribute__((format(printf, 3, 4)));
 
 /* Asks whatever runs in c to stop soon with NEAP_EINTERRUPTED.  Safe from signal handlers and other threads. */
 NEAP_API void neap_interrupt (neap_context *c);
@@ -98,7 +99,8 @@ NEAP_API void neap_scope_close (neap_context *c, neap_scope s);
 NEAP_API neap_tensor *neap_scope_return (neap_context *c, neap_scope s, neap_tensor *t);
 NEAP_API neap_tensor *neap_keep (neap_tensor *t);       /* NULL passes through */
 NEAP_API void neap_release (neap_tensor *t);            /* NULL is ignored */
-/* Lends an owned reference to the innermost scope: the scope releases it.  Returns t, NULL if no memory (t is released). */
+/* Lends an owned reference to the innermost scope: the scope releases it.  Returns t; NULL if memory is short, and then
+** t was released. */
 NEAP_API neap_tensor *neap_lend (neap_context *c, neap_tensor *t);
 
 /* ---- Tensors ------------------------------------------------------------------------------- */
@@ -110,7 +112,8 @@ NEAP_API neap_tensor *neap_scalar (neap_context *c, neap_dtype d, double value);
 NEAP_API neap_tensor *neap_from (neap_context *c, neap_dtype d, int ndim, const int64_t *shape, const void *data);
 NEAP_API neap_tensor *neap_zeros_like (neap_context *c, const neap_tensor *x);
 NEAP_API neap_tensor *neap_ones_like (neap_context *c, const neap_tensor *x);
-NEAP_API neap_tensor *neap_arange (neap_context *c, neap_dtype d, double first, double last, double step);  /* both ends included */
+/* Both ends included. */
+NEAP_API neap_tensor *neap_arange (neap_context *c, neap_dtype d, double first, double last, double step);
 NEAP_API neap_tensor *neap_linspace (neap_context *c, neap_dtype d, double first, double last, int64_t n);
 NEAP_API neap_tensor *neap_eye (neap_context *c, neap_dtype d, int64_t n, int64_t m);
 
@@ -185,11 +188,17 @@ NEAP_API void neap_rng_set (neap_rng *r, neap_rng_state s);
 NEAP_API void neap_seed (neap_context *c, uint64_t seed);                  /* restarts the context's own stream */
 
 NEAP_API neap_tensor *neap_rng_normal (neap_context *c, neap_rng *r, neap_dtype d, int ndim, const int64_t *shape);
-NEAP_API neap_tensor *neap_rng_uniform (neap_context *c, neap_rng *r, neap_dtype d, int ndim, const int64_t *shape);  /* [0, 1) */
-NEAP_API neap_tensor *neap_rng_randint (neap_context *c, neap_rng *r, int64_t lo, int64_t hi, int ndim, const int64_t *shape); /* lo..hi */
-NEAP_API neap_tensor *neap_rng_bernoulli (neap_context *c, neap_rng *r, neap_tensor *p);        /* 0/1 of p's dtype */
-NEAP_API neap_tensor *neap_rng_categorical (neap_context *c, neap_rng *r, neap_tensor *logits); /* int64 1..n over the last dim */
-NEAP_API neap_tensor *neap_rng_permutation (neap_context *c, neap_rng *r, int64_t n);           /* int64 1..n shuffled */
+/* In [0, 1). */
+NEAP_API neap_tensor *neap_rng_uniform (neap_context *c, neap_rng *r, neap_dtype d, int ndim, const int64_t *shape);
+/* int64 lo..hi. */
+NEAP_API neap_tensor *neap_rng_randint (neap_context *c, neap_rng *r, int64_t lo, int64_t hi, int ndim,
+                                        const int64_t *shape);
+/* 0 or 1, of p's dtype. */
+NEAP_API neap_tensor *neap_rng_bernoulli (neap_context *c, neap_rng *r, neap_tensor *p);
+/* int64 1..n, over the last dimension of logits. */
+NEAP_API neap_tensor *neap_rng_categorical (neap_context *c, neap_rng *r, neap_tensor *logits);
+/* int64 1..n, shuffled. */
+NEAP_API neap_tensor *neap_rng_permutation (neap_context *c, neap_rng *r, int64_t n);
 
 #include "neap_models.h"                                       /* energies, samplers, losses */
 #include "neap_files.h"                                        /* safetensors, npy, csv, idx, png */

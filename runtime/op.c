@@ -45,8 +45,8 @@ static bool promote_one (neap_call *k, int i, neap_dtype a, neap_dtype f) {
     case 'b': return cast_to(k, i, NEAP_BOOL);
     case 'i':
       if (k->in[i]->dtype == NEAP_INT64) return true;
-      return neap_fail(k->c, NEAP_EDTYPE, "%s: an int64 tensor of indices expected as argument %d, got %s", k->op->name, i + 1,
-                       neap_dtype_name(k->in[i]->dtype));
+      return neap_fail(k->c, NEAP_EDTYPE, "%s: an int64 tensor of indices expected as argument %d, got %s",
+                       k->op->name, i + 1, neap_dtype_name(k->in[i]->dtype));
     default: return true;
   }
 }
@@ -79,12 +79,14 @@ static bool join_shape (const neap_tensor *t, int *ndim, int64_t *shape) {
   return true;
 }
 
-bool neap_broadcast_shape (neap_context *c, const char *op, neap_tensor *const *in, int n, int *ndim, int64_t *shape) {
+bool neap_broadcast_shape (neap_context *c, const char *op, neap_tensor *const *in, int n, int *ndim,
+                           int64_t *shape) {
   *ndim = in[0]->ndim;
   memcpy(shape, in[0]->shape, sizeof in[0]->shape);
   for (int i = 1; i < n; i++)
     if (!join_shape(in[i], ndim, shape))
-      return neap_fail(c, NEAP_ESHAPE, "%s: shapes %s and %s cannot be broadcast together", op, SHAPE_TEXT(in[0]), SHAPE_TEXT(in[i]));
+      return neap_fail(c, NEAP_ESHAPE, "%s: shapes %s and %s cannot be broadcast together", op, SHAPE_TEXT(in[0]),
+                       SHAPE_TEXT(in[i]));
   return true;
 }
 
@@ -111,7 +113,8 @@ static bool broadcast (neap_call *k, neap_meta *m) {
 bool neap_attr_list (neap_context *c, const char *name, neap_attrs *a, int n, const int64_t *list) {
   int have = a->count > 0 ? a->count : 0;              /* a second list follows the first */
   if (n < 0) return true;
-  if (n > NEAP_ATTR_INTS - have) return neap_fail(c, NEAP_EARG, "%s: at most %d entries expected, got %d", name, NEAP_ATTR_INTS - have, n);
+  if (n > NEAP_ATTR_INTS - have)
+    return neap_fail(c, NEAP_EARG, "%s: at most %d entries expected, got %d", name, NEAP_ATTR_INTS - have, n);
   if (n > 0) memcpy(a->dims + have, list, (size_t)n * sizeof *list);
   a->count = have + n;
   return true;
@@ -168,7 +171,8 @@ neap_tensor *neap_apply (neap_context *c, int op, neap_tensor **in, int n, const
     return neap_scope_return(c, s, row->build(c, in, n, a));
   }
   if (!all_given(c, row, in, n)) return NULL;
-  neap_tensor *few[NEAP_MAX_INPUTS], **args = n <= NEAP_MAX_INPUTS ? few : neap_malloc(c, (size_t)n * sizeof *args);
+  neap_tensor *few[NEAP_MAX_INPUTS], **args = few;
+  if (n > NEAP_MAX_INPUTS) args = neap_malloc(c, (size_t)n * sizeof *args);
   if (!args) return NULL;
   memcpy(args, in, (size_t)n * sizeof *args);
   neap_call k = { .c = c, .op = row, .n = n, .in = args };

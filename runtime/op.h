@@ -13,7 +13,7 @@
 /* What an op takes besides tensors, in the order of its signature (see ops.def). */
 typedef struct neap_attrs {
   double f[3];                             /* numbers (n);  NAN = not given */
-  int64_t i[4];                            /* integers, booleans, one dimension, a choice (i b d s); NEAP_NONE = not given */
+  int64_t i[4];                            /* integers, booleans, dimension, choice (i b d s); NEAP_NONE = not given */
   int count;                               /* entries of dims; -1 = not given */
   int64_t dims[NEAP_ATTR_INTS];            /* dimensions or sizes (D S) */
   const char *text;                        /* an equation (e); alive only during the call: composites */

@@ -14,7 +14,8 @@
 #define BILINEAR(name, ...) INFERS(name) RUNS(name)
 #define ZERO(name, ...) INFERS(name) RUNS(name)
 #define GENERAL(name, ...) INFERS(name) RUNS(name) \
-  neap_tensor *vjp_##name (neap_rule *r, int i, neap_tensor *g); neap_tensor *jvp_##name (neap_rule *r, neap_tensor *const *dx);
+  neap_tensor *vjp_##name (neap_rule *r, int i, neap_tensor *g); \
+  neap_tensor *jvp_##name (neap_rule *r, neap_tensor *const *dx);
 #define COMPOSITE(name, ...) neap_tensor *build_##name (neap_context *c, neap_tensor **in, int n, const neap_attrs *a);
 #include "ops.def"
 
@@ -56,13 +57,17 @@ neap_tensor *neap_rule_out (neap_rule *r) {
 
 /* ---- 3. the table ---- */
 #define ROW(nm, kd, sg, inp, dc, cs, ...) \
-  [NEAP_OP_##nm] = { .name = #nm, .kind = kd, .sig = sg, .inputs = inp, .doc = dc, .cases = cs, .out = NEAP_NDTYPES, __VA_ARGS__ },
-#define EW1(name, sig, inputs, value, dx, doc, cases) ROW(name, KIND_ELEMENTWISE, sig, inputs, doc, cases, .vjp = d_##name)
-#define EW2(name, sig, inputs, value, dx, dy, doc, cases) ROW(name, KIND_ELEMENTWISE, sig, inputs, doc, cases, .vjp = d_##name)
-#define EW3(name, sig, inputs, value, dx, dy, dz, doc, cases) ROW(name, KIND_ELEMENTWISE, sig, inputs, doc, cases, .vjp = d_##name)
+  [NEAP_OP_##nm] = { .name = #nm, .kind = kd, .sig = sg, .inputs = inp, .doc = dc, .cases = cs, .out = NEAP_NDTYPES, \
+                     __VA_ARGS__ },
+#define EW1(name, sig, inputs, value, dx, doc, cases) \
+  ROW(name, KIND_ELEMENTWISE, sig, inputs, doc, cases, .vjp = d_##name)
+#define EW2(name, sig, inputs, value, dx, dy, doc, cases) \
+  ROW(name, KIND_ELEMENTWISE, sig, inputs, doc, cases, .vjp = d_##name)
+#define EW3(name, sig, inputs, value, dx, dy, dz, doc, cases) \
+  ROW(name, KIND_ELEMENTWISE, sig, inputs, doc, cases, .vjp = d_##name)
 #define TEST1(name, sig, inputs, value, doc, cases) ROW(name, KIND_ZERO, sig, inputs, doc, cases, .out = NEAP_BOOL)
 #define TEST2 TEST1
-#define STEP1(name, sig, inputs, value, doc, cases) ROW(name, KIND_ZERO, sig, inputs, doc, cases, .run = NULL)
+#define STEP1(name, sig, inputs, value, doc, cases) ROW(name, KIND_ZERO, sig, inputs, doc, cases, .infer = NULL)
 #define STEP2 STEP1
 #define LINEAR(name, sig, inputs, transpose, doc, cases) \
   ROW(name, KIND_LINEAR, sig, inputs, doc, cases, .infer = infer_##name, .run = run_##name, .vjp = d_##name)
@@ -71,13 +76,14 @@ neap_tensor *neap_rule_out (neap_rule *r) {
 #define BILINEAR(name, sig, inputs, t0, t1, doc, cases) \
   ROW(name, KIND_BILINEAR, sig, inputs, doc, cases, .infer = infer_##name, .run = run_##name, .vjp = d_##name)
 #define GENERAL(name, sig, inputs, doc, cases) \
-  ROW(name, KIND_GENERAL, sig, inputs, doc, cases, .infer = infer_##name, .run = run_##name, .vjp = vjp_##name, .jvp = jvp_##name)
+  ROW(name, KIND_GENERAL, sig, inputs, doc, cases, .infer = infer_##name, .run = run_##name, .vjp = vjp_##name, \
+      .jvp = jvp_##name)
 #define ZERO(name, sig, inputs, doc, cases) \
   ROW(name, KIND_ZERO, sig, inputs, doc, cases, .infer = infer_##name, .run = run_##name)
 #define COMPOSITE(name, sig, doc, cases) ROW(name, KIND_COMPOSITE, sig, "k", doc, cases, .build = build_##name)
 
 #pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Woverride-init"       /* .out and .run above override a default of ROW */
+#pragma GCC diagnostic ignored "-Woverride-init"       /* TEST1's .out overrides ROW's */
 const neap_op neap_ops[NEAP_OP_COUNT] = {
 #include "ops.def"
 };

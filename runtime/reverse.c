@@ -40,11 +40,13 @@ static bool sweep (neap_sweep *s) {
 
 static neap_tensor *check_seed (neap_context *c, neap_tensor *y, neap_tensor *seed) {
   if (!seed && neap_numel(y) != 1)
-    return neap_fail(c, NEAP_ESHAPE, "gradients: a value of one element expected, got shape %s; sum it, or give grad_outputs",
+    return neap_fail(c, NEAP_ESHAPE,
+                     "gradients: a value of one element expected, got shape %s; sum it, or give grad_outputs",
                      SHAPE_TEXT(y));
   if (!seed) return neap_ones_like(c, y);
   if (!neap_same_shape(y, seed))
-    return neap_fail(c, NEAP_ESHAPE, "gradients: grad_outputs has shape %s, the value %s", SHAPE_TEXT(seed), SHAPE_TEXT(y));
+    return neap_fail(c, NEAP_ESHAPE, "gradients: grad_outputs has shape %s, the value %s", SHAPE_TEXT(seed),
+                     SHAPE_TEXT(y));
   return seed->dtype == y->dtype ? seed : neap_cast(c, seed, y->dtype);
 }
 
@@ -55,7 +57,9 @@ static void release_tape (neap_sweep *s) {
 }
 
 static bool untracked (neap_context *c, const neap_tensor *y) {
-  return neap_fail(c, NEAP_ESTATE, "gradients: the value, of shape %s, was not computed from any variable (requires_grad)", SHAPE_TEXT(y));
+  return neap_fail(c, NEAP_ESTATE,
+                   "gradients: the value, of shape %s, was not computed from any variable (requires_grad)",
+                   SHAPE_TEXT(y));
 }
 
 static bool run (neap_sweep *s, neap_tensor *y, neap_tensor *seed, unsigned flags) {
@@ -79,7 +83,8 @@ static bool give (neap_sweep *s, neap_tensor *x, int i, unsigned flags, neap_ten
   if (e && e->d) return (*out = neap_lend(c, neap_keep(e->d))) != NULL;
   if (flags & NEAP_ZERO_UNUSED) return (*out = neap_zeros_like(c, x)) != NULL;
   if (flags & NEAP_ALLOW_UNUSED) return true;
-  return neap_fail(c, NEAP_ESTATE, "gradients: the value does not depend on variable %d, of shape %s (allow_unused permits that)",
+  return neap_fail(c, NEAP_ESTATE,
+                   "gradients: the value does not depend on variable %d, of shape %s (allow_unused permits that)",
                    i + 1, SHAPE_TEXT(x));
 }
 

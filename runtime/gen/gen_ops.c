@@ -88,10 +88,12 @@ static void call (FILE *f, const row *r, const arg *args, int n, bool attrs) {
   int tensors = 0;
   for (int i = 0; i < n; i++) {
     if (args[i].type == 'L') {
-      fprintf(f, "  return neap_apply(c, NEAP_OP_%s, (neap_tensor **)%s, n%s, %s);\n", r->name, args[i].name, args[i].name, a);
+      const char *s = args[i].name;
+      fprintf(f, "  return neap_apply(c, NEAP_OP_%s, (neap_tensor **)%s, n%s, %s);\n", r->name, s, s, a);
       return;
     }
-    if (args[i].type == 'T' || args[i].type == 't') fprintf(f, tensors++ ? ", %s" : "  neap_tensor *in[] = { %s", args[i].name);
+    if (args[i].type == 'T' || args[i].type == 't')
+      fprintf(f, tensors++ ? ", %s" : "  neap_tensor *in[] = { %s", args[i].name);
   }
   fprintf(f, " };\n  return neap_apply(c, NEAP_OP_%s, in, %d, %s);\n", r->name, tensors, a);
 }
@@ -121,8 +123,8 @@ static FILE *create (const char *dir, const char *name) {
 static void header (const char *dir) {
   FILE *f = create(dir, "neap_ops.h");
   fprintf(f, "/* neap_ops.h -- every op of the table as a function.  Made by gen_ops from ops.def: do not edit.\n"
-             "** Results are lent by the innermost scope; NULL with an error in the context on failure.  NEAP_NONE and NAN stand for\n"
-             "** an integer or number that is not given, NULL for a tensor, a negative count for a list. */\n"
+             "** Results are lent by the innermost scope; NULL with an error in the context on failure.  NEAP_NONE and\n"
+             "** NAN stand for an integer or number that is not given, NULL for a tensor, a negative count for a list. */\n"
              "#ifndef NEAP_OPS_H\n#define NEAP_OPS_H\n#ifndef NEAP_OPS_HEADER\n#include \"neap.h\"\n#endif\n\n");
   for (int i = 0; i < NROWS; i++) prototype(f, &rows[i]);
   fprintf(f, "\nenum {\n");
@@ -133,7 +135,8 @@ static void header (const char *dir) {
 
 static void source (const char *dir) {
   FILE *f = create(dir, "ops_gen.c");
-  fprintf(f, "/* ops_gen.c -- the constructors of neap_ops.h.  Made by gen_ops from ops.def: do not edit. */\n#include \"op.h\"\n\n");
+  fprintf(f, "/* ops_gen.c -- the constructors of neap_ops.h.  Made by gen_ops from ops.def: do not edit. */\n"
+             "#include \"op.h\"\n\n");
   for (int i = 0; i < NROWS; i++) constructor(f, &rows[i]);
   fclose(f);
 }
@@ -141,8 +144,9 @@ static void source (const char *dir) {
 static void rules (const char *dir) {
   FILE *f = create(dir, "neap_rules.h"), *e = create(dir, "neap_rules_end.h");
   for (int i = 0; i < NROWS; i++) {
-    fprintf(f, "#undef %s\n#define %s(...) neap_%s(c, __VA_ARGS__)\n", rows[i].name, rows[i].name, rows[i].name);  /* isnan is a macro of math.h */
-    fprintf(e, "#undef %s\n", rows[i].name);
+    const char *s = rows[i].name;
+    fprintf(f, "#undef %s\n#define %s(...) neap_%s(c, __VA_ARGS__)\n", s, s, s);    /* isnan is a macro of math.h */
+    fprintf(e, "#undef %s\n", s);
   }
   fclose(f);
   fclose(e);

@@ -164,7 +164,8 @@ function M.check_row(row, op)
         local e = ok and (error_ or 0) or math.huge
         if e > worst then
           worst = e
-          where = ("%s(%s), %s: %s"):format(row.name, case, layout.name, ok and "order " .. tostring(order) or tostring(error_))
+          local what = ok and "order " .. tostring(order) or tostring(error_)
+          where = ("%s(%s), %s: %s"):format(row.name, case, layout.name, what)
         end
       end
     end

@@ -106,7 +106,8 @@ static void failing_allocations (void **state) {
 
 int main (void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(lists_and_options), cmocka_unit_test(threads_change_nothing), cmocka_unit_test(failing_allocations),
+    cmocka_unit_test(lists_and_options), cmocka_unit_test(threads_change_nothing),
+    cmocka_unit_test(failing_allocations),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -124,7 +124,8 @@ function T.test_what_is_a_view()
   end
   for _, f in ipairs {
     function(x) return x:clone() end, function(x) return x:t():reshape(6) end,
-    function(x) return x:t():contiguous() end, function(x) return x:tril() end, function(x) return x:index_select(1, neap.tensor({ 1 }, { dtype = "int64" })) end,
+    function(x) return x:t():contiguous() end, function(x) return x:tril() end,
+    function(x) return x:index_select(1, neap.tensor({ 1 }, { dtype = "int64" })) end,
   } do
     local x = matrix()
     lu.assertFalse(is_view(x, f(x)))

@@ -21,7 +21,8 @@ function T.test_derivatives_to_third_order()
       if e > worst then worst, worst_where = e, where end
     end
   end
-  print(("sweep: %d rows, %d cases, orders 1 to 3, worst relative error %.1e at %s"):format(rows, checks, worst, worst_where))
+  local text = "sweep: %d rows, %d cases, orders 1 to 3, worst relative error %.1e at %s"
+  print(text:format(rows, checks, worst, worst_where))
   lu.assertTrue(rows > 90)
 end
 
