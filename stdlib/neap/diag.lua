@@ -17,7 +17,7 @@ local float64 = {dtype = "float64"}
 local function check (draws, fname)
   local shape = type(draws) == "userdata" and draws.shape
   if not shape then error(("%s: a tensor [draws, chains, event...] expected, got %s"):format(fname, type(draws))) end
-  if #shape < 1 or shape[1] < 4 then
+  if #shape < 1 or shape[1] < 4 or shape[2] == 0 then
     local text = table.concat(shape, ", ")
     error(("%s: [draws, chains, event...] with at least 4 draws expected, got [%s]"):format(fname, text))
   end
