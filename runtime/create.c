@@ -6,15 +6,26 @@
 #include <math.h>
 #include <string.h>
 
-/* numbers one and the same rule everywhere: to integers by truncation, NaN to 0; to bool by != 0 */
+/* v truncated, held in int64's range; NaN gives 0: what casts do, too */
+static int64_t to_integer (double v) {
+  if (v != v) return 0;
+  return v >= 0x1p63 ? INT64_MAX : v <= -0x1p63 ? INT64_MIN : (int64_t)v;
+}
+
 static void store_number (neap_dtype d, void *p, int64_t i, double v) {
   switch (d) {
     case NEAP_FLOAT32: ((float *)p)[i] = (float)v; break;
     case NEAP_FLOAT64: ((double *)p)[i] = v; break;
-    case NEAP_INT64: ((int64_t *)p)[i] = v != v ? 0 : (int64_t)v; break;
-    case NEAP_UINT8: ((uint8_t *)p)[i] = v != v ? 0 : (uint8_t)(int64_t)v; break;
+    case NEAP_INT64: ((int64_t *)p)[i] = to_integer(v); break;
+    case NEAP_UINT8: ((uint8_t *)p)[i] = (uint8_t)to_integer(v); break;
     default: ((uint8_t *)p)[i] = v != 0; break;
   }
+}
+
+/* copies the first element to all n, doubling what is there */
+static void spread (char *p, int64_t n, size_t size) {
+  for (int64_t have = 1; have < n; have *= 2)
+    memcpy(p + (size_t)have * size, p, (size_t)(2 * have < n ? have : n - have) * size);
 }
 
 neap_tensor *neap_empty (neap_context *c, neap_dtype d, int ndim, const int64_t *shape) {
@@ -26,7 +37,8 @@ neap_tensor *neap_full (neap_context *c, neap_dtype d, int ndim, const int64_t *
   if (!t) return NULL;
   int64_t n = neap_numel(t);
   if (value == 0 && !signbit(value)) { memset(neap_ptr(t), 0, (size_t)n * neap_dtype_size(d)); return t; }
-  for (int64_t i = 0; i < n; i++) store_number(d, neap_ptr(t), i, value);
+  if (n > 0) store_number(d, neap_ptr(t), 0, value);
+  spread(neap_ptr(t), n, neap_dtype_size(d));
   return t;
 }
 
