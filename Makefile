@@ -192,10 +192,12 @@ bench-deps:
 	@sh mk/deps.sh bench
 hostile:
 	@+$(MAKE) --no-print-directory HOSTILE=1 test
-# A build whose op table holds rows with a fault each; the sweep must find them.
+# A build whose op table holds rows with a fault each, which the sweep must find, and the row that the docs show.
 planted:
-	@+$(MAKE) --no-print-directory BUILD=$(ROOT)/planted ISAS=base CFLAGS='-O1 -DNEAP_PLANT -DNEAP_BASE_ONLY -Itests/ops' \
-	  EXTRA_C=tests/ops/planted.c all
+	@mkdir -p $(ROOT)/planted/gen
+	@sed -n '/^EW1(softsign/p' docs/design.md > $(ROOT)/planted/gen/documented.def
+	@+$(MAKE) --no-print-directory BUILD=$(ROOT)/planted ISAS=base \
+	  CFLAGS='-O1 -DNEAP_PLANT -DNEAP_BASE_ONLY -Itests/ops -I$(ROOT)/planted/gen' EXTRA_C=tests/ops/planted.c all
 	@$(ROOT)/planted/neap tests/ops/planted.lua
 
 install: all
