@@ -77,6 +77,7 @@ double bind_optnumber (lua_State *L, int table, const char *fname, const char *n
   int type = bind_field(L, table, name);
   if (type != LUA_TNIL && type != LUA_TNUMBER) wrong_option(L, fname, name, "number");
   double v = type == LUA_TNIL ? otherwise : lua_tonumber(L, -1);
+  if (type != LUA_TNIL && v != v) luaL_error(L, "%s: option '%s': number expected, got nan", fname, name);
   lua_pop(L, 1);
   return v;
 }

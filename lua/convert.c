@@ -203,14 +203,15 @@ neap_tensor *bind_nested (lua_State *L, neap_context *c, int i, int d, const cha
   return ok ? t : NULL;
 }
 
+/* called by methods: self is not counted */
 neap_tensor *bind_lendtensor (lua_State *L, int i) {
   neap_context *c = bind_state_of(L)->c;
   bind_tbox *b = bind_boxat(L, i);
   if (b && b->t) return neap_lend(c, neap_keep(b->t));    /* held even if a callback closes it */
-  if (b) return neap_fail(c, NEAP_EARG, "argument %d: the tensor was closed", i);
+  if (b) return neap_fail(c, NEAP_EARG, "argument %d: the tensor was closed", i - 1);
   int type = lua_type(L, i);
   if (type == LUA_TNUMBER || type == LUA_TTABLE || type == LUA_TBOOLEAN) return bind_nested(L, c, i, -1, "tensor");
-  return neap_fail(c, NEAP_EARG, "argument %d: tensor expected, got %s", i, luaL_typename(L, i));
+  return neap_fail(c, NEAP_EARG, "argument %d: tensor expected, got %s", i - 1, luaL_typename(L, i));
 }
 
 /* ---- tensors to Lua ---- */

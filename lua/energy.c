@@ -47,7 +47,7 @@ static neap_tensor *evaluate (lua_State *L, neap_context *c, neap_energy *E) {
 static int energy_call (lua_State *L) {
   neap_energy *E = bind_checkenergy(L, 1);
   if (lua_gettop(L) > 3) return luaL_argerror(L, 3, "an energy takes x and a condition c, no more");
-  luaL_checkany(L, 2);
+  if (lua_isnoneornil(L, 2)) return luaL_error(L, "energy: x expected, as in E(x), got %s", luaL_typename(L, 2));
   lua_settop(L, 3);
   bind_state *S = bind_state_of(L);
   bind_tbox *b = bind_newbox(L, S);

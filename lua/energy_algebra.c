@@ -10,6 +10,7 @@
 typedef neap_energy *(*by_tensor) (neap_context *c, neap_energy *E, neap_tensor *t);
 
 static neap_energy *with_tensor (lua_State *L, neap_context *c, neap_energy *E, int i, by_tensor f, const char *what) {
+  if (lua_isnil(L, i)) return neap_fail(c, NEAP_EARG, "%s: tensor or number expected, got nil", what);
   neap_tensor *t = energy_constant_at(L, i, what);
   return t ? f(c, E, t) : NULL;
 }

@@ -269,7 +269,9 @@ int energy_from_lua (lua_State *L) {
   lua_rawseti(L, anchor, F);
   lua_pushboolean(L, 0);
   lua_rawseti(L, anchor, BASE);
-  bind_field(L, 3, "params");
+  int type = bind_field(L, 3, "params");
+  if (type != LUA_TNIL && type != LUA_TTABLE && type != LUA_TUSERDATA)
+    return luaL_error(L, "energy: option 'params': a table of tensors expected, got %s", luaL_typename(L, -1));
   energy_flatten(L, -1, "energy");
   take_params(L, &m, anchor, lua_gettop(L) - 1, lua_gettop(L));
   return make(L, &m, anchor);

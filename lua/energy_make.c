@@ -8,13 +8,22 @@
 
 /* ---- reading ---- */
 
+/* t, of finite numbers unless it is a variable, which may change */
+static neap_tensor *all_finite (neap_context *c, neap_tensor *t, const char *fname) {
+  double good = 1;
+  if (!t || neap_is_tracked(t)) return t;
+  neap_tensor *all = neap_all(c, neap_isfinite(c, t), -1, NULL, false);
+  if (!all || !neap_item(c, all, &good)) return NULL;
+  return good ? t : neap_fail(c, NEAP_EARG, "%s: finite numbers expected, got NaN or infinity", fname);
+}
+
 neap_tensor *energy_constant_at (lua_State *L, int i, const char *fname) {
   neap_context *c = bind_context(L);
   int type = lua_type(L, i);
   if (type == LUA_TNIL || type == LUA_TNONE) return NULL;
-  if (type == LUA_TNUMBER || type == LUA_TTABLE) return bind_nested(L, c, i, NEAP_FLOAT64, fname);
+  if (type == LUA_TNUMBER || type == LUA_TTABLE) return all_finite(c, bind_nested(L, c, i, NEAP_FLOAT64, fname), fname);
   neap_tensor *t = bind_totensor(L, i);
-  if (t) return neap_lend(c, neap_keep(t));
+  if (t) return all_finite(c, neap_lend(c, neap_keep(t)), fname);
   return neap_fail(c, NEAP_EARG, "%s: tensor, table or number expected, got %s", fname, luaL_typename(L, i));
 }
 
@@ -49,6 +58,9 @@ int energy_event_field (lua_State *L, int table, const char *fname, int64_t *eve
   if (type == LUA_TNUMBER || type == LUA_TTABLE) n = bind_sizes(L, lua_gettop(L), lua_gettop(L), fname, event);
   else if (type != LUA_TNIL)
     luaL_error(L, "%s: option 'event': a size or a table of sizes expected, got %s", fname, luaL_typename(L, -1));
+  for (int i = 0; i < n; i++)
+    if (event[i] < 1)
+      luaL_error(L, "%s: option 'event': sizes of at least 1 expected, got %I", fname, (LUAI_UACINT)event[i]);
   lua_pop(L, 1);
   return n;
 }

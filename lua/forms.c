@@ -47,6 +47,7 @@ static int call_pair (lua_State *L, const pair_form *f, const bind_op *d) {
     s = neap_scope_open(S->c);
     ok = gather_pair(S->c, x, &k, f, out);
   } while (!ok && bind_again(L, S, s, &tries));
+  if (!ok) bind_blame(S->c, f->name);
   indices->t = ok ? neap_keep(out[1]) : NULL;
   bind_fill(L, values, s, ok ? out[0] : NULL);
   return 2;
@@ -81,6 +82,7 @@ static int eigh (lua_State *L) {
     s = neap_scope_open(S->c);
     ok = cut_eigh(S->c, x, out);
   } while (!ok && bind_again(L, S, s, &tries));
+  if (!ok) bind_blame(S->c, "eigh");
   vectors->t = ok ? neap_keep(out[1]) : NULL;
   bind_fill(L, values, s, ok ? out[0] : NULL);
   return 2;

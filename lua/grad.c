@@ -161,7 +161,9 @@ static int variable (lua_State *L) {
 
 /* neap.no_grad(f, ...): f's results; a yield inside is an error */
 static int no_grad (lua_State *L) {
-  luaL_checkany(L, 1);
+  int top = lua_gettop(L);
+  if (!lua_isfunction(L, 1) && luaL_getmetafield(L, 1, "__call") == LUA_TNIL) return luaL_typeerror(L, 1, "function");
+  lua_settop(L, top);
   bind_state *S = bind_state_of(L);
   neap_mode mode = neap_no_grad(S->c);
   bool ok = bind_call(L, lua_gettop(L) - 1, LUA_MULTRET);

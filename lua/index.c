@@ -195,6 +195,13 @@ int bind_getindex (lua_State *L, bind_state *S, neap_tensor *x) {
 
 /* ---- writing ---- */
 
+static bool number_fits (lua_State *L, int i, neap_dtype d) {
+  int ok;
+  lua_Integer v = lua_tointegerx(L, i, &ok);
+  if (d == NEAP_UINT8) return ok && v >= 0 && v <= 255;
+  return ok || d != NEAP_INT64;
+}
+
 static void check_value (lua_State *L, bind_state *S, const neap_tensor *x) {
   bind_tbox *b = bind_boxat(L, 3);
   int type = lua_type(L, 3);
@@ -206,7 +213,8 @@ static void check_value (lua_State *L, bind_state *S, const neap_tensor *x) {
   } else if (type != LUA_TNUMBER && type != LUA_TBOOLEAN && type != LUA_TTABLE)
     luaL_error(L, "x[...] = v: number, table or tensor expected, got %s", luaL_typename(L, 3));
   neap_dtype d = neap_dtype_of(x);
-  if (type == LUA_TNUMBER && (d == NEAP_INT64 || d == NEAP_UINT8) && !lua_isinteger(L, 3)) check_index(L, 3);
+  if (type == LUA_TNUMBER && !number_fits(L, 3, d))
+    luaL_error(L, "x[...] = v: %s does not fit %s", luaL_tolstring(L, 3, NULL), neap_dtype_name(d));
 }
 
 static neap_tensor *lend_value (lua_State *L, neap_context *c, neap_dtype d) {

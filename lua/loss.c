@@ -189,6 +189,8 @@ static int make_pcd (lua_State *L) {
   static const char *const names[] = { "sampler", "steps", "buffer", "init", "reinit", "reg", NULL };
   static const char *const f = "loss.pcd";
   bind_options(L, 1, f, names);
+  if (bind_field(L, 1, "buffer") != LUA_TNIL && bind_optinteger(L, 1, f, "buffer", 0) == 0)
+    return luaL_error(L, "%s: option 'buffer': a positive integer expected, got 0", f);
   neap_pcd_config cfg = { need_sampler(L, f), steps(L, f), bind_optinteger(L, 1, f, "buffer", 0), start(L, f),
                           bind_optnumber(L, 1, f, "reinit", 0), bind_optnumber(L, 1, f, "reg", 0) };
   neap_context *c = bind_context(L);

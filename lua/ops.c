@@ -65,6 +65,21 @@ static neap_tensor *lend_and_apply (lua_State *L, neap_context *c, bind_args *k)
   return k->ready || lend_inputs(L, c, k) ? neap_apply(c, k->d->index, k->in, k->n, k->d->attrs ? &k->a : NULL) : NULL;
 }
 
+/* An op made of others fails under the name that the user called. */
+void bind_blame (neap_context *c, const char *name) {
+  char text[512];
+  neap_status status = neap_status_of(c);
+  if (status != NEAP_ESHAPE && status != NEAP_EDTYPE && status != NEAP_EARG && status != NEAP_ENUMERIC) return;
+  snprintf(text, sizeof text, "%s", neap_error(c));
+  size_t n = strcspn(text, ":");
+  bool is_op = false;
+  for (int i = 0; i < NEAP_OP_COUNT && text[n] && !is_op; i++)
+    is_op = strlen(neap_ops[i].name) == n && memcmp(text, neap_ops[i].name, n) == 0;
+  if (!is_op) return;
+  neap_clear_error(c);
+  neap_fail(c, status, "%s%s", name, text + n);
+}
+
 /* b: pushed already, empty */
 static int apply (lua_State *L, bind_args *k, bind_tbox *b) {
   bind_state *S = b->S;
@@ -75,6 +90,7 @@ static int apply (lua_State *L, bind_args *k, bind_tbox *b) {
     s = neap_scope_open(S->c);
     t = lend_and_apply(L, S->c, k);
   } while (__builtin_expect(!t, 0) && bind_again(L, S, s, &tries));
+  if (__builtin_expect(!t, 0)) bind_blame(S->c, k->d->op->name);
   bind_fill(L, b, s, t);
   return 1;
 }

@@ -97,6 +97,9 @@ static int make_langevin (lua_State *L) {
   double eps = bind_neednumber(L, 1, f, "step_size"), std = bind_optnumber(L, 1, f, "noise_std", NAN);
   neap_langevin_options o = { .clip = bind_optnumber(L, 1, f, "clip", 0) };
   if (!isnan(std)) o.noise_std = &std;
+  if (bind_field(L, 1, "clip") != LUA_TNIL && o.clip == 0)
+    return luaL_error(L, "%s: option 'clip': a positive number expected, got 0", f);
+  lua_pop(L, 1);
   read_clamp(L, 1, &o);
   neap_context *c = bind_context(L);
   neap_sampler **box = bind_samplerbox(L);

@@ -46,6 +46,8 @@ enum { BIND_FEW = 8 };
 
 /* Checks everything at 1..top against k->d; raises what is wrong.  May push values that the call needs. */
 void bind_take (lua_State *L, bind_args *k);
+/* A pending error that begins with an op's name says name instead. */
+void bind_blame (neap_context *c, const char *name);
 /* The whole call of row d with the arguments on the stack; its one result is pushed. */
 int bind_callrow (lua_State *L, const bind_op *d);
 /* A tensor, a number, a boolean or a table of them; raises otherwise. */

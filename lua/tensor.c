@@ -38,7 +38,12 @@ static int tensor_index (lua_State *L) {
 }
 
 static int set_grad (lua_State *L, neap_tensor *t) {
+  if (!lua_isnil(L, 3) && !bind_boxat(L, 3))
+    return luaL_error(L, "grad: a tensor or nil expected, got %s", luaL_typename(L, 3));
   neap_tensor *g = lua_isnil(L, 3) ? NULL : bind_checktensor(L, 3);
+  if (g && neap_dtype_of(g) != neap_dtype_of(t))
+    return luaL_error(L, "grad: %s expected, got %s", neap_dtype_name(neap_dtype_of(t)),
+                      neap_dtype_name(neap_dtype_of(g)));
   bool fits = !g || neap_ndim(g) == neap_ndim(t);
   for (int i = 0; g && fits && i < neap_ndim(g); i++) fits = neap_shape(g)[i] == neap_shape(t)[i];
   if (!fits) return luaL_error(L, "grad: shape %s expected, got %s", bind_shapetext(L, t), bind_shapetext(L, g));

@@ -1,7 +1,7 @@
 /*
 ** where.c -- the line that an error names.
-** Invariant: it is the user's: functions in C and chunks of neap's own library are passed over, however deep the fault
-** was found.  The library's chunks are known by the path of stdlib/neap.lua, which says where it lies when it is loaded.
+** Invariant: it is the user's: functions in C and chunks of neap's own library are passed over, however deep the
+** fault was found.  The library's chunks are known by the path of stdlib/neap.lua, which tells it when it is loaded.
 */
 #include "state.h"
 #include <stdarg.h>

@@ -113,6 +113,8 @@ bool energy_rbm_is_large (const neap_energy *E);
 static inline neap_tensor *num (neap_context *c, const neap_tensor *like, double v) {
   return like ? neap_scalar(c, like->dtype, v) : NULL;
 }
+/* Every element is a finite number; false, too, when an error is pending. */
+bool energy_all_finite (neap_context *c, neap_tensor *x);
 neap_tensor *energy_cast (neap_context *c, neap_tensor *x, neap_dtype d);
 neap_tensor *energy_sum_event (neap_context *c, neap_tensor *x);          /* [B, …] -> [B] */
 neap_tensor *energy_sum_last (neap_context *c, neap_tensor *x);           /* [.., D] -> [..] */

@@ -8,6 +8,15 @@ neap_tensor *energy_cast (neap_context *c, neap_tensor *x, neap_dtype d) {
   return !x || x->dtype == d ? x : neap_cast(c, x, d);
 }
 
+bool energy_all_finite (neap_context *c, neap_tensor *x) {
+  double yes = 0;
+  neap_scope s = neap_scope_open(c);
+  neap_tensor *all = x ? neap_all(c, neap_isfinite(c, x), -1, NULL, false) : NULL;
+  if (all) neap_item(c, all, &yes);
+  neap_scope_close(c, s);
+  return yes != 0;
+}
+
 neap_tensor *energy_sum_event (neap_context *c, neap_tensor *x) {
   if (!x || x->ndim <= 1) return x;
   int64_t dims[NEAP_MAX_DIMS];

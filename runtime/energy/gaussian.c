@@ -15,7 +15,8 @@ static bool check (neap_context *c, neap_energy *E) {
   const neap_tensor *mean = E->slots[0].value;
   if (E->nslots != 2 || energy_find(E, "mean") != 0)
     return neap_fail(c, NEAP_EARG, "gaussian: a mean and one of cov, precision, std expected");
-  if (mean->ndim != 1) return neap_fail(c, NEAP_ESHAPE, "gaussian: mean must be [D], got %s", SHAPE_TEXT(mean));
+  if (mean->ndim != 1 || mean->shape[0] < 1)
+    return neap_fail(c, NEAP_ESHAPE, "gaussian: mean must be [D], got %s", SHAPE_TEXT(mean));
   energy_set_event(E, 1, mean->shape);
   if (by_std(E)) return spread_check_std(c, "gaussian", &E->slots[1], 1, mean->shape);
   int64_t square[] = { mean->shape[0], mean->shape[0] };

@@ -49,7 +49,7 @@ static bool check (neap_context *c, neap_energy *E) {
   if (E->nslots != 3 || energy_find(E, "means") != 0 || energy_find(E, "weights") != 2)
     return neap_fail(c, NEAP_EARG, "gmm: means, one of covs and std, and weights expected");
   const neap_tensor *means = E->slots[0].value, *w = E->slots[2].value;
-  if (means->ndim != 2 || means->shape[0] < 1)
+  if (means->ndim != 2 || means->shape[0] < 1 || means->shape[1] < 1)
     return neap_fail(c, NEAP_ESHAPE, "gmm: means must be [K, D], got %s", SHAPE_TEXT(means));
   if (w->ndim != 1 || w->shape[0] != means->shape[0])
     return neap_fail(c, NEAP_ESHAPE, "gmm: weights must be [%lld], one per mean, got %s", (long long)means->shape[0],

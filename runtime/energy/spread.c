@@ -49,6 +49,15 @@ static double asymmetry (const double *v, int64_t m, int64_t n) {
   return scale > 0 ? worst / scale : 0;
 }
 
+static bool check_definite (neap_context *c, const char *who, const energy_slot *s) {
+  neap_scope scope = neap_scope_open(c);
+  bool ok = neap_cholesky(c, energy_cast(c, s->value, NEAP_FLOAT64)) != NULL;
+  neap_scope_close(c, scope);
+  if (ok || c->status == NEAP_EMEMORY) return ok;
+  neap_clear_error(c);
+  return neap_fail(c, NEAP_EARG, "%s: %s must be positive definite", who, s->name);
+}
+
 bool spread_check_matrix (neap_context *c, const char *who, const energy_slot *s, int ndim, const int64_t *shape) {
   const neap_tensor *t = s->value;
   char want[NEAP_SHAPE_BYTES];
@@ -62,7 +71,7 @@ bool spread_check_matrix (neap_context *c, const char *who, const energy_slot *s
   int64_t n = shape[ndim - 1];
   double a = asymmetry(v, neap_numel(t) / (n * n), n);
   neap_free(c, v, bytes);
-  if (a <= 1e-5) return true;
+  if (a <= 1e-5) return check_definite(c, who, s);
   return neap_fail(c, NEAP_EARG, "%s: %s must be symmetric; entries differ by %g of the largest", who, s->name, a);
 }
 

@@ -42,7 +42,7 @@ static neap_energy *make (neap_context *c, const energy_class *cls, int64_t dim,
 
 static bool check_well (neap_context *c, neap_energy *E) {
   E->any_event = true;
-  return check_number(c, E, 0, "barrier", false) && check_dim(c, E, 1);
+  return check_number(c, E, 0, "barrier", true) && check_dim(c, E, 1);
 }
 
 static neap_tensor *eval_well (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond) {
@@ -124,7 +124,7 @@ neap_energy *neap_energy_banana (neap_context *c, double b, double s1, double s2
 /* ---- Rosenbrock: Σᵢ (a − xᵢ)² + b (xᵢ₊₁ − xᵢ²)² ---- */
 
 static bool check_rosenbrock (neap_context *c, neap_energy *E) {
-  return check_number(c, E, 0, "a", false) && check_number(c, E, 1, "b", false) && check_dim(c, E, 2);
+  return check_number(c, E, 0, "a", false) && check_number(c, E, 1, "b", true) && check_dim(c, E, 2);
 }
 
 static neap_tensor *eval_rosenbrock (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond) {

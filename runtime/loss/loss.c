@@ -49,17 +49,24 @@ neap_tensor *loss_half_square (neap_context *c, neap_tensor *r) {
   return rows_scale(c, rows_mean(c, rows_dot(c, r, r)), .5);
 }
 
-static bool check (neap_context *c, neap_loss *l, neap_tensor *x) {
+static bool all_finite (neap_context *c, neap_loss *l, const char *what, neap_tensor *t) {
+  if (energy_all_finite(c, t)) return true;
+  if (!neap_ok(c)) return false;
+  return neap_fail(c, NEAP_EARG, "%s: batch: %s, of shape %s, holds NaN or infinity", l->kind->name, what,
+                   SHAPE_TEXT(t));
+}
+
+static bool check (neap_context *c, neap_loss *l, neap_tensor *x, neap_tensor *cond) {
   if (!x || !neap_ok(c)) return false;
   if (x->ndim < 1 || x->shape[0] < 1)
     return neap_fail(c, NEAP_ESHAPE, "%s: batch: x [B, event…] with B ≥ 1 expected, got %s", l->kind->name,
                      SHAPE_TEXT(x));
-  return true;
+  return all_finite(c, l, "x", x) && (!cond || all_finite(c, l, "the condition", cond));
 }
 
 neap_tensor *neap_loss_eval (neap_context *c, neap_loss *l, neap_energy *E, neap_tensor *x, neap_tensor *cond,
                              neap_rng *rng, neap_state *info) {
-  if (!check(c, l, x)) return NULL;
+  if (!check(c, l, x, cond)) return NULL;
   loss_batch b = { E, x, cond, rng ? rng : neap_rng_default(c), info };
   neap_scope sc = neap_scope_open(c);
   return neap_scope_return(c, sc, energy_anchor(c, E, l->kind->eval(c, l, &b)));

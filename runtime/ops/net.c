@@ -34,6 +34,10 @@ static neap_tensor *standardized (neap_context *c, neap_tensor *x, int first, do
   return var ? neap_mul(c, centred, neap_rsqrt(c, neap_add(c, var, neap_scalar(c, var->dtype, eps)))) : NULL;
 }
 
+static bool good_eps (neap_context *c, const char *op, double eps) {
+  return eps >= 0 || neap_fail(c, NEAP_EARG, "%s: eps must be at least 0, got %g", op, eps);
+}
+
 static neap_tensor *affine (neap_context *c, neap_tensor *x, neap_tensor *weight, neap_tensor *bias) {
   if (weight) x = neap_mul(c, x, weight);
   return bias ? neap_add(c, x, bias) : x;
@@ -54,6 +58,7 @@ neap_tensor *build_layer_norm (neap_context *c, neap_tensor **in, int n, const n
   neap_tensor *x = op_float(c, in[0]), *weight = in[1], *bias = in[2];
   int64_t dims = a->i[0];
   if (!x) return NULL;
+  if (!good_eps(c, "layer_norm", a->f[0])) return NULL;
   if (dims < 1 || dims > x->ndim)
     return neap_fail(c, NEAP_EARG,
                      "layer_norm: dims must be 1..%d for x %s, got %lld", x->ndim, SHAPE_TEXT(x), (long long)dims);
@@ -81,6 +86,7 @@ neap_tensor *build_group_norm (neap_context *c, neap_tensor **in, int n, const n
     return neap_fail(c, NEAP_ESHAPE,
                      "group_norm: x [N, C, …] with C a multiple of groups = %lld expected, got %s", (long long)groups,
                      SHAPE_TEXT(x));
+  if (!good_eps(c, "group_norm", a->f[0])) return NULL;
   if (weight && !(weight = per_channel(c, "weight", weight, x))) return NULL;
   if (bias && !(bias = per_channel(c, "bias", bias, x))) return NULL;
   int64_t each = op_product(x->shape + 1, x->ndim - 1) / groups, shape[] = { x->shape[0], groups, each };

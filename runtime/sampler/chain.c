@@ -3,6 +3,7 @@
 ** Invariant: a step happens wholly or not at all: when it fails, tensors and random stream are those before it.
 */
 #include "sampler/sampler.h"
+#include "energy/energy.h"
 #include "op.h"
 
 static neap_tensor *copy (neap_context *c, neap_tensor *x) {
@@ -21,6 +22,8 @@ static neap_tensor *place (neap_context *c, neap_energy *E, neap_tensor *x) {
 static bool fill (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st, neap_tensor *x, neap_tensor *cond) {
   if (x->ndim < 1)
     return neap_fail(c, NEAP_ESHAPE, "%s: x: [chains, event…] expected, got a 0-d tensor", s->kind->name);
+  if (!energy_all_finite(c, x))
+    return neap_fail(c, NEAP_EARG, "%s: x, of shape %s, holds NaN or infinity", s->kind->name, SHAPE_TEXT(x));
   if (!neap_state_set(c, st, "x", place(c, E, copy(c, x)))) return false;
   if (cond && !neap_state_set(c, st, "condition", neap_detach(c, cond))) return false;
   return !s->kind->init || s->kind->init(c, s, E, st);
