@@ -63,12 +63,15 @@ static void check_ends (const neap_tiles *t, neap_dtype d) {
   }
 }
 
+/* valgrind 3.19 takes vcmpeq_us, which sign compiles to, for an ordered comparison */
+static bool valgrind_is_wrong (const char *name) { return getenv("NEAP_TEST_WRAP") && strcmp(name, "sign") == 0; }
+
 /* every row of one float input keeps NaN, but for those that answer with a bool */
 static void check_nan (const neap_tiles *t, neap_dtype d) {
   for (int op = 0; op < NEAP_OP_COUNT; op++) {
-    if (!t->op[op][d] || neap_ops[op].out == NEAP_BOOL || strcmp(neap_ops[op].name, "where") == 0) continue;
-    if (!isnan(value(t, neap_ops[op].name, d, NAN, 1, 0)))
-      fail_msg("%s(NaN) is no NaN on %s", neap_ops[op].name, t->name);
+    const char *name = neap_ops[op].name;
+    if (!t->op[op][d] || neap_ops[op].out == NEAP_BOOL || strcmp(name, "where") == 0 || valgrind_is_wrong(name)) continue;
+    if (!isnan(value(t, name, d, NAN, 1, 0))) fail_msg("%s(NaN) is no NaN on %s", name, t->name);
   }
 }
 
