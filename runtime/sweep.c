@@ -70,6 +70,21 @@ static void mark_needed (neap_sweep *s, int n, neap_tensor *const *xs) {
   }
 }
 
+/* what made t's elements: its own entry, or that of what it is a view of; NULL for a view of a variable, whose
+** elements may be written at any time */
+static const neap_node *maker (const neap_tensor *t) {
+  while (t->node && t->node->n > 0 && t->node->in[0]->store == t->store) t = t->node->in[0];
+  return t->node && !t->node->released ? t->node : NULL;
+}
+
+/* the value itself: what was written to it since has no derivative */
+static bool current (neap_sweep *s, const neap_tensor *y) {
+  neap_entry *e = neap_sweep_find(s, y);
+  const neap_node *m = e && e->need && !e->target ? maker(y) : NULL;
+  if (!m || m->out_version == y->store->version) return true;
+  return neap_fail(s->c, NEAP_ESTATE, "the value, of shape %s, was written after it was computed", SHAPE_TEXT(y));
+}
+
 bool neap_sweep_open (neap_sweep *s, neap_context *c, neap_tensor *y, int n, neap_tensor *const *xs) {
   *s = (neap_sweep){ .c = c, .mark = ++c->clock, .oldest = xs ? UINT64_MAX : 0 };
   for (int i = 0; xs && i < n; i++) {
@@ -79,7 +94,9 @@ bool neap_sweep_open (neap_sweep *s, neap_context *c, neap_tensor *y, int n, nea
   if (!collect(s, y)) { neap_sweep_close(s); return false; }
   if (s->n > 1) qsort(s->e, (size_t)s->n, sizeof *s->e, by_age);
   mark_needed(s, n, xs);
-  return true;
+  if (current(s, y)) return true;
+  neap_sweep_close(s);
+  return false;
 }
 
 void neap_sweep_close (neap_sweep *s) {
@@ -101,10 +118,21 @@ bool neap_sweep_add (neap_sweep *s, neap_entry *e, neap_tensor *v) {
   return true;
 }
 
+static bool unwritten (neap_sweep *s, const neap_node *node, int i) {
+  neap_entry *in = neap_sweep_find(s, node->in[i]);
+  const neap_node *m = in && in->need ? maker(in->t) : NULL;
+  if (!m || m->out_version == node->versions[i]) return true;
+  return neap_fail(s->c, NEAP_ESTATE, "derivative of %s: its argument %d, of shape %s, was written after it was computed",
+                   neap_ops[node->op].name, i + 1, SHAPE_TEXT(in->t));
+}
+
 bool neap_sweep_check (neap_sweep *s, const neap_tensor *t) {
-  if (!t->node || !t->node->released) return true;
-  return neap_fail(s->c, NEAP_ESTATE, "the tape of this value was released by an earlier derivative; "
-                   "ask that one for retain = true or create_graph = true");
+  if (!t->node) return true;
+  if (t->node->released)
+    return neap_fail(s->c, NEAP_ESTATE, "the tape of this value was released by an earlier derivative; "
+                     "ask that one for retain = true or create_graph = true");
+  for (int i = 0; i < t->node->n; i++) if (!unwritten(s, t->node, i)) return false;
+  return true;
 }
 
 uint64_t neap_sweep_floor (const neap_sweep *s, unsigned flags) {

@@ -26,7 +26,8 @@ NEAP_API void neap_sweep_close (neap_sweep *s);
 neap_entry *neap_sweep_find (neap_sweep *s, const neap_tensor *t);
 /* Adds v (lent) to e's derivative. */
 bool neap_sweep_add (neap_sweep *s, neap_entry *e, neap_tensor *v);
-/* For a step of the sweep: an error when the tape behind t was released. */
+/* For a step of the sweep: an error when the tape behind t was released, or when an input that depends on a target was
+** written between its making and its use. */
 bool neap_sweep_check (neap_sweep *s, const neap_tensor *t);
 /* The floor to sweep under, from NEAP_CREATE_GRAPH and NEAP_AUTO_GRAPH. */
 uint64_t neap_sweep_floor (const neap_sweep *s, unsigned flags);

@@ -116,6 +116,29 @@ static void written_value_is_an_error (void **state) {
   neap_close(c);
 }
 
+/* y = 2x with an element written: what is computed from it depends on x by what is left, which no tape knows */
+static void written_between_making_and_use_is_an_error (void **state) {
+  (void)state;
+  neap_context *c = neap_open(NULL);
+  neap_tensor *x = neap_detach(c, ramp(c, 1, 3)), *g;
+  assert_true(neap_requires_grad(c, x, true));
+  neap_tensor *y = neap_add(c, x, x), *first = neap_slice(c, y, 2, 1, 1, 1);
+  assert_true(neap_write(c, first, neap_scalar(c, NEAP_FLOAT64, 7)));
+  assert_false(neap_gradients(c, neap_sum(c, y, -1, NULL, false), 1, &x, NULL, 0, &g));
+  assert_non_null(strstr(neap_error(c), "derivative of sum: its argument 1, of shape [1, 3], was written"));
+  neap_clear_error(c);
+  assert_false(neap_gradients(c, y, 1, &x, neap_ones_like(c, y), 0, &g));
+  assert_string_equal(neap_error(c), "the value, of shape [1, 3], was written after it was computed");
+  neap_clear_error(c);
+  neap_tensor *turned = neap_t(c, x);                  /* a view of the variable sees what is written to it */
+  assert_true(neap_write(c, x, neap_scalar(c, NEAP_FLOAT64, 2)));
+  double got[3], want[] = { 4, 4, 4 };
+  assert_true(neap_gradients(c, neap_sum(c, neap_square(c, turned), -1, NULL, false), 1, &x, NULL, 0, &g));
+  assert_true(neap_read(c, g, NEAP_FLOAT64, got));
+  assert_memory_equal(got, want, sizeof want);
+  neap_close(c);
+}
+
 static void long_tape_is_dropped (void **state) {
   (void)state;
   neap_context *c = neap_open(NULL);
@@ -190,6 +213,7 @@ int main (void) {
     cmocka_unit_test(first_error_wins), cmocka_unit_test(scopes_give_back), cmocka_unit_test(cap_is_kept),
     cmocka_unit_test(closed_context), cmocka_unit_test(interrupt_stops), cmocka_unit_test(nested_derivatives),
     cmocka_unit_test(released_tape_says_so), cmocka_unit_test(written_value_is_an_error),
+    cmocka_unit_test(written_between_making_and_use_is_an_error),
     cmocka_unit_test(long_tape_is_dropped), cmocka_unit_test(every_allocation_fails_once),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
