@@ -159,18 +159,24 @@ static neap_tensor *take (neap_context *c, neap_tensor *x, int64_t dim, neap_ten
   return keepdim ? v : neap_squeeze(c, v, 1, &dim);
 }
 
+typedef neap_tensor *arg_fn (neap_context *c, neap_tensor *x, int64_t dim, bool keepdim);
+typedef neap_tensor *fold_fn (neap_context *c, neap_tensor *x, int ndims, const int64_t *dims, bool keepdim);
+
+/* over one dimension the element at its index, otherwise over all of dims */
+static neap_tensor *extreme (neap_context *c, neap_tensor *x, const neap_attrs *a, arg_fn *arg, fold_fn *fold) {
+  bool keepdim = is_set(a->i[0]);
+  if (a->count != 1) return fold(c, x, a->count, a->dims, keepdim);
+  return take(c, x, a->dims[0], arg(c, x, a->dims[0], true), keepdim);
+}
+
 neap_tensor *build_max (neap_context *c, neap_tensor **in, int n, const neap_attrs *a) {
   (void)n;
-  bool keepdim = is_set(a->i[0]);
-  if (a->count != 1) return neap_amax(c, in[0], a->count, a->dims, keepdim);
-  return take(c, in[0], a->dims[0], neap_argmax(c, in[0], a->dims[0], true), keepdim);
+  return extreme(c, in[0], a, neap_argmax, neap_amax);
 }
 
 neap_tensor *build_min (neap_context *c, neap_tensor **in, int n, const neap_attrs *a) {
   (void)n;
-  bool keepdim = is_set(a->i[0]);
-  if (a->count != 1) return neap_amin(c, in[0], a->count, a->dims, keepdim);
-  return take(c, in[0], a->dims[0], neap_argmin(c, in[0], a->dims[0], true), keepdim);
+  return extreme(c, in[0], a, neap_argmin, neap_amin);
 }
 
 neap_tensor *build_sort (neap_context *c, neap_tensor **in, int n, const neap_attrs *a) {

@@ -1,17 +1,12 @@
 -- Indexing rows: 1-based and negative indices, repeated ones, gradients of what was overwritten, errors.
 local lu = require "luaunit"
+local near = require "ops.near"
 
 local T = {}
+local same, fails = near.same, near.fails
 local f64 = { dtype = "float64" }
 
 local function ints(t) return neap.tensor(t, { dtype = "int64" }) end
-local function same(x, want) lu.assertEquals(x:totable(), want) end
-
-local function fails(pattern, f, ...)
-  local ok, message = pcall(f, ...)
-  lu.assertFalse(ok)
-  lu.assertStrContains(tostring(message), pattern)
-end
 
 local function matrix() return neap.arange(1, 6, f64):reshape(2, 3) end
 

@@ -1,20 +1,10 @@
 -- Linear algebra as scripts see it: known numbers, shapes, messages, gradients with known values.
 local lu = require "luaunit"
+local near = require "ops.near"
 local T = {}
+local apart, fails = near.apart, near.fails
 
 local function f64 (t) return neap.tensor(t, { dtype = "float64" }) end
-
--- the largest absolute difference
-local function apart (a, b)
-  lu.assertEquals(a.shape, b.shape)
-  return a:numel() == 0 and 0 or (a - b):abs():amax():item()
-end
-
-local function fails (pattern, f, ...)
-  local ok, message = pcall(f, ...)
-  lu.assertFalse(ok)
-  lu.assertStrContains(message, pattern)
-end
 
 function T.test_matmul_shapes ()
   local a, b = neap.arange(1, 6):reshape(2, 3), neap.arange(1, 12):reshape(3, 4)

@@ -1,19 +1,10 @@
 -- What networks are made of: known numbers, shapes, messages.
 local lu = require "luaunit"
+local near = require "ops.near"
 local T = {}
+local apart, fails = near.apart, near.fails
 
 local function f64 (t) return neap.tensor(t, { dtype = "float64" }) end
-
-local function apart (a, b)
-  lu.assertEquals(a.shape, b.shape)
-  return (a - b):abs():amax():item()
-end
-
-local function fails (pattern, f, ...)
-  local ok, message = pcall(f, ...)
-  lu.assertFalse(ok)
-  lu.assertStrContains(message, pattern)
-end
 
 function T.test_linear ()
   local x, w = neap.tensor { { 1, 2 }, { 3, 4 } }, neap.tensor { { 1, 0 }, { 0, 1 }, { 1, 1 } }

@@ -1,16 +1,10 @@
 -- Shape rows: values, which of them are views, negative dimensions, sizes of 0 and 0-d, errors with shapes.
 local lu = require "luaunit"
+local near = require "ops.near"
 
 local T = {}
+local same, fails = near.same, near.fails
 local f64 = { dtype = "float64" }
-
-local function same(x, want) lu.assertEquals(x:totable(), want) end
-
-local function fails(pattern, f, ...)
-  local ok, message = pcall(f, ...)
-  lu.assertFalse(ok)
-  lu.assertStrContains(tostring(message), pattern)
-end
 
 local function matrix() return neap.arange(1, 6, f64):reshape(2, 3) end
 
