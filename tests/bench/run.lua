@@ -187,6 +187,7 @@ local function main ()
   local out = {version = neap.version, runs = o.runs, busy = o.busy, rows = {}, peaks = {}}
   out.load_before = load_average()
   print(("neap %s, medians of %d runs, load average %s"):format(neap.version, o.runs, tostring(out.load_before)))
+  if (out.load_before or 0) > .5 then print "other work shares this machine: the ratios say something, the times little" end
   for _, threads in ipairs(o.threads) do run_threads(o, threads, out) end
   out.load_after = load_average()
   print(("load average now %s"):format(tostring(out.load_after)))

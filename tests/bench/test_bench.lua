@@ -28,8 +28,8 @@ end
 
 function T.test_table_and_json_without_peer ()
   local folder = cli.folder()
-  local out, err, code = bench(("--no-peer --only langevin_mlp_B1,add_scalar --runs 3 --scale .005 --json %s/b.json --peak %s")
-    :format(folder, fake_peak(folder)))
+  local what = "--no-peer --only langevin_mlp_B1,add_scalar,startup --runs 3 --scale .005"
+  local out, err, code = bench(("%s --json %s/b.json --peak %s"):format(what, folder, fake_peak(folder)))
   local f = io.open(folder .. "/b.json")
   local json = f and f:read "a"
   if f then f:close() end
@@ -46,8 +46,9 @@ function T.test_table_and_json_without_peer ()
   for list in json:gmatch '"neap_runs": %[([^%]]*)%]' do
     for _ in list:gmatch "[^, ]+" do runs = runs + 1 end
   end
-  lu.assertEquals(names, {"langevin_mlp_B1", "add_scalar"})
-  lu.assertEquals(runs, 6)
+  lu.assertEquals(names, {"langevin_mlp_B1", "add_scalar", "startup"})
+  lu.assertEquals(runs, 9)
+  lu.assertTrue(tonumber(json:match '"neap_mb": ([%d.]+)') > 1)
   lu.assertStrContains(json, '"units": 5')
   lu.assertNotStrContains(json, "nan")
 end
