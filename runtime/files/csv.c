@@ -183,6 +183,8 @@ static neap_tensor *parse (neap_reader *r, const char *text, locale_t posix, nea
     return neap_fail(r->c, NEAP_EIO, "%s: not a text file: it holds a zero byte", r->path);
   if (!measure(k, posix, &l))
     return NULL;
+  if (l.columns == 0)
+    return neap_fail(r->c, NEAP_EIO, "%s: empty: rows of numbers were expected", r->path);
   neap_tensor *t = fill(k, posix, &l, d);
   if (t && columns && l.header && (*columns = name_columns(k, t)) == NULL)
     return NULL;

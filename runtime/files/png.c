@@ -22,6 +22,16 @@ static neap_tensor *read_pixels (neap_reader *r, png_image *image) {
   return t;
 }
 
+/* The chunks lead to IEND, which the simplified interface does not read. */
+static bool is_whole (neap_reader *r) {
+  unsigned char h[8];                      /* length, type; data and checksum follow */
+  for (int64_t at = 8; at + 12 <= r->size; at += 12 + ((int64_t)h[0] << 24 | h[1] << 16 | h[2] << 8 | h[3])) {
+    if (fseeko(r->f, at, SEEK_SET) != 0 || fread(h, 1, sizeof h, r->f) != sizeof h) return false;
+    if (memcmp(h + 4, "IEND", 4) == 0) return true;
+  }
+  return false;
+}
+
 neap_tensor *neap_png_load (neap_context *c, const char *path) {
   neap_reader r;
   neap_tensor *t = NULL;
@@ -35,6 +45,8 @@ neap_tensor *neap_png_load (neap_context *c, const char *path) {
   else
     neap_fail(c, NEAP_EIO, "%s: not a PNG file: %s", path, image.message);
   png_image_free(&image);
+  if (t && !is_whole(&r))
+    t = neap_fail(c, NEAP_EIO, "%s: truncated PNG: it ends before its last chunk", path);
   neap_reader_close(&r);
   return t;
 }

@@ -30,8 +30,7 @@ local function define (name, noise, draw)
   data[name] = function (n, given)
     n = options.integer(fname, "n", n, 0)
     local o = options(fname, given, {noise = noise, seed = options.any "integer"})
-    if o.noise < 0 then error(("%s: option 'noise': a number of at least 0 expected, got %g"):format(fname,
-      o.noise)) end
+    options.range(fname, o, name == "bars_and_stripes" and "in [0, 1]" or "at least 0", "noise")
     return (draw(n, o.noise, stream(o.seed)))
   end
 end
@@ -111,7 +110,7 @@ end)
 -- ---- images ----
 
 -- The array in an IDX file, plain or gzipped.
-function data.idx (path) return files.load_idx(path) end
+function data.idx (path) return files.load_idx(options.argument("data.idx", "path", path, "string")) end
 
 local FASHION = "/usr/share/datasets/fashion-mnist"
 local SPLITS = {train = "train", test = "t10k"}
@@ -168,6 +167,7 @@ end
 
 -- csv(path [, {dtype =}]) -> [rows, columns], array of column names (nil without a header).  Missing values are NaN.
 function data.csv (path, given)
+  options.argument("data.csv", "path", path, "string")
   return files.load_csv(path, options("data.csv", given, {dtype = neap.default_dtype()}).dtype)
 end
 
@@ -207,6 +207,7 @@ function data.split (x, fraction, seed)
   if type(fraction) ~= "number" or not (fraction >= 0 and fraction <= 1) then
     error("data.split: fraction: a number in 0..1 expected, got " .. tostring(fraction))
   end
+  if seed ~= nil then options.argument("data.split", "seed", seed, "integer") end
   local k = math.floor(fraction * n + .5)
   local order = neap.randperm(n, {rng = seed and neap.rng(seed)})
   local function take (first, last)
@@ -220,6 +221,8 @@ end
 function data.standardize (x)
   if not is_tensor(x) then error("data.standardize: x: a tensor expected, got " .. options.type_of(x)) end
   if rows_of("data.standardize", x) == 0 then error("data.standardize: x: rows expected, got none") end
+  if not x:isfinite():all():item() then error("data.standardize: x: finite numbers expected, got NaN or infinity") end
+  if x.dtype ~= "float64" then x = x:to(neap.default_dtype()) end
   local mean = x:mean(1)
   local std = x:std(1, false, {unbiased = false})
   std = neap.where(std:eq(0), neap.ones_like(std), std)
@@ -291,6 +294,9 @@ function Loader:state ()
 end
 
 function Loader:set_state (t)
+  options.argument("data.loader", "state", t, "table")
+  options.argument("data.loader", "state.rng", t.rng, "table")
+  for _, name in ipairs {"epoch", "at"} do options.argument("data.loader", "state." .. name, t[name], "integer") end
   self.rng:set_state(t.rng)
   self.epoch, self.at, self.order = 0, self.rows, nil
   if t.epoch > 0 then

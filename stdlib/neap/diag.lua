@@ -164,6 +164,7 @@ function diag.rhat (draws) return per_coordinate(draws, "diag.rhat", rhat_of) en
 --- Autocorrelation [lags + 1, event…], the mean over chains. options: lags = 100 (at most draws - 1).
 function diag.autocorr (draws, given)
   local o = options("diag.autocorr", given, {lags = 100})
+  options.range("diag.autocorr", o, "at least 0", "lags")
   local columns, event = coordinates(draws, "diag.autocorr")
   local lags, rows = math.min(o.lags, draws.shape[1] - 1), {}
   for lag = 0, lags do

@@ -26,6 +26,9 @@ function EMA:state ()
 end
 
 function EMA:set_state (t)
+  options.argument("ema", "state", t, "table")
+  options.argument("ema", "state.steps", t.steps, "integer")
+  options.argument("ema", "state.average", t.average, "table")
   self.steps = t.steps
   for i, a in ipairs(t.average) do self.average[i] = a:clone() end
   return self
@@ -33,11 +36,10 @@ end
 
 return function (params, given)
   local o = options("ema", given, {decay = .999})
-  if type(params) ~= "table" then error("ema: params: an array of tensors expected, got " ..
-                                        options.type_of(params)) end
-  if not (o.decay >= 0 and o.decay < 1) then
-    error(("ema: option 'decay': a number in [0, 1) expected, got %g"):format(o.decay))
-  end
+  options.argument("ema", "params", params, "table")
+  if #params == 0 then error("ema: params: at least one tensor expected") end
+  for i, p in ipairs(params) do options.argument("ema", ("params[%d]"):format(i), p, "tensor") end
+  options.range("ema", o, "in [0, 1)", "decay")
   local average, source = {}, {}
   for i, p in ipairs(params) do source[i], average[i] = p, p:detach():clone() end
   return setmetatable({source = source, average = average, decay = o.decay, steps = 0}, EMA)

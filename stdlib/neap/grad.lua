@@ -304,6 +304,9 @@ end
 
 -- rows[1], rows[2], … are trees of one form -> the tree with their tensors stacked
 local function stack (rows)
+  if #tree.leaves(rows[1]) == 0 then
+    fail("vmap", "the function must give a tensor, a number or a table of them, got %s", kind(rows[1]))
+  end
   local columns, k = {}, 0
   for i, row in ipairs(rows) do
     for j, x in ipairs(tree.leaves(row)) do
@@ -333,6 +336,7 @@ function M.vmap (f)
         results[k][i] = type(out[k]) == "number" and core.tensor(out[k]) or out[k]
       end
     end
+    if not results[1] then fail("vmap", "the function must give a tensor, a number or a table of them, got nothing") end
     for k, rows in ipairs(results) do results[k] = stack(rows) end
     return table.unpack(results)
   end

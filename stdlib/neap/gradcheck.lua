@@ -90,6 +90,8 @@ end
 -- order = where it is, tol =}.  An error of the function's own is raised.
 function M.gradcheck (f, inputs, given)
   local o = options("gradcheck", given, {order = 1, tol = 1e-6, step = 1e-3, directions = 2, seed = 1})
+  if o.order < 1 or o.directions < 1 then error("gradcheck: option 'order' and 'directions': at least 1 expected") end
+  options.range("gradcheck", o, "positive", "tol", "step")
   local xs, q0 = prepare(f, inputs, o.seed)
   local rng, report = core.rng(o.seed + 1), {worst = 0, order = 0, tol = o.tol}
   for _ = 1, o.directions do

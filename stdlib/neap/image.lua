@@ -51,6 +51,7 @@ end
 
 -- load("name.png") -> floats in 0..1: [H, W] when grey, [3, H, W] when coloured.
 function image.load (path)
+  options.argument("image.load", "path", path, "string")
   local x = core.load_png(path)
   x = x:to(neap.default_dtype()) / 255
   return x.ndim == 3 and x:permute(3, 1, 2) or x

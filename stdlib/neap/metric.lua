@@ -24,8 +24,11 @@ end
 -- ---- areas ---------------------------------------------------------------------------------------
 
 local function numbers (x, fname)
-  if type(x) == "table" then return x end
-  return points(x, fname):flatten():totable()
+  if type(x) ~= "table" then return points(x, fname):flatten():totable() end
+  for i, v in ipairs(x) do
+    if type(v) ~= "number" then error(("%s: element %d: number expected, got %s"):format(fname, i, options.type_of(v))) end
+  end
+  return x
 end
 
 --- The chance that a positive scores above a negative, ties counting half: the area under the ROC curve.
@@ -80,6 +83,7 @@ end
 -- options: bandwidth = h (default: the median distance among the first 500 of each).
 function metric.mmd (x, y, given)
   local o = options("metric.mmd", given, {bandwidth = options.any "number"})
+  options.range("metric.mmd", o, "positive", "bandwidth")
   x, y = points(x, "metric.mmd"), points(y, "metric.mmd")
   same_dims(x, y, "metric.mmd")
   local n, m = x.shape[1], y.shape[1]
@@ -105,8 +109,9 @@ end
 --- Unbiased squared kernel Stein discrepancy of points x to exp(-E) (Liu et al. 2016), with the inverse multiquadric
 -- kernel (Gorham and Mackey 2017).  Needs no normalizer; may be below 0.
 function metric.ksd (E, x)
-  local n = x.shape[1]
+  options.argument("metric.ksd", "E", E, "energy")
   local p = points(x, "metric.ksd")
+  local n = p.shape[1]
   if n < 2 then error("metric.ksd: at least 2 points expected") end
   local s = points(E:score(x), "metric.ksd")
   local sum = over_pairs(p, p, function (i1, i2, j1, j2)
@@ -146,6 +151,8 @@ end
 
 --- mean ½|s(x) - s*(x)|² with s = -∇E and s* the given score, a function of x.
 function metric.fisher_divergence (E, score, x)
+  options.argument("metric.fisher_divergence", "E", E, "energy")
+  options.argument("metric.fisher_divergence", "score", score, "callable")
   local d = points(E:score(x), "metric.fisher_divergence") - points(score(x), "metric.fisher_divergence")
   return (d:square():sum() / (2 * x.shape[1])):item()
 end

@@ -8,6 +8,8 @@ local options = require "neap.options"
 local core = require("neap.core")._optim
 local error = options.error
 
+local is_tensor = neap.is_tensor
+
 local optim = {}
 
 -- Keys of a table in a fixed order: 1..n, then names sorted.
@@ -47,16 +49,35 @@ end
 
 -- The step size of the step about to be made.
 function Optimizer:current_lr ()
-  local lr = self.lr
-  return type(lr) == "number" and lr or lr(self.steps + 1)
+  if type(self.lr) == "number" then return self.lr end
+  local lr = self.lr(self.steps + 1)
+  if type(lr) ~= "number" or not (lr >= 0 and lr < math.huge) then
+    local got = type(lr) == "number" and tostring(lr) or options.type_of(lr)
+    error(("%s: lr: the schedule must give a number of at least 0, got %s at step %d"):format(self.name, got,
+                                                                                             self.steps + 1))
+  end
+  return lr
+end
+
+-- Tables of tensors, and no gradient of what is not there.
+local function check_step (self, params, grads)
+  options.argument(self.name, "params", params, "table")
+  if type(grads) ~= "table" then
+    error(("%s: grads: a table with the keys of params expected, got %s"):format(self.name, options.type_of(grads)))
+  end
+  for key, p in pairs(params) do
+    if not is_tensor(p) then options.argument(self.name, ("params[%s]"):format(key), p, "tensor") end
+  end
+  for key, g in pairs(grads) do
+    if not is_tensor(g) then options.argument(self.name, ("grads[%s]"):format(key), g, "tensor") end
+    if not params[key] then error(("%s: grads[%s]: params has no such key"):format(self.name, key)) end
+  end
 end
 
 -- step(params, grads)
 function Optimizer:step (params, grads)
-  if type(params) ~= "table" then params, grads = {params}, {grads} end
-  if type(grads) ~= "table" then
-    error(("%s: grads: a table with the keys of params expected, got %s"):format(self.name, options.type_of(grads)))
-  end
+  if is_tensor(params) then params, grads = {params}, {grads} end
+  check_step(self, params, grads)
   local ps, gs, averages = line_up(self, params, grads)
   self.update(self, ps, gs, averages, self:current_lr())
   self.steps = self.steps + 1
@@ -75,17 +96,25 @@ end
 function Optimizer:state () return {steps = self.steps, averages = copies(self.averages)} end
 
 function Optimizer:set_state (t)
+  options.argument(self.name, "state", t, "table")
+  options.argument(self.name, "state.steps", t.steps, "integer")
+  options.argument(self.name, "state.averages", t.averages, "table")
   self.steps, self.averages = t.steps, copies(t.averages)
   return self
 end
 
 -- Defines optim.name{options}: names of the averages it keeps, and update(self, params, grads, averages, lr).
 local function define (name, known, names, update)
-  known.lr = known.lr or options.any("number", "callable")
+  local lr = known.lr
+  known.lr = options.any("number", "callable")
   known.weight_decay = known.weight_decay or 0.
   optim[name] = function (given)
     local o = options("optim." .. name, given, known)
+    o.lr = o.lr or lr
     if o.lr == nil then error(("optim.%s: option 'lr' is missing"):format(name)) end
+    options.range("optim." .. name, o, "at least 0", "lr", "weight_decay", "eps")
+    options.range("optim." .. name, o, "in [0, 1)", "momentum", "beta1", "beta2", "alpha")
+    if o.nesterov and o.momentum == 0 then error("optim.sgd: option 'nesterov': a momentum above 0 expected with it") end
     o.name, o.steps, o.update = "optim." .. name, 0, update
     o.names = type(names) == "function" and names(o) or names
     o.averages = {}
@@ -103,20 +132,20 @@ define("sgd", {momentum = 0., nesterov = false}, function (o) return o.momentum 
 -- adam{lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0} (Kingma and Ba 2015; weight_decay is
 -- added to the gradient); adamw takes it off the parameter instead, 0.01 by default (Loshchilov and Hutter 2019).
 for name, decay in pairs {adam = 0., adamw = .01} do
-  define(name, {beta1 = .9, beta2 = .999, eps = 1e-8, weight_decay = decay}, {"mean", "square"},
+  define(name, {lr = 1e-3, beta1 = .9, beta2 = .999, eps = 1e-8, weight_decay = decay}, {"mean", "square"},
     function (o, p, g, averages, lr)
       core.adam(p, g, averages[1], averages[2], lr, o.beta1, o.beta2, o.eps, o.weight_decay, name == "adamw",
                 o.steps + 1)
     end)
 end
 
--- rmsprop{lr =, alpha = 0.99, eps = 1e-8, weight_decay = 0} (Tieleman and Hinton 2012)
-define("rmsprop", {alpha = .99, eps = 1e-8}, {"square"}, function (o, p, g, averages, lr)
+-- rmsprop{lr = 0.01, alpha = 0.99, eps = 1e-8, weight_decay = 0} (Tieleman and Hinton 2012)
+define("rmsprop", {lr = .01, alpha = .99, eps = 1e-8}, {"square"}, function (o, p, g, averages, lr)
   core.rmsprop(p, g, averages[1], lr, o.alpha, o.eps, o.weight_decay)
 end)
 
--- adagrad{lr =, eps = 1e-10, weight_decay = 0} (Duchi et al. 2011)
-define("adagrad", {eps = 1e-10}, {"square"}, function (o, p, g, averages, lr)
+-- adagrad{lr = 0.01, eps = 1e-10, weight_decay = 0} (Duchi et al. 2011)
+define("adagrad", {lr = .01, eps = 1e-10}, {"square"}, function (o, p, g, averages, lr)
   core.adagrad(p, g, averages[1], lr, o.eps, o.weight_decay)
 end)
 

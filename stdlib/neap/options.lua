@@ -44,6 +44,7 @@ end
 options.type_of = type_of
 
 local function fits (v, expected)
+  if v ~= v then return false end                    -- NaN is no number here
   if getmetatable(expected) ~= Any then
     if math.type(expected) == "integer" then return math.tointeger(v) ~= nil and type(v) == "number" end
     return type(v) == type(expected)
@@ -77,7 +78,7 @@ function options.read (fname, given, known)
       error(("%s: unknown option '%s' (%s)"):format(fname, k, near and "did you mean '" .. near .. "'?" or
                                                     "it takes none"))
     elseif not fits(v, known[k]) then
-      error(("%s: option '%s': %s expected, got %s"):format(fname, k, wanted(known[k]), type_of(v)))
+      error(("%s: option '%s': %s expected, got %s"):format(fname, k, wanted(known[k]), v ~= v and "nan" or type_of(v)))
     end
     if math.type(known[k]) == "integer" then v = math.tointeger(v) end
     out[k] = v
@@ -93,6 +94,32 @@ function options.integer (fname, name, v, least)
     error(("%s: %s: an integer of at least %d expected, got %s"):format(fname, name, least, got))
   end
   return i
+end
+
+-- An argument that must be of one of the types.
+function options.argument (fname, name, v, ...)
+  local expected = options.any(...)
+  if not fits(v, expected) then error(("%s: %s: %s expected, got %s"):format(fname, name, wanted(expected), type_of(v))) end
+  return v
+end
+
+local NAMES = {["positive"] = "a positive number", ["at least 0"] = "a number of at least 0"}
+local RANGES = {
+  ["positive"] = function (v) return v > 0 and v < math.huge end,
+  ["at least 0"] = function (v) return v >= 0 and v < math.huge end,
+  ["in [0, 1)"] = function (v) return v >= 0 and v < 1 end,
+  ["in [0, 1]"] = function (v) return v >= 0 and v <= 1 end,
+}
+
+-- The numbers among the named options of o must lie in a range, as in options.range("optim.sgd", o, "positive", "lr").
+function options.range (fname, o, range, ...)
+  for _, name in ipairs {...} do
+    local v = o[name]
+    if type(v) == "number" and not RANGES[range](v) then
+      local wanted_number = NAMES[range] or "a number " .. range
+      error(("%s: option '%s': %s expected, got %.14g"):format(fname, name, wanted_number, v))
+    end
+  end
 end
 
 return setmetatable(options, {__call = function (_, ...) return options.read(...) end})

@@ -15,6 +15,8 @@ local function read (name, given, known, required)
   for _, k in ipairs(required) do
     if o[k] == nil then error(("schedule.%s: option '%s' is missing"):format(name, k)) end
   end
+  options.range("schedule." .. name, o, "at least 0", "lr", "final")
+  options.range("schedule." .. name, o, "positive", "decay", "factor")
   if o.steps and o.steps < 1 then error(("schedule.%s: option 'steps': at least 1 expected, got %d"):format(name,
     o.steps)) end
   return o
@@ -25,7 +27,8 @@ local function progress (step, steps) return steps <= 1 and 1 or math.min((step 
 
 -- constant(lr) or constant{lr =}
 function schedule.constant (given)
-  local lr = type(given) == "number" and given or read("constant", given, {lr = number}, {"lr"}).lr
+  if type(given) == "number" then given = {lr = given} end
+  local lr = read("constant", given, {lr = number}, {"lr"}).lr
   return make(function () return lr end)
 end
 

@@ -25,6 +25,13 @@ local function check (given)
   for _, name in ipairs(LATER) do
     if o[name] then error(("train: option '%s' is not supported yet"):format(name)) end
   end
+  options.range("train", o, "positive", "clip_grad")
+  for name, method in pairs {optimizer = "step", ema = "update"} do
+    local has, f = pcall(function () return o[name][method] end)
+    if type(o[name]) == "table" and not (has and f) then
+      error(("train: option '%s': an object with the method %s expected"):format(name, method))
+    end
+  end
   if not o.loss then error("train: option 'loss' is missing") end
   if (o.steps == nil) == (o.epochs == nil) then error("train: one of 'steps' and 'epochs' expected") end
   for _, name in ipairs {"steps", "epochs", "every", "batch"} do
@@ -52,6 +59,10 @@ end
 
 -- The energy's parameters, then those of the loss (log Z of NCE).
 local function parameters (E, loss)
+  local is, given = pcall(function () return E.params end)
+  if not is or type(given) ~= "function" then
+    error("train: E: an energy expected, got " .. options.type_of(E))
+  end
   local params = table.move(E:params(), 1, #E:params(), 1, {})
   local found, method = pcall(function () return loss.params end)
   if found and type(method) == "function" then
@@ -115,11 +126,16 @@ end
 -- Loss and gradients, clipped; nothing has changed yet.
 local function evaluate (E, loss, batch, params, rng, clip, step)
   local value, info = loss(E, batch, rng)
+  if not neap.is_tensor(value) or value:numel() ~= 1 then
+    local got = neap.is_tensor(value) and "shape [" .. table.concat(value.shape, ", ") .. "]" or options.type_of(value)
+    error(("train: the loss must give a tensor of one element, got %s"):format(got))
+  end
   local number = value:item()
   if number ~= number or math.abs(number) == math.huge then
     error(("train: the loss is %s at step %d; the parameters are as the step before left them"):format(number, step))
   end
   local grads = neap.gradients(value, params, {allow_unused = true})
+  if next(grads) == nil then error("train: the loss does not depend on any parameter") end
   local norm
   if clip then grads, norm = neap.optim.clip_norm(grads, clip) else norm = neap.optim.norm(grads) end
   return number, grads, norm, info

@@ -128,6 +128,8 @@ end
 --- Checks a sampler on an energy. options: chains = 4000, steps = 10, seed = 1, draws (exact ones [n, event…], where
 -- E:sample has none), condition.  Returns a list of {check, value, ok, text} with the field ok; prints as a table.
 local function verify (sampler, E, given)
+  options.argument("verify", "sampler", sampler, "neap.sampler")
+  options.argument("verify", "E", E, "energy")
   local any = options.any()
   local o = options("verify", given, {chains = 4000, steps = 10, seed = 1, draws = any, condition = any})
   local rng, r = neap.rng(o.seed), setmetatable({ok = true}, report)

@@ -135,7 +135,10 @@ function T.test_clip_norm_and_ema ()
 end
 
 function T.test_errors ()
-  fails("optim.adam: option 'lr' is missing", optim.adam, {})
+  fails("optim.sgd: option 'lr' is missing", optim.sgd, {})
+  fails("optim.adam: option 'lr': a number of at least 0 expected, got %-1", optim.adam, {lr = -1})
+  fails("optim.adam: option 'beta1': a number in %[0, 1%) expected, got 1", optim.adam, {beta1 = 1})
+  fails("params has no such key", optim.adam().step, optim.adam(), {neap.zeros(1)}, {x = neap.zeros(1)})
   fails("unknown option 'momentun' %(did you mean 'momentum'%?%)", optim.sgd, {lr = 1, momentun = .9})
   fails("option 'lr': number or callable expected, got string", optim.sgd, {lr = "1"})
   local opt = optim.adam{lr = .1}
