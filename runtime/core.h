@@ -38,6 +38,7 @@ struct neap_tensor {
 };
 
 #define NEAP_ERROR_BYTES 512
+#define NEAP_STORAGE_CLASSES 61          /* four sizes per doubling from 2 KB to 64 MB */
 
 struct neap_context {
   atomic_int refs;                         /* the owner, and one per storage, sampler, loss … */
@@ -47,7 +48,7 @@ struct neap_context {
   atomic_size_t live, cached;              /* bytes; atomic: another context's thread may release a storage */
   size_t peak, cap;                        /* cap 0 = none */
   uint64_t allocations;
-  neap_storage *free_list;                 /* storages >= 64 KB, waiting for reuse */
+  neap_storage *free_list[NEAP_STORAGE_CLASSES];       /* storages of 2 KB to 64 MB that wait for reuse, by size */
   atomic_flag free_lock;
   neap_status status;
   char error[NEAP_ERROR_BYTES];

@@ -1,13 +1,15 @@
 /*
 ** memory.c -- counted allocation, storages and their free list.
 ** Invariant: live is the sum of all bytes asked of the allocator and not given back, cached storages included;
-** it never exceeds the cap.  Storages of 64 KB and more return to the context's free list.
+** it never exceeds the cap.  Storages from 2 KB to 64 MB have one of four sizes per doubling, and go back to the
+** context's list of that size: taking one and giving it back cost no search, and no page is returned to the system
+** only to be asked for again in the next step.
 */
 #include "core.h"
 #include <string.h>
 #include <sys/mman.h>
 
-enum { ALIGN = 64, CACHE_FROM = 64 << 10, CACHE_MAX = 64 << 20, HUGE_FROM = 2 << 20 };
+enum { ALIGN = 64, CACHE_FROM_BITS = 11, CACHE_FROM = 1 << CACHE_FROM_BITS, CACHE_MAX = 64 << 20, HUGE_FROM = 2 << 20 };
 
 /* Another thread may lower live meanwhile, when it releases a storage; only the context's own raises it. */
 static void count_change (neap_context *c, size_t osize, size_t nsize) {
@@ -75,16 +77,38 @@ static size_t storage_bytes (size_t data) { return sizeof(neap_storage) + 2 * AL
 static void lock (neap_context *c) { while (atomic_flag_test_and_set_explicit(&c->free_lock, memory_order_acquire)) {} }
 static void unlock (neap_context *c) { atomic_flag_clear_explicit(&c->free_lock, memory_order_release); }
 
-/* the smallest cached storage that holds n bytes without wasting more than half */
-static neap_storage *take_cached (neap_context *c, size_t n) {
+/* size k: (4 + k mod 4)/4 · 2^(k div 4), in units of CACHE_FROM */
+static size_t class_bytes (int k) { return (size_t)(4 + k % 4) << (k / 4 + CACHE_FROM_BITS - 2); }
+
+static bool is_cached (size_t bytes) { return bytes >= CACHE_FROM && bytes <= CACHE_MAX; }
+
+/* the smallest size that holds n bytes, CACHE_FROM <= n <= CACHE_MAX */
+static int class_of (size_t n) {
+  int log2 = 63 - __builtin_clzll(n);
+  size_t quarter = (size_t)1 << (log2 - 2);
+  return 4 * (log2 - CACHE_FROM_BITS) + (int)((n - 4 * quarter + quarter - 1) / quarter);
+}
+
+static neap_storage *take_cached (neap_context *c, int k) {
   lock(c);
-  neap_storage **best = NULL;
-  for (neap_storage **s = &c->free_list; *s; s = &(*s)->next)
-    if ((*s)->bytes >= n && (*s)->bytes <= 2 * n && (!best || (*s)->bytes < (*best)->bytes)) best = s;
-  neap_storage *found = best ? *best : NULL;
-  if (found) { *best = found->next; c->cached -= found->bytes; }
+  neap_storage *s = c->free_list[k];
+  if (s) { c->free_list[k] = s->next; c->cached -= s->bytes; }
   unlock(c);
-  return found;
+  return s;
+}
+
+static bool give_cached (neap_context *c, neap_storage *s) {
+  if (!is_cached(s->bytes)) return false;
+  lock(c);
+  bool room = !c->closed && c->cached + s->bytes <= CACHE_MAX;
+  if (room) {
+    neap_storage **list = &c->free_list[class_of(s->bytes)];
+    s->next = *list;
+    *list = s;
+    c->cached += s->bytes;
+  }
+  unlock(c);
+  return room;
 }
 
 static void storage_free (neap_storage *s) {
@@ -93,11 +117,8 @@ static void storage_free (neap_storage *s) {
 }
 
 void neap_storage_trim (neap_context *c) {
-  lock(c);
-  neap_storage *s = c->free_list;
-  c->free_list = NULL; c->cached = 0;
-  unlock(c);
-  while (s) { neap_storage *next = s->next; storage_free(s); s = next; }
+  for (int k = 0; k < NEAP_STORAGE_CLASSES; k++)
+    for (neap_storage *s; (s = take_cached(c, k)); ) storage_free(s);
 }
 
 static void advise_huge (void *data, size_t bytes) {
@@ -126,8 +147,8 @@ static void poison (neap_storage *s) {
 
 neap_storage *neap_storage_new (neap_context *c, size_t bytes) {
   if (bytes > SIZE_MAX / 2) return refuse(c, bytes);
-  neap_storage *s = bytes >= CACHE_FROM ? take_cached(c, bytes) : NULL;
-  if (!s) s = storage_fresh(c, bytes);
+  neap_storage *s = is_cached(bytes) ? take_cached(c, class_of(bytes)) : NULL;
+  if (!s) s = storage_fresh(c, is_cached(bytes) ? class_bytes(class_of(bytes)) : bytes);
   if (!s) return NULL;
   atomic_init(&s->refs, 1);
   s->version = 0;
@@ -141,11 +162,7 @@ void neap_storage_release (neap_storage *s) {
   if (!s || atomic_fetch_sub(&s->refs, 1) != 1) return;
   neap_context *c = s->ctx;
   poison(s);
-  lock(c);
-  bool cache = !c->closed && s->bytes >= CACHE_FROM && c->cached + s->bytes <= CACHE_MAX;
-  if (cache) { s->next = c->free_list; c->free_list = s; c->cached += s->bytes; }
-  unlock(c);
-  if (!cache) storage_free(s);
+  if (!give_cached(c, s)) storage_free(s);
   neap_context_release(c);
 }
 
