@@ -1,7 +1,8 @@
 /*
 ** index.c -- x[key] and x[key] = value.
 ** Invariant: numbers and ranges give views (select, slice), so reading and writing share one path; a key that holds
-** tensors is read by index_select and written through the linear indices that the same reading gives.
+** tensors is read by index_select and written through the linear indices that the same reading gives.  Several index
+** tensors go together, as in NumPy.
 */
 #include "state.h"
 #include "op.h"
@@ -166,16 +167,78 @@ static neap_tensor *look_up (neap_context *c, neap_tensor *x, int *dim, neap_ten
   return by_index(c, x, at, t);
 }
 
+/* ---- several index tensors: they are read side by side, x[{i, j}][n] = x[{i[n], j[n]}] ---- */
+
+typedef struct places { int n, dim[NEAP_MAX_DIMS]; neap_tensor *idx[NEAP_MAX_DIMS]; } places;
+
+/* idx with negative ones counted from 1; dimension place has n elements */
+static neap_tensor *from_one (neap_context *c, neap_tensor *idx, int64_t n, int place) {
+  int64_t count = neap_numel(idx);
+  neap_tensor *t = neap_empty(c, NEAP_INT64, neap_ndim(idx), neap_shape(idx));
+  if (!t || !neap_read(c, idx, NEAP_INT64, neap_data(t))) return NULL;
+  int64_t *v = neap_data(t);
+  for (int64_t i = 0; i < count; i++) {
+    if (v[i] == 0 || v[i] > n || v[i] < -n)
+      return neap_fail(c, NEAP_EARG, "index: index %lld (number %lld) is out of range for dimension %d of size %lld",
+                       (long long)v[i], (long long)i + 1, place, (long long)n);
+    if (v[i] < 0) v[i] += n + 1;
+  }
+  return t;
+}
+
+/* the places in the dimensions k->dim taken as one, row by row */
+static neap_tensor *joined_index (neap_context *c, neap_tensor *x, const places *k) {
+  neap_tensor *one = neap_scalar(c, NEAP_INT64, 1), *at = from_one(c, k->idx[0], neap_shape(x)[k->dim[0] - 1], k->dim[0]);
+  for (int i = 1; at && i < k->n; i++) {
+    int64_t n = neap_shape(x)[k->dim[i] - 1];
+    at = neap_mul(c, neap_sub(c, at, one), neap_scalar(c, NEAP_INT64, (double)n));
+    at = neap_add(c, at, from_one(c, k->idx[i], n, k->dim[i]));
+  }
+  return at;
+}
+
+/* x with the dimensions k->dim side by side, in front unless they are so already; *place: of the first */
+static neap_tensor *brought_together (neap_context *c, neap_tensor *x, const places *k, int *place) {
+  int64_t order[NEAP_MAX_DIMS];
+  int n = 0;
+  *place = k->dim[0];
+  if (k->dim[k->n - 1] - k->dim[0] == k->n - 1) return x;
+  *place = 1;
+  for (int i = 0; i < k->n; i++) order[n++] = k->dim[i];
+  for (int d = 1, i = 0; d <= neap_ndim(x); d++) {
+    if (i < k->n && k->dim[i] == d) i++;
+    else order[n++] = d;
+  }
+  return neap_permute(c, x, n, order);
+}
+
+static neap_tensor *look_up_together (neap_context *c, neap_tensor *x, const places *k) {
+  int place;
+  neap_tensor *at = x ? joined_index(c, x, k) : NULL, *y = at ? brought_together(c, x, k, &place) : NULL;
+  return y ? by_index(c, merge_dims(c, y, place, k->n), place, at) : NULL;
+}
+
+static bool is_index (const entry *e) { return e->kind == LOOKUP && neap_dtype_of(e->t) == NEAP_INT64; }
+
+static bool has_several (const spec *s) {
+  int n = 0;
+  for (int j = 0; j < s->n; j++) n += is_index(&s->e[j]);
+  return n > 1;
+}
+
 static neap_tensor *follow (neap_context *c, neap_tensor *x, const spec *s) {
+  bool together = has_several(s);
+  places k = { 0 };
   int dim = 1;
   for (int j = 0; x && j < s->n; j++) {
     const entry *e = &s->e[j];
     if (dim > neap_ndim(x)) return neap_fail(c, NEAP_ESHAPE, "index: too many indices");
     if (e->kind == PICK) x = pick(c, x, dim, e->i[0], j + 1);
     else if (e->kind == RANGE) { x = range(c, x, dim, e->i, j + 1); dim++; }
+    else if (together && is_index(e)) { k.idx[k.n] = e->t; k.dim[k.n++] = dim++; }
     else x = look_up(c, x, &dim, e->t);
   }
-  return x;
+  return together ? look_up_together(c, x, &k) : x;
 }
 
 int bind_getindex (lua_State *L, bind_state *S, neap_tensor *x) {

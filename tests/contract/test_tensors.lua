@@ -228,6 +228,25 @@ function T.test_reading_elements ()
   same(x[{{}, neap.tensor({4, 1}, {dtype = "int64"})}], {{4, 1}, {8, 5}, {12, 9}})
 end
 
+function T.test_several_index_tensors_go_together ()
+  local function I (v) return neap.tensor(v, {dtype = "int64"}) end
+  local x = neap.arange(1, 24):reshape(2, 3, 4)
+  same(x[{I {1, 2}, I {1, 3}}], {{1, 2, 3, 4}, {21, 22, 23, 24}})
+  same(x[{I {1, -1}, I {1, 3}, I {4, -1}}], {4, 24})
+  same(x[{{}, I {1, 3}, I {4, 1}}], {{4, 9}, {16, 21}})
+  same(x[{I {1, 2}, {}, I {4, 1}}], {{4, 8, 12}, {13, 17, 21}})
+  same(x[{1, I {1, 3}, I {4, 1}}], {4, 9})
+  eq(x[{I {{1}, {2}}, I {1, 3}}].shape, {2, 2, 4})
+  local m = neap.zeros(3, 3)
+  m[{I {1, 2, 3}, I {3, 2, 1}}] = neap.tensor {7, 8, 9}
+  same(m, {{0, 0, 7}, {0, 8, 0}, {9, 0, 0}})
+  lu.assertErrorMsgContains("index 4 (number 2) is out of range", function () return x[{I {1, 2}, I {1, 4}}] end)
+  lu.assertErrorMsgContains("[3] and [2]", function () return x[{I {1, 2, 1}, I {1, 2}}] end)
+  local w = neap.ones(2, 2):requires_grad()
+  local picked = w[{I {1, 1, 2}, I {2, 2, 1}}]
+  same(neap.gradients((picked * neap.tensor {1, 10, 100}):sum(), w), {{0, 11}, {100, 0}})
+end
+
 function T.test_views_share_and_copies_do_not ()
   local x = neap.zeros(3, 2)
   x[1][2] = 5
