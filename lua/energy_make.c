@@ -141,6 +141,9 @@ static int make_gaussian (lua_State *L) {
   neap_scope s = neap_scope_open(c);
   neap_tensor *t[4];
   for (int i = 0; i < 4; i++) t[i] = energy_constant_field(L, "gaussian", names[i]);
+  bool number = bind_field(L, 1, "mean") == LUA_TNUMBER;
+  lua_pop(L, 1);
+  if (t[0] && number) t[0] = neap_reshape(c, t[0], 1, (int64_t[]){ 1 });
   if (neap_status_of(c) == NEAP_OK) *box = neap_energy_gaussian(c, t[0], t[1], t[2], t[3]);
   return finish(L, s);
 }

@@ -225,6 +225,23 @@ static void closed_form (lua_State *L, neap_energy *E, double *log_z) {
   bind_close(L, s);
 }
 
+/* pushes {method, error, stderr, interval}: what is known of the error bounds it, nothing here is random */
+static void push_log_z_info (lua_State *L, const char *method, double log_z, double error) {
+  lua_createtable(L, 0, 4);
+  lua_pushstring(L, method);
+  lua_setfield(L, -2, "method");
+  lua_pushnumber(L, error);
+  lua_setfield(L, -2, "error");
+  lua_pushnumber(L, 0);
+  lua_setfield(L, -2, "stderr");
+  lua_createtable(L, 2, 0);
+  lua_pushnumber(L, log_z - error);
+  lua_rawseti(L, -2, 1);
+  lua_pushnumber(L, log_z + error);
+  lua_rawseti(L, -2, 2);
+  lua_setfield(L, -2, "interval");
+}
+
 /* E:log_z{method=} -> estimate, info.  An RBM's exact value is an enumeration. */
 static int energy_log_z (lua_State *L) {
   static const char *const names[] = { "method", "lower", "upper", "points", "values", NULL };
@@ -238,11 +255,7 @@ static int energy_log_z (lua_State *L) {
   else if (method == 1 || neap_energy_is_rbm(E)) enumerate(L, E, &log_z);
   else closed_form(L, E, &log_z);
   lua_pushnumber(L, log_z);
-  lua_createtable(L, 0, 2);
-  lua_pushstring(L, methods[method]);
-  lua_setfield(L, -2, "method");
-  lua_pushnumber(L, method == 2 ? error : 0);
-  lua_setfield(L, -2, "error");
+  push_log_z_info(L, methods[method], log_z, method == 2 ? error : 0);
   return 2;
 }
 
@@ -354,15 +367,25 @@ static int energy_load (lua_State *L) {
 }
 
 static neap_tensor *q_sample (query *q) {
-  return neap_energy_sample(q->c, q->E, lua_tointeger(q->L, 2), lua_touserdata(q->L, 4), neap_default_dtype(q->c));
+  return neap_energy_sample(q->c, q->E, lua_tointeger(q->L, 2), lua_touserdata(q->L, 4),
+                            (neap_dtype)lua_tointeger(q->L, 5));
 }
 
-/* E:sample(n, rng) -> [n, event…] */
+/* E:sample(n [, rng | {rng=, dtype=}]) -> [n, event…] */
 static int energy_sample (lua_State *L) {
+  static const char *const names[] = { "rng", "dtype", NULL };
   bind_checkenergy(L, 1);
   luaL_checkinteger(L, 2);
   no_more(L, 3);
+  int d = (int)neap_default_dtype(bind_context(L));
+  if (lua_istable(L, 3)) {
+    bind_options(L, 3, "sample", names);
+    d = bind_optdtype(L, 3, "sample", "dtype", d);
+    bind_field(L, 3, "rng");
+    lua_replace(L, 3);
+  }
   lua_pushlightuserdata(L, bind_optrng(L, 3));
+  lua_pushinteger(L, d);
   return ask(L, 0, PLAIN, q_sample);
 }
 

@@ -188,7 +188,8 @@ static neap_tensor *from_one (neap_context *c, neap_tensor *idx, int64_t n, int 
 
 /* the places in the dimensions k->dim taken as one, row by row */
 static neap_tensor *joined_index (neap_context *c, neap_tensor *x, const places *k) {
-  neap_tensor *one = neap_scalar(c, NEAP_INT64, 1), *at = from_one(c, k->idx[0], neap_shape(x)[k->dim[0] - 1], k->dim[0]);
+  neap_tensor *one = neap_scalar(c, NEAP_INT64, 1);
+  neap_tensor *at = from_one(c, k->idx[0], neap_shape(x)[k->dim[0] - 1], k->dim[0]);
   for (int i = 1; at && i < k->n; i++) {
     int64_t n = neap_shape(x)[k->dim[i] - 1];
     at = neap_mul(c, neap_sub(c, at, one), neap_scalar(c, NEAP_INT64, (double)n));

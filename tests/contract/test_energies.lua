@@ -264,4 +264,60 @@ function T.test_save_and_load ()
   raises("", neap.energy.load, "/nonexistent/x.safetensors")
 end
 
+function T.test_every_kind_is_saved_and_loaded ()
+  local e, path = neap.energy, temporary ".safetensors"
+  local x = neap.randn(5, 2, f64)
+  local mlp = e.mlp {sizes = {2, 4}, activation = "gelu", condition = 1, dtype = "float64"}
+  local kinds = {
+    mlp:given {.5}, e.mlp {sizes = {2, 3, 3}}, e.rbm {visible = 2, hidden = 3}, e.gaussian {mean = {1, 2}, std = {1, 2}},
+    e.gaussian {mean = {1, 2}, cov = {{2, 1}, {1, 2}}}, e.gaussian {mean = {0, 0}, precision = {{2, 1}, {1, 2}}},
+    e.gmm {means = {{0, 1}, {2, 3}}, std = .5, weights = {1, 2}}, e.double_well {barrier = 2, dim = 2}, e.funnel {dim = 2},
+    e.banana {b = 2, std = {1, 2}}, e.rosenbrock {a = 2}, e.ring {radius = 2, std = .5},
+    e.mixture {energies = {e.banana(), e.funnel {dim = 2}}, weights = {.2, .8}}, e.any {e.banana(), 2 * e.funnel {dim = 2}},
+    e.banana():translate {1, 2}, e.banana():fix({true, false}, {1, 0}), -e.banana() / 3 + 1 - .5 * e.funnel {dim = 2},
+  }
+  for i, E in ipairs(kinds) do
+    E:save(path)
+    local F = neap.energy.load(path)
+    near(F(x), E(x), 1e-6)
+    near(F:score(x), E:score(x), 1e-6)
+    eq(tostring(F), tostring(E), i)
+    eq(select(2, F:params()), select(2, E:params()))
+  end
+  kinds[3]:save(path)
+  local other = e.rbm {visible = 2, hidden = 3}
+  other:load(path)
+  near(other(x), kinds[3](x), 1e-6)
+  raises("", function () e.rbm {visible = 3, hidden = 3}:load(path) end)
+  os.remove(path)
+end
+
+function T.test_exact_samplers ()
+  local e = neap.energy
+  local function moments (E, mean, cov)
+    local y = E:sample(6000, neap.rng(1)):double()
+    local m = y:mean(1)
+    near(m, mean, .12)
+    if cov then near((y - m):t():matmul(y - m) / 6000, cov, .2) end
+  end
+  moments(e.gaussian {mean = {1, -1}, cov = {{2, .8}, {.8, 1}}}, {1, -1}, {{2, .8}, {.8, 1}})
+  moments(e.gaussian {mean = {1, -1}, precision = {{2, .8}, {.8, 1}}}, {1, -1}, t({{2, .8}, {.8, 1}}):inverse())
+  moments(e.gaussian {mean = {1, -1}, std = {1, .5}}, {1, -1}, {{1, 0}, {0, .25}})
+  moments(e.gmm {means = {{-1}, {1}}, std = .5, weights = {1, 3}}, {.5}, {{.25 + .75}})
+  moments(e.banana {b = 1, std = {1, .5}}, {0, 0}, {{1, 0}, {0, .25 + 2}})
+  moments(normal():translate {3, 4}, {3, 4}, {{1, 0}, {0, 1}})
+  eq(normal():sample(3, {rng = neap.rng(1)}):totable(), normal():sample(3, neap.rng(1)):totable())
+  eq(normal():sample(3, {dtype = "float64"}).dtype, "float64")
+  eq(e.gaussian {mean = 0, std = 1}.event, {1})
+end
+
+function T.test_what_log_z_tells ()
+  for _, given in ipairs {{}, {method = "quadrature", lower = -6, upper = 6}} do
+    local z, info = normal():log_z(given)
+    near(z, math.log(2 * math.pi), 1e-6)
+    eq(type(info.stderr), "number")
+    lu.assertTrue(info.interval[1] <= z and z <= info.interval[2])
+  end
+end
+
 return T

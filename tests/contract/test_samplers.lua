@@ -244,6 +244,18 @@ function T.test_cd_of_an_rbm ()
   eq(g[1].shape, {6, 4})
 end
 
+-- A memory put back goes on as the first did.
+function T.test_persistent_chains_are_remembered ()
+  local function make () return neap.loss.pcd {sampler = neap.sampler.langevin {step_size = .01}, steps = 1, buffer = 8} end
+  local E, x, one, two = mlp(), points(8, 2), make(), make()
+  one(E, x, neap.rng(1))
+  two:set_state(one:state())
+  local a, info = one(E, x, neap.rng(2))
+  local b, other = two(E, x, neap.rng(2))
+  eq(a:item(), b:item())
+  eq(info.samples:totable(), other.samples:totable())
+end
+
 function T.test_user_noise ()
   local loss = neap.loss.nce {noise = {sample = function (n, rng) return rng:normal(n, 2, f64) end,
                                        log_prob = function (x) return -.5 * (x ^ 2):sum(2) - math.log(2 * math.pi) end}}

@@ -119,6 +119,22 @@ function T.test_train ()
   same(F:params()[1], E:params()[1]:totable())
 end
 
+function T.test_training_does_not_depend_on_threads ()
+  local before = neap.threads()
+  local x = neap.data.moons(300, {seed = 1})
+  local function run (n)
+    neap.threads(n)
+    neap.seed(2)
+    local E = neap.energy.mlp {sizes = {2, 32, 32}}
+    neap.train(E, x, {loss = neap.loss.cd {sampler = neap.sampler.langevin {step_size = .01}, steps = 3}, batch = 100,
+                      steps = 10, seed = 1, progress = false})
+    return E(x):totable()
+  end
+  local a, b = run(1), run(2)
+  neap.threads(before)
+  eq(b, a)
+end
+
 function T.test_train_options ()
   local x = neap.randn(50, 2)
   local E = neap.energy.mlp {sizes = {2, 4}}
