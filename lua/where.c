@@ -43,6 +43,7 @@ static void push_where (lua_State *L, int level) {
 
 int bind_error (lua_State *L, const char *format, ...) {
   va_list args;
+  luaL_checkstack(L, 8, "error message");
   va_start(args, format);
   push_where(L, 1);
   lua_pushvfstring(L, format, args);

@@ -55,7 +55,8 @@ local function rows_of (path, x, flat, o)
 end
 
 -- save(path, tensor | {name = tensor, …} [, {metadata = {key = string}, names = {…}}]).  metadata: .safetensors;
--- names: of a .csv's columns, which a table of columns [rows] has of its own.  The file appears under its name only when it is whole.
+-- names: of a .csv's columns, which a table of columns [rows] has of its own.  The file appears under its name only
+-- when it is whole.
 function file.save (path, x, given)
   local ending = ending_of("save", path)
   local o = options("save", given, {metadata = options.any "table", names = options.any "table"})

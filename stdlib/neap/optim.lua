@@ -114,7 +114,9 @@ local function define (name, known, names, update)
     if o.lr == nil then error(("optim.%s: option 'lr' is missing"):format(name)) end
     options.range("optim." .. name, o, "at least 0", "lr", "weight_decay", "eps")
     options.range("optim." .. name, o, "in [0, 1)", "momentum", "beta1", "beta2", "alpha")
-    if o.nesterov and o.momentum == 0 then error("optim.sgd: option 'nesterov': a momentum above 0 expected with it") end
+    if o.nesterov and o.momentum == 0 then
+      error("optim.sgd: option 'nesterov': a momentum above 0 expected with it")
+    end
     o.name, o.steps, o.update = "optim." .. name, 0, update
     o.names = type(names) == "function" and names(o) or names
     o.averages = {}

@@ -99,7 +99,9 @@ end
 -- An argument that must be of one of the types.
 function options.argument (fname, name, v, ...)
   local expected = options.any(...)
-  if not fits(v, expected) then error(("%s: %s: %s expected, got %s"):format(fname, name, wanted(expected), type_of(v))) end
+  if not fits(v, expected) then
+    error(("%s: %s: %s expected, got %s"):format(fname, name, wanted(expected), type_of(v)))
+  end
   return v
 end
 

@@ -1,5 +1,7 @@
--- Bad input is a Lua error that names the user's line, whatever part of the library finds it, and leaves the state usable.
--- The calls are lines of wrong_*.txt; in them G and H are Gaussians of two and one dimensions, R an RBM, E and C networks.
+-- Bad input is a Lua error that names the user's line, whatever part of the library finds it, and leaves the state
+-- usable.
+-- The calls are lines of wrong_*.txt; in them G and H are Gaussians of two and one dimensions, R an RBM, E and C
+-- networks.
 local lu = require "luaunit"
 local raises = require("energy.near").raises
 

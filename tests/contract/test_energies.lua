@@ -83,7 +83,8 @@ function T.test_gaussian ()
   near(neap.energy.gaussian {mean = {0, 0}, std = 2}(x), (x ^ 2):sum(2) / 8)
   near(neap.energy.gaussian {mean = {0, 0}, std = {1, 2}}(x), .5 * ((x / t {1, 2}) ^ 2):sum(2))
   near(neap.energy.gaussian {mean = mean, cov = cov}:log_z(), math.log(2 * math.pi) + .5 * cov:logdet():item())
-  near(neap.energy.gaussian {mean = mean, cov = cov}:log_prob(mean:unsqueeze(1)), {-math.log(2 * math.pi) - .5 * cov:logdet():item()})
+  near(neap.energy.gaussian {mean = mean, cov = cov}:log_prob(mean:unsqueeze(1)),
+    {-math.log(2 * math.pi) - .5 * cov:logdet():item()})
   local y = neap.energy.gaussian {mean = mean, cov = cov}:sample(4000):double()
   eq(y.shape, {4000, 2})
   near(y:mean(1), mean, .1)
@@ -116,7 +117,8 @@ function T.test_formulas ()
   near(neap.energy.rosenbrock {a = 1, b = 100}(x), {.25 + 100 * (-.5 - 2.25) ^ 2})
   local r = math.sqrt(2.5)
   near(neap.energy.ring {radius = 2, std = .3}(x), {(r - 2) ^ 2 / (2 * .09)})
-  local E = neap.energy.exponential_family {statistics = function (v) return neap.cat({v, v ^ 2}, 2) end, params = t {2, -.5}}
+  local E = neap.energy.exponential_family {statistics = function (v) return neap.cat({v, v ^ 2}, 2) end,
+    params = t {2, -.5}}
   near(E(t {{3}}), {-(2 * 3 - .5 * 9)})
   local G = neap.energy.exponential_family {statistics = function (v) return v end, params = t {1},
     base = function (v) return (-.5 * (v ^ 2):sum(2)):exp() end}
@@ -247,7 +249,8 @@ local function temporary (ending) return os.tmpname() .. ending end
 function T.test_save_and_load ()
   local path = temporary ".safetensors"
   local A = neap.energy.mlp {sizes = {2, 4}, activation = "tanh"}
-  local E = 2 * A + neap.energy.gaussian {mean = {1, 2}, std = 3} - .5 * neap.energy.any {A, neap.energy.ring {radius = 2, std = .1}}
+  local E = 2 * A + neap.energy.gaussian {mean = {1, 2}, std = 3} - .5 * neap.energy.any {A,
+    neap.energy.ring {radius = 2, std = .1}}
   E:save(path)
   local F = neap.energy.load(path)
   local x = neap.randn(5, 2)
@@ -269,11 +272,14 @@ function T.test_every_kind_is_saved_and_loaded ()
   local x = neap.randn(5, 2, f64)
   local mlp = e.mlp {sizes = {2, 4}, activation = "gelu", condition = 1, dtype = "float64"}
   local kinds = {
-    mlp:given {.5}, e.mlp {sizes = {2, 3, 3}}, e.rbm {visible = 2, hidden = 3}, e.gaussian {mean = {1, 2}, std = {1, 2}},
+    mlp:given {.5}, e.mlp {sizes = {2, 3, 3}}, e.rbm {visible = 2, hidden = 3}, e.gaussian {mean = {1, 2}, std = {1,
+      2}},
     e.gaussian {mean = {1, 2}, cov = {{2, 1}, {1, 2}}}, e.gaussian {mean = {0, 0}, precision = {{2, 1}, {1, 2}}},
-    e.gmm {means = {{0, 1}, {2, 3}}, std = .5, weights = {1, 2}}, e.double_well {barrier = 2, dim = 2}, e.funnel {dim = 2},
+    e.gmm {means = {{0, 1}, {2, 3}}, std = .5, weights = {1, 2}}, e.double_well {barrier = 2, dim = 2},
+      e.funnel {dim = 2},
     e.banana {b = 2, std = {1, 2}}, e.rosenbrock {a = 2}, e.ring {radius = 2, std = .5},
-    e.mixture {energies = {e.banana(), e.funnel {dim = 2}}, weights = {.2, .8}}, e.any {e.banana(), 2 * e.funnel {dim = 2}},
+    e.mixture {energies = {e.banana(), e.funnel {dim = 2}}, weights = {.2, .8}}, e.any {e.banana(),
+      2 * e.funnel {dim = 2}},
     e.banana():translate {1, 2}, e.banana():fix({true, false}, {1, 0}), -e.banana() / 3 + 1 - .5 * e.funnel {dim = 2},
   }
   for i, E in ipairs(kinds) do

@@ -75,7 +75,8 @@ end
 function T.test_condition ()
   local E = neap.energy(function (x, c) return .5 * ((x - c) ^ 2):sum(2) / .01 end, {event = {1}})
   local c = t {{-3}, {4}}
-  local draws = neap.sampler.mala {step_size = .005}:sample(E, {chains = 2, init = points(2, 1), steps = 400, warmup = 400, condition = c, seed = 1})
+  local draws = neap.sampler.mala {step_size = .005}:sample(E, {chains = 2, init = points(2, 1), steps = 400,
+    warmup = 400, condition = c, seed = 1})
   near(draws:mean(1), c, .3)
 end
 
@@ -166,9 +167,12 @@ local function mlp () return neap.energy.mlp {sizes = {2, 16}, dtype = "float64"
 
 local losses = {
   cd = function () return neap.loss.cd {sampler = neap.sampler.langevin {step_size = .01}, steps = 2} end,
-  cd_reg = function () return neap.loss.cd {sampler = neap.sampler.langevin {step_size = .01}, steps = 2, init = "normal", reg = .1} end,
-  cd_uniform = function () return neap.loss.cd {sampler = neap.sampler.mala {step_size = .01}, steps = 2, init = {"uniform", -1, 1}} end,
-  pcd = function () return neap.loss.pcd {sampler = neap.sampler.langevin {step_size = .01}, steps = 2, buffer = 40, reinit = .1, init = "normal", reg = .1} end,
+  cd_reg = function () return neap.loss.cd {sampler = neap.sampler.langevin {step_size = .01}, steps = 2,
+    init = "normal", reg = .1} end,
+  cd_uniform = function () return neap.loss.cd {sampler = neap.sampler.mala {step_size = .01}, steps = 2,
+    init = {"uniform", -1, 1}} end,
+  pcd = function () return neap.loss.pcd {sampler = neap.sampler.langevin {step_size = .01}, steps = 2, buffer = 40,
+    reinit = .1, init = "normal", reg = .1} end,
   score_matching = function () return neap.loss.score_matching {} end,
   dsm = function () return neap.loss.dsm {sigma = .3} end,
   multi_dsm = function () return neap.loss.multi_dsm {sigmas = {.1, .3, 1}} end,
@@ -205,7 +209,8 @@ function T.test_closed_forms ()
   local x = points(30, 2)
   near((neap.loss.score_matching {}(E, x)), .5 * 4 * (x ^ 2):sum(2):mean() - 2 * 2, 1e-10)
   near((neap.loss.fisher {score = function (v) return -v end}(E, x)), .5 * (x ^ 2):sum(2):mean(), 1e-10)
-  near((neap.loss.fisher {log_prob = function (v) return -.5 * (v ^ 2):sum(2) end}(E, x)), .5 * (x ^ 2):sum(2):mean(), 1e-10)
+  near((neap.loss.fisher {log_prob = function (v) return -.5 * (v ^ 2):sum(2) end}(E, x)),
+    .5 * (x ^ 2):sum(2):mean(), 1e-10)
   -- at one sigma the best E is that of the blurred data: E of N(0, 1 + σ²) beats others
   local function dsm (a) return neap.loss.dsm {sigma = .5}(neap.energy(function (v) return .5 * a * (v ^ 2):sum(2) end),
     neap.randn(4000, 2, {dtype = "float64", rng = neap.rng(1)}), neap.rng(2)):item() end
@@ -246,7 +251,8 @@ end
 
 -- A memory put back goes on as the first did.
 function T.test_persistent_chains_are_remembered ()
-  local function make () return neap.loss.pcd {sampler = neap.sampler.langevin {step_size = .01}, steps = 1, buffer = 8} end
+  local function make () return neap.loss.pcd {sampler = neap.sampler.langevin {step_size = .01}, steps = 1,
+    buffer = 8} end
   local E, x, one, two = mlp(), points(8, 2), make(), make()
   one(E, x, neap.rng(1))
   two:set_state(one:state())

@@ -103,7 +103,8 @@ function T.test_train ()
     neap.seed(1)
     local E = neap.energy.mlp {sizes = {2, 16}, rng = neap.rng(1)}
     local steps = 0
-    local history = neap.train(E, x, {loss = neap.loss.dsm {sigma = .2}, optimizer = neap.optim.adam {lr = 1e-2}, batch = 64,
+    local history = neap.train(E, x, {loss = neap.loss.dsm {sigma = .2}, optimizer = neap.optim.adam {lr = 1e-2},
+      batch = 64,
       steps = 60, seed = 3, every = 20, on_step = function () steps = steps + 1 end, progress = false})
     eq(steps, 60)
     return history, E
@@ -140,9 +141,11 @@ function T.test_train_options ()
   local E = neap.energy.mlp {sizes = {2, 4}}
   local h = neap.train(E, x, {loss = neap.loss.dsm {sigma = .2}, epochs = 2, batch = 20, progress = false})
   eq(h.steps, 6)
-  h = neap.train(E, neap.data.loader(x, {batch = 10}), {loss = neap.loss.dsm {sigma = .2}, epochs = 1, progress = false})
+  h = neap.train(E, neap.data.loader(x, {batch = 10}), {loss = neap.loss.dsm {sigma = .2}, epochs = 1,
+    progress = false})
   eq(h.steps, 5)
-  h = neap.train(E, function () return x end, {loss = neap.loss.dsm {sigma = .2}, steps = 3, clip_grad = 1e-3, ema = .9, progress = false})
+  h = neap.train(E, function () return x end, {loss = neap.loss.dsm {sigma = .2}, steps = 3, clip_grad = 1e-3,
+    ema = .9, progress = false})
   eq(h.steps, 3)
   eq(#h.ema:params(), #E:params())
   local logged = 0
@@ -154,7 +157,8 @@ function T.test_train_options ()
   -- a loss written in Lua
   h = neap.train(E, x, {loss = function (e, batch) return (e(batch) ^ 2):mean() end, steps = 3, progress = false})
   eq(h.steps, 3)
-  h = neap.train(E, x, {loss = neap.loss.dsm {sigma = .2}, steps = 10, on_step = function (step) return step < 4 end, progress = false})
+  h = neap.train(E, x, {loss = neap.loss.dsm {sigma = .2}, steps = 10,
+    on_step = function (step) return step < 4 end, progress = false})
   eq(h.steps, 4)
   local C = neap.energy.mlp {sizes = {2, 4}, condition = 1}
   h = neap.train(C, {x, neap.randn(50, 1)}, {loss = neap.loss.dsm {sigma = .2}, steps = 3, progress = false})
@@ -164,7 +168,8 @@ end
 -- ---- data ----
 
 function T.test_two_dimensional_sets ()
-  for _, name in ipairs {"moons", "circles", "pinwheel", "swiss_roll", "eight_gaussians", "checkerboard", "rings", "grid", "two_spirals"} do
+  for _, name in ipairs {"moons", "circles", "pinwheel", "swiss_roll", "eight_gaussians", "checkerboard", "rings",
+    "grid", "two_spirals"} do
     local x = neap.data[name](100, {noise = .01, seed = 1})
     eq(x.shape, {100, 2}, name)
     same(neap.data[name](100, {noise = .01, seed = 1}), x:totable())
@@ -249,7 +254,8 @@ end
 
 function T.test_round_trips ()
   local tensors = {w = neap.randn(3, 2), n = neap.tensor({1, -2}, {dtype = "int64"}), d = t {1.5},
-    u = neap.tensor({0, 255}, {dtype = "uint8"}), b = neap.tensor {true, false}, empty = neap.zeros(0, 3), scalar = t(2)}
+    u = neap.tensor({0, 255}, {dtype = "uint8"}), b = neap.tensor {true, false}, empty = neap.zeros(0, 3),
+      scalar = t(2)}
   for _, ending in ipairs {".safetensors", ".npz"} do
     local path = temporary(ending)
     neap.save(path, tensors)
