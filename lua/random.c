@@ -130,13 +130,25 @@ static int rng_randint (lua_State *L) {
   return run(L, &d, draw_integers);
 }
 
+/* the argument at i; a number or table becomes a tensor in its place */
+static neap_tensor *tensor_at (lua_State *L, int i) {
+  int type = lua_type(L, i);
+  if (type != LUA_TNUMBER && type != LUA_TTABLE) return bind_checktensor(L, i);
+  neap_tensor **box = bind_box(L);
+  neap_scope s = neap_scope_open(bind_context(L));
+  *box = neap_keep(bind_lendtensor(L, i));
+  bind_close(L, s);
+  lua_replace(L, i);
+  return *box;
+}
+
 static int rng_bernoulli (lua_State *L) {
-  draw d = { .rng = check_rng(L, 1), .t = bind_checktensor(L, 2) };
+  draw d = { .rng = check_rng(L, 1), .t = tensor_at(L, 2) };
   return run(L, &d, draw_bernoulli);
 }
 
 static int rng_categorical (lua_State *L) {
-  draw d = { .rng = check_rng(L, 1), .t = bind_checktensor(L, 2) };
+  draw d = { .rng = check_rng(L, 1), .t = tensor_at(L, 2) };
   return run(L, &d, draw_categorical);
 }
 
