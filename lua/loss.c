@@ -74,8 +74,11 @@ static neap_tensor *eval (lua_State *L, neap_context *c, neap_loss *l, neap_ener
 static int loss_call (lua_State *L) {
   int x, cond;
   neap_loss *l = check_loss(L, 1);
-  neap_energy *E = bind_checkenergy(L, 2);
-  luaL_checkany(L, 3);
+  neap_energy *E = bind_toenergy(L, 2);
+  const char *name = neap_loss_name(l);
+  if (!E) return luaL_error(L, "%s: loss(E, batch): E: an energy expected, got %s", name, luaL_typename(L, 2));
+  if (lua_isnoneornil(L, 3))
+    return luaL_error(L, "%s: loss(E, batch): batch: a tensor or {x, c} expected, got nil", name);
   neap_rng *rng = bind_optrng(L, 4);
   bind_state *S = bind_state_of(L);
   read_batch(L, 3, &x, &cond);
