@@ -166,8 +166,8 @@ static void visit_table (walk *w, int prefix) {
 static bool visit_object (walk *w, int prefix) {
   lua_State *L = w->L;
   int object = lua_gettop(L);
-  if (luaL_getmetafield(L, object, "__index") == LUA_TNIL) return false;
-  lua_pop(L, 1);
+  if (!lua_istable(L, object) && luaL_getmetafield(L, object, "__index") == LUA_TNIL) return false;
+  lua_settop(L, object);
   if (lua_getfield(L, object, "params") != LUA_TFUNCTION) { lua_settop(L, object); return false; }
   lua_pushvalue(L, object);
   lua_call(L, 1, 2);

@@ -52,6 +52,41 @@ function T.test_parameters_of_functions ()
   near(g.b, {4})
 end
 
+-- Networks and energies stand for their parameters.
+function T.test_parameters_of_objects ()
+  local net = {w = t({{1}, {2}}):requires_grad()}
+  function net:params () return {self.w}, {"w"} end
+  local E = neap.energy(function (x) return x:matmul(net.w):squeeze(2) end, {params = net})
+  eq(select(2, E:params()), {"w"})
+  near(E(t {{1, 1}}), {3})
+  local A = neap.energy.mlp {sizes = {2, 3}}
+  local F = neap.energy(function (x) return A(x) + x:square():sum(2) end, {params = {A}})
+  eq(#F:params(), 4)
+  local g = neap.grad(function (p) return F:with(p)(neap.ones(2, 2)):sum() end)((F:params()))
+  eq(g[1].shape, {3, 2})
+end
+
+-- A loop as PyTorch users write it: backward, p.grad, step.
+function T.test_backward_into_parameters ()
+  local E = neap.energy.gaussian {mean = t({3}):requires_grad(), std = 1}
+  local params = E:params()
+  local opt = neap.optim.sgd {lr = .5}
+  for _ = 1, 30 do
+    params[1].grad = nil
+    E(t {{1}, {2}}):mean():backward()
+    opt:step(E:params(), {params[1].grad})
+  end
+  near(params[1], {1.5}, 1e-6)
+end
+
+function T.test_conditions_through_the_algebra ()
+  local C = neap.energy(function (x, c) return ((x - c) ^ 2):sum(2) end)
+  local S = C + 2 * normal()
+  local x, c = points(3, 2), points(3, 2)
+  near(S(x, c), C(x, c) + (x ^ 2):sum(2))
+  near(S:given(t {1, 2})(x), C(x, t {{1, 2}}:expand(3, 2)) + (x ^ 2):sum(2))
+end
+
 function T.test_with_and_clone ()
   local E = neap.energy.rbm {visible = 3, hidden = 2, dtype = "float64"}
   local params, names = E:params()
