@@ -14,6 +14,11 @@
 ** nor in neap's own Lua library, so a fault that a part of the library finds is shown where the user called it. */
 int bind_error (lua_State *L, const char *format, ...);
 #define luaL_error bind_error
+/* The same for arguments; what a part of neap's Lua library passed wrongly has no number that the user knows. */
+int bind_argerror (lua_State *L, int arg, const char *message);
+int bind_typeerror (lua_State *L, int arg, const char *expected);
+#define luaL_argerror bind_argerror
+#define luaL_typeerror bind_typeerror
 
 neap_context *bind_context (lua_State *L);              /* of this Lua state; raises when it was closed */
 

@@ -4,6 +4,8 @@
 ** fault was found.  The library's chunks are known by the path of stdlib/neap.lua, which tells it when it is loaded.
 */
 #include "state.h"
+#undef luaL_argerror
+#undef luaL_typeerror
 #include <stdarg.h>
 #include <string.h>
 
@@ -50,6 +52,27 @@ int bind_error (lua_State *L, const char *format, ...) {
   va_end(args);
   lua_concat(L, 2);
   return lua_error(L);
+}
+
+/* whether neap's own library called the running function */
+static bool called_by_library (lua_State *L) {
+  lua_Debug ar;
+  if (!lua_getstack(L, 1, &ar) || !lua_getinfo(L, "S", &ar)) return false;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &home_key);
+  const char *path = lua_tostring(L, -1);
+  bool yes = path && is_library(ar.source, path, strlen(path));
+  lua_pop(L, 1);
+  return yes;
+}
+
+int bind_argerror (lua_State *L, int arg, const char *message) {
+  return called_by_library(L) ? bind_error(L, "%s", message) : luaL_argerror(L, arg, message);
+}
+
+int bind_typeerror (lua_State *L, int arg, const char *expected) {
+  if (!called_by_library(L)) return luaL_typeerror(L, arg, expected);
+  const char *got = luaL_getmetafield(L, arg, "__name") == LUA_TSTRING ? lua_tostring(L, -1) : luaL_typename(L, arg);
+  return bind_error(L, "%s expected, got %s", expected, got);
 }
 
 /* core._error(message [, level]): Lua's error for the library; level 0 adds no line */

@@ -3,14 +3,15 @@
 -- on the last dimension and give log |det dy/du| without it.  Invariant: b:inverse(b(u)) is u, and every u is allowed.
 
 local core = require "neap.core"
+local options = require "neap.options"
 
 local bijector = {}
 local Bijector = {__name = "neap.bijector"}
 Bijector.__index = Bijector
 
-function Bijector:__call (u) return self.forward(u) end
+function Bijector:__call (u) return self.forward(options.argument("bijector." .. self.name, "u", u, "tensor")) end
 function Bijector:__tostring () return "bijector " .. self.name end
-function Bijector:inverse (y) return self.backward(y) end
+function Bijector:inverse (y) return self.backward(options.argument("bijector." .. self.name, "y", y, "tensor")) end
 
 local function make (name, forward, backward)
   return setmetatable({name = name, forward = forward, backward = backward}, Bijector)

@@ -178,6 +178,9 @@ function diag.autocorr (draws, given)
   return neap.tensor(rows, float64):reshape({lags + 1, table.unpack(event)})
 end
 
+-- NaN's sign says nothing
+local function text (format, v) return v ~= v and "nan" or format:format(v) end
+
 local columns_of_summary = {"mean", "sd", "mcse", "q5", "q50", "q95", "ess", "ess_tail", "rhat"}
 
 local function summary_row (x)
@@ -191,7 +194,7 @@ function summary_meta.__tostring (s)
   local lines = {("%6s"):format "" .. (" %10s"):rep(#columns_of_summary):format(table.unpack(columns_of_summary))}
   for i, row in ipairs(s) do
     local line = {("%6s"):format(("[%d]"):format(i))}
-    for _, name in ipairs(columns_of_summary) do line[#line + 1] = ("%10.4g"):format(row[name]) end
+    for _, name in ipairs(columns_of_summary) do line[#line + 1] = ("%10s"):format(text("%.4g", row[name])) end
     lines[#lines + 1] = table.concat(line, " ")
   end
   return table.concat(lines, "\n")
@@ -206,24 +209,58 @@ end
 
 -- ---- what a run says of itself: info.ess, info.rhat, info.verdict -----------------------------------
 
-local function extreme (t, better)
-  local worst
-  for _, v in ipairs(t:flatten():totable()) do
-    if v ~= v then return v end
-    if not worst or better(worst, v) then worst = v end
+-- The worst of t [event…] among the coordinates that info.mask leaves free, and its place; NaN is worse than any number,
+-- nil stands for no free coordinate.
+local function extreme (info, t, worse)
+  local held, worst, place = info.mask and info.mask:flatten():totable() or {}, nil, nil
+  for i, v in ipairs(t:flatten():totable()) do
+    if not held[i] and (not worst or v ~= v or worse(v, worst)) then worst, place = v, i end
+    if worst ~= worst then break end
   end
-  return worst or nan
+  return worst, place
 end
 
-local function largest (t) return extreme(t, function (a, b) return a < b end) end
-local function smallest (t) return extreme(t, function (a, b) return b < a end) end
+local function largest_rhat (info) return extreme(info, info.rhat, function (a, b) return a > b end) end
+local function smallest_ess (info) return extreme(info, info.ess, function (a, b) return a < b end) end
+
+local function place_text (x)
+  local list = x:flatten():totable()
+  if #list > 8 then return "" end
+  for i, v in ipairs(list) do list[i] = text("%.4g", v) end
+  return (": x = [%s]"):format(table.concat(list, ", "))
+end
+
+-- Where the energy of a draw is no finite number though the draw is: nil, or what to say.
+local function broken_energy (info)
+  local bad = info.energy:isfinite():logical_not():nonzero():totable()
+  for _, at in ipairs(bad) do
+    local i, k = at[1], at[2]
+    local x, e = info.draws[i][k], info.energy[{i, k}]:item()
+    if x:to "float64":isfinite():all():item() then
+      return ("the energy is %s at draw %d of chain %d%s"):format(e ~= e and "not a number" or tostring(e), i, k,
+                                                                  place_text(x))
+    end
+    if i > 1 then return nil end                     -- the chains went astray first
+  end
+end
+
+local function divergence (info)
+  local finite = info.draws:to "float64":isfinite()
+  if not finite[1]:all():item() then
+    return "not finite from the first draw: a smaller step size may help, or the energy is not finite at the start"
+  end
+  if not finite:all():item() then return "not finite: a smaller step size may help" end
+  if info.divergences > 0 then return ("%d divergences: a smaller step size may help"):format(info.divergences) end
+end
 
 local function verdict (info)
-  if not info.draws:to "float64":isfinite():all():item() then return "not finite: a smaller step size may help" end
-  if info.divergences > 0 then return ("%d divergences: a smaller step size may help"):format(info.divergences) end
+  local fault = broken_energy(info) or divergence(info)
+  if fault then return fault end
   if info.draws.shape[1] < 4 then return "too few draws to tell" end
-  local rhat, ess = largest(info.rhat), smallest(info.ess)
-  if rhat ~= rhat then return "a coordinate never moved" end
+  local rhat, place = largest_rhat(info)
+  local ess = smallest_ess(info)
+  if not rhat then return "every coordinate is held" end
+  if rhat ~= rhat then return ("coordinate %d never moved"):format(place) end
   if rhat > 1.01 then return ("not converged: rhat %.3f, want 1.01 or less"):format(rhat) end
   if ess < 400 then return ("effective sample size %.0f, want 400 or more"):format(ess) end
   return "ok"
@@ -236,14 +273,15 @@ function diag.of_run (info, key)
   return diag[key](info.draws)
 end
 
---- A run's info as text.
+--- A run's info as text; coordinates that E:fix holds are left out.
 function diag.describe_run (info)
   local shape = info.draws.shape
   local parts = {("%s: %d draws of %d chains in %.2f s"):format(info.sampler, shape[1], shape[2], info.seconds)}
   if info.accept_rate then parts[#parts + 1] = ("accept rate %.3f"):format(info.accept_rate) end
-  if shape[1] >= 4 then
-    parts[#parts + 1] = ("ess %.0f"):format(smallest(info.ess))
-    parts[#parts + 1] = ("rhat %.3f"):format(largest(info.rhat))
+  local ess = shape[1] >= 4 and smallest_ess(info)
+  if ess then
+    parts[#parts + 1] = text("ess %.0f", ess)
+    parts[#parts + 1] = text("rhat %.3f", (largest_rhat(info)))
   end
   parts[#parts + 1] = info.verdict
   return table.concat(parts, ", ")

@@ -42,6 +42,7 @@ local function define (name, params, f)
     for i, p in ipairs(params) do
       if values[i] == nil then values[i] = p[2] end
       if values[i] == nil and not p.optional then error(("dist.%s: %s must be given"):format(name, p[1])) end
+      if values[i] ~= nil then options.argument("dist." .. name, p[1], values[i], "number", "tensor") end
     end
     return f(lift(x), table.unpack(values, 1, #params))
   end

@@ -89,6 +89,7 @@ end
 -- inputs: f's arguments as an array, or one tensor; computed in float64.  report: {worst = relative error,
 -- order = where it is, tol =}.  An error of the function's own is raised.
 function M.gradcheck (f, inputs, given)
+  options.argument("gradcheck", "f", f, "callable")
   local o = options("gradcheck", given, {order = 1, tol = 1e-6, step = 1e-3, directions = 2, seed = 1})
   if o.order < 1 or o.directions < 1 then error("gradcheck: option 'order' and 'directions': at least 1 expected") end
   options.range("gradcheck", o, "positive", "tol", "step")

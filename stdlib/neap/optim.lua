@@ -153,6 +153,7 @@ end)
 
 -- norm(grads): the Euclidean norm of all gradients together.
 function optim.norm (grads)
+  options.argument("optim.norm", "grads", grads, "table")
   local list = {}
   for _, key in ipairs(keys_of(grads)) do list[#list + 1] = grads[key] end
   return core.norm(list)
@@ -160,6 +161,7 @@ end
 
 -- clip_norm(grads, most) -> gradients scaled down so that their norm is at most `most`, and the norm they had.
 function optim.clip_norm (grads, most)
+  options.argument("optim.clip_norm", "most", most, "number")
   local norm = optim.norm(grads)
   if not (norm > most) then return grads, norm end
   local out = {}
