@@ -190,9 +190,14 @@ static int info_tostring (lua_State *L) {
   return 1;
 }
 
-/* pushes info; draws and energy are the boxes at these indices */
+/* pushes info; draws and energy are the boxes at these indices, the run's energy function is at 2 */
 static void push_info (lua_State *L, neap_sampler *s, const neap_sample_info *f, int draws, int energy) {
-  lua_createtable(L, 0, 12);
+  neap_tensor *mask = neap_energy_mask(bind_toenergy(L, 2));
+  lua_createtable(L, 0, 13);
+  if (mask) {
+    bind_pushtensor(L, mask);
+    lua_setfield(L, -2, "mask");
+  }
   lua_pushstring(L, neap_sampler_name(s));
   lua_setfield(L, -2, "sampler");
   lua_pushvalue(L, draws);

@@ -280,8 +280,8 @@ function diag.describe_run (info)
   if info.accept_rate then parts[#parts + 1] = ("accept rate %.3f"):format(info.accept_rate) end
   local ess = shape[1] >= 4 and smallest_ess(info)
   if ess then
-    parts[#parts + 1] = text("ess %.0f", ess)
-    parts[#parts + 1] = text("rhat %.3f", (largest_rhat(info)))
+    parts[#parts + 1] = "ess " .. text("%.0f", ess)
+    parts[#parts + 1] = "rhat " .. text("%.3f", (largest_rhat(info)))
   end
   parts[#parts + 1] = info.verdict
   return table.concat(parts, ", ")

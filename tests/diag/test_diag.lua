@@ -97,6 +97,43 @@ function T.test_errors ()
   lu.assertStrContains(message(diag.ess, neap.zeros(8, 2), {king = "bulk"}), "did you mean 'kind'")
 end
 
+local function mala (step) return neap.sampler.mala{step_size = step} end
+
+-- What E:fix holds never moves, and says nothing about the rest.
+function T.test_held_coordinates_are_left_out ()
+  local E = neap.energy.gaussian{mean = {0, 0, 0}, cov = {{1, .5, 0}, {.5, 1, 0}, {0, 0, 1}}}
+  E = E:fix(neap.tensor({false, true, false}), neap.tensor{0, 1.5, 0})
+  local _, info = neap.sampler.hmc{step_size = .5, leapfrog_steps = 3}:sample(E, {chains = 4, steps = 2000, seed = 1})
+  local ess, rhat = info.ess:totable(), info.rhat:totable()
+  lu.assertTrue(ess[2] ~= ess[2] and rhat[2] ~= rhat[2])
+  lu.assertTrue(math.min(ess[1], ess[3]) > 400 and math.max(rhat[1], rhat[3]) < 1.01)
+  lu.assertEquals(info.verdict, "ok")
+  lu.assertEquals(info.mask:totable(), {false, true, false})
+  lu.assertStrContains(tostring(info), ("ess %.0f, rhat"):format(math.min(ess[1], ess[3])))
+  lu.assertNotStrContains(tostring(info), "nan")
+  _, info = mala(.1):sample(E:fix(neap.ones(3), neap.zeros(3)), {chains = 2, steps = 8, seed = 1})
+  lu.assertEquals(info.verdict, "every coordinate is held")
+  lu.assertStrMatches(tostring(info), "mala: 8 draws of 2 chains in [%d.]+ s, accept rate [%d.]+, every coordinate is held")
+end
+
+function T.test_what_never_moved_is_named ()
+  local still = neap.sampler.custom{step = function (_, state, rng)
+    return {x = neap.stack({rng:normal(4), state.x:select(2, 2)}, 2)}
+  end}
+  local _, info = still:sample(neap.energy.ring{radius = 2, std = .1}, {init = neap.zeros(4, 2), steps = 20, seed = 1})
+  lu.assertEquals(info.verdict, "coordinate 2 never moved")
+  lu.assertStrContains(tostring(info), "ess nan, rhat nan, coordinate 2 never moved")
+end
+
+function T.test_an_energy_that_is_no_number_is_named ()
+  local E = neap.energy(function (x) return x:square():sum(2) + (x:select(2, 1) - 5):sqrt() end, {event = {2}})
+  local init = neap.tensor{{60, 1}, {0, 2}}
+  local _, info = neap.sampler.random_walk{scale = .1}:sample(E, {init = init, steps = 20, seed = 1})
+  lu.assertStrContains(info.verdict, "the energy is not a number at draw 1 of chain 2: x = [")
+  _, info = neap.sampler.langevin{step_size = .1}:sample(E, {init = init, steps = 20, seed = 1})
+  lu.assertStrContains(info.verdict, "not finite from the first draw")
+end
+
 -- neap.diag is an op, too.
 function T.test_the_module_is_called_as_the_op ()
   lu.assertEquals(neap.diag(neap.tensor {1, 2}):totable(), {{1, 0}, {0, 2}})
