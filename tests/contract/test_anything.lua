@@ -25,8 +25,8 @@ local function values ()
 end
 
 local leave = {}
-local names = "memory_cap set_threads threads ops interrupt_hook help default_dtype close train bijector of_run describe_run"
-for name in names:gmatch "%S+" do
+for name in ("memory_cap set_threads threads ops interrupt_hook help default_dtype close train bijector of_run " ..
+             "describe_run"):gmatch "%S+" do
   leave[name] = true
 end
 
