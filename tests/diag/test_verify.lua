@@ -46,9 +46,29 @@ function T.test_detailed_balance_of_gibbs ()
   lu.assertFalse(verify(wrong, machine()).ok)
 end
 
-function T.test_without_exact_draws ()
-  local E = neap.energy.double_well{barrier = 1}
-  lu.assertErrorMsgContains("give draws", verify, neap.sampler.mala{step_size = .1}, E)
+-- The largest of n normal scores exceeds the limit in 1 run of 10,000.
+function T.test_the_limit_counts_the_scores ()
+  local r = verify(neap.sampler.gibbs{}, machine())
+  local text, n = r[1].text:match "^z = %-?[%d.]+ of the moves %d <%-> %d, limit (%d%.%d%d) for the largest of (%d+)$"
+  local limit = math.sqrt(2) * neap.tensor(1 - 1e-4 / n, {dtype = "float64"}):erfinv():item()
+  lu.assertTrue(tonumber(n) > 4 and tonumber(n) <= 28)
+  lu.assertAlmostEquals(r[1].limit, limit, 1e-9)
+  lu.assertEquals(text, ("%.2f"):format(limit))
+  r = verify(neap.sampler.mala{step_size = .3}, gaussian())           -- the energy, x1, x2 and their squares
+  lu.assertStrContains(r[2].text, "for the largest of 5")
+  lu.assertAlmostEquals(r[2].limit, 4.2649, 1e-3)
+end
+
+function T.test_errors ()
+  local s, E = neap.sampler.mala{step_size = .1}, neap.energy.double_well{barrier = 1}
+  local raises = lu.assertErrorMsgContains
+  raises("verify: double_well has no exact sampler: give exact draws of exp(-E) as the option draws, a tensor " ..
+         "[n, event...]", verify, s, E)
+  raises("verify: a sampler expected, as in verify(sampler, E), got nil", verify)
+  raises("verify: a sampler expected, as in verify(sampler, E), got energy", verify, E, s)
+  raises("verify: E: energy expected, got nil", verify, s)
+  raises("verify: option 'draws': tensor expected, got integer", verify, s, E, {draws = 3})
+  raises("with n of at least 2 expected, got []", verify, s, E, {draws = neap.tensor(1)})
 end
 
 return T
