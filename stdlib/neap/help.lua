@@ -1,70 +1,17 @@
 -- help.lua -- neap.help(name): what a function does, in the terminal.
--- Ops are described by their rows of the op table; the table below has what is no row.
--- Invariant: a name is described in one place only.
+-- Ops are described by their rows of the op table, all else by help_topics.lua.
+-- Invariant: a topic is known by its full name without "neap." ("sampler.hmc", "E:score") and by its last part.
 
 local core = require "neap.core"
+local options = require "neap.options"
 local error = core._error
 
 local M = {}
 
-local others = {
-  tensor = {"neap.tensor(nested table | number [, {dtype=}])",
-    "a tensor of these values; booleans give bool, numbers the default dtype"},
-  zeros = {"neap.zeros(sizes [, {dtype=}])", "zeros; sizes are numbers or one table"},
-  ones = {"neap.ones(sizes [, {dtype=}])", "ones"},
-  empty = {"neap.empty(sizes [, {dtype=}])", "a tensor whose elements are whatever memory held"},
-  full = {"neap.full(sizes, v [, {dtype=}])", "v everywhere"},
-  eye = {"neap.eye(n [, m] [, {dtype=}])", "ones on the diagonal of an n × m matrix of zeros"},
-  arange = {"neap.arange([first,] last [, step] [, {dtype=}])",
-    "first, first + step, … up to last, which is included; first is 1 by default"},
-  linspace = {"neap.linspace(first, last, n [, {dtype=}])", "n numbers from first to last, evenly spaced"},
-  rand = {"neap.rand(sizes [, {dtype=, rng=}])", "uniform on [0, 1)"},
-  randn = {"neap.randn(sizes [, {dtype=, rng=}])", "standard normal"},
-  randint = {"neap.randint(lo, hi, sizes [, {dtype=, rng=}])", "integers from lo to hi, both included"},
-  randperm = {"neap.randperm(n [, {rng=}])", "1 to n in random order"},
-  seed = {"neap.seed(n)", "restarts the default random stream; draws do not depend on the number of threads"},
-  rng = {"neap.rng([seed])",
-    "a random stream of its own: :normal :uniform :randint :bernoulli :categorical :randperm :split :state :set_state"},
-  default_dtype = {"neap.default_dtype([name])",
-    "the dtype of new tensors of numbers, set if a name is given: float32 or float64"},
-  to = {"x:to(dtype)", "x as another dtype; x itself if it has it already"},
-  double = {"x:double()", "x as float64"},
-  float = {"x:float()", "x as float32"},
-  size = {"x:size([d])", "the size of dimension d, or the table of all"},
-  numel = {"x:numel()", "how many elements x has"},
-  item = {"x:item()", "the element of a one-element tensor as a Lua value"},
-  totable = {"x:totable()", "nested Lua tables of x's elements; a number for a tensor of no dimensions"},
-  detach = {"x:detach()", "x's values, shared, without its tape"},
-  close = {"x:close()", "frees x now; also at the end of a scope: local x <close> = …"},
-  split = {"x:split(size | {sizes} [, dim])", "an array of pieces along dim (1)"},
-  chunk = {"x:chunk(n [, dim])", "an array of n pieces along dim (1)"},
-  eigh = {"x:eigh()", "eigenvalues, ascending, and eigenvectors (columns) of a symmetric matrix"},
-  requires_grad = {"x:requires_grad([on])", "marks x as a variable (false: no longer), and returns x"},
-  backward = {"y:backward([seed] [, {retain=, create_graph=}])",
-    "adds dy/dx to the .grad of every variable y depends on"},
-  gradients = {"neap.gradients(y, x | {x1, …} | {name = x} [, {grad_outputs=, create_graph=, retain=, allow_unused=}])",
-    "dy/dx with the keys of x.  The tape is released unless retain or create_graph is asked for"},
-  no_grad = {"neap.no_grad(f, …)", "f(…) with nothing taped"},
-  grad = {"neap.grad(f [, argnum])",
-    "a function that gives the gradient of f (one number) by an argument; argnum may be a table of them"},
-  value_and_grad = {"neap.value_and_grad(f [, argnum])",
-    "a function that gives f's value, its gradient, and f's further results"},
-  vjp = {"neap.vjp(f, x, v)", "f(x), vᵀJ"},
-  jvp = {"neap.jvp(f, x, v)", "f(x), J v"},
-  hvp = {"neap.hvp(f, x, v)", "the Hessian of f (one number) times v"},
-  jacobian = {"neap.jacobian(f, x)", "[f(x)'s shape, x's shape]"},
-  hessian = {"neap.hessian(f, x)", "[x's shape, x's shape] for f that gives one number"},
-  laplacian = {"neap.laplacian(f, x)",
-    "the trace of the Hessian; one for each row where f gives one number for each row of x"},
-  vmap = {"neap.vmap(f)", "a function that calls f for each row of its arguments and stacks the results"},
-  gradcheck = {"neap.gradcheck(f, inputs [, {order=1, tol=1e-6, step=1e-3, directions=2, seed=1}])",
-    "whether f's derivatives up to that order agree with differences, and a report {worst=, order=, tol=}"},
-  clock = {"neap.clock()", "monotonic seconds"},
-  threads = {"neap.threads([n])", "how many threads neap uses, set if n is given; results do not depend on it"},
-  memory = {"neap.memory()", "bytes: {live=, peak=, cached=}, and the number of allocations"},
-  info = {"neap.info()", "version, lua, threads, cpu (instruction set), blas"},
-  help = {"neap.help([name])", "this"},
-}
+-- Ops that are there for other ops to be made of: name -> true.
+M.parts = {}
+for name in ("alias anchor argmedian argtopk bmm cast diag_embed diagonal eigh_packed eigh_vectors solve_lu solve_tri "
+             .. "unslice"):gmatch "%S+" do M.parts[name] = true end
 
 -- "x min:n? {beta:n=1}" -> "x:name([min] [, {beta=1}])"
 local function usage (row)
@@ -86,51 +33,166 @@ local function usage (row)
   return ("%s:%s(%s)"):format(positional[1] or "x", row.name, inside)
 end
 
--- name -> usage, text; nil when unknown
-function M.describe (name)
-  for _, row in ipairs(core.ops()) do
-    if row.name == name then return usage(row), row.doc end
+-- ---- the topics ----------------------------------------------------------------------------------
+
+-- The last part of a name: "hmc" of "sampler.hmc" and "neap.sampler.hmc".
+local function last_part (name) return name:match "([%w_]+)$" or name end
+
+-- {title =, text =, names = {sorted}}, one for each group; and name -> {usage, text}.
+local function read ()
+  local groups, topics = {}, {}
+  local function add (title, text, entries)
+    local names = {}
+    for name, entry in pairs(entries) do
+      names[#names + 1] = name
+      topics[name] = entry
+    end
+    table.sort(names)
+    groups[#groups + 1] = {title = title, text = text, names = names}
   end
-  local other = others[name]
-  if other then return other[1], other[2] end
+  local ops, parts = {}, {}
+  for _, row in ipairs(core.ops()) do (M.parts[row.name] and parts or ops)[row.name] = {usage(row), row.doc} end
+  add("ops", "both neap.op(x, …) and x:op(…)", ops)
+  for _, g in ipairs(require "neap.help_topics") do add(g[1], g[3] and g[2], g[3] or g[2]) end
+  add("parts other ops are made of", nil, parts)
+  return groups, topics
+end
+
+local groups, topics
+
+local function known ()
+  if not topics then groups, topics = read() end
+  return topics, groups
+end
+
+-- name -> usage, text; nil when unknown.  Only full names.
+function M.describe (name)
+  local entry = known()[name]
+  if entry then return entry[1], entry[2] end
 end
 
 -- All described names, sorted.
 function M.names ()
   local names = {}
-  for _, row in ipairs(core.ops()) do names[#names + 1] = row.name end
-  for name in pairs(others) do
-    if not M.describe(name) or not core.op[name] then names[#names + 1] = name end
-  end
+  for name in pairs(known()) do names[#names + 1] = name end
   table.sort(names)
   return names
 end
 
-local function overview ()
-  local lines, line = {"neap.help(name) describes one of these:"}, " "
-  for _, name in ipairs(M.names()) do
+local function group_of (title)
+  local _, all = known()
+  for _, g in ipairs(all) do
+    if g.title == title then return g end
+  end
+end
+
+-- Full names that a name means: itself, or all that end in its last part.
+local function matches (name)
+  if topics[name] then return {name} end
+  local found = {}
+  for _, full in ipairs(M.names()) do
+    if last_part(full) == last_part(name) then found[#found + 1] = full end
+  end
+  return found
+end
+
+-- The full name nearest to one that is not known.
+local function nearest (name)
+  local names = {}
+  for full in pairs(known()) do names[full], names[last_part(full)] = true, true end
+  local near = options.nearest(name, names)
+  return matches(near)[1]
+end
+
+-- ---- from a function or an object to its name ----------------------------------------------------
+
+local kinds = {tensor = "tensors", energy = "E", rng = "rng", ["neap.sampler"] = "sampler", ["neap.loss"] = "loss",
+               ["neap.optim"] = "optim", ["neap.schedule"] = "schedule", ["neap.plot"] = "plot"}
+
+-- The name of a function of the library, or of the group that an object belongs to; nil when it is neither.
+local function name_of (v)
+  local neap = require "neap"
+  for full in pairs(known()) do
+    local part, name = full:match "^([%w_]+)%.([%w_]+)$"
+    local at = part and rawget(neap, part) or not part and neap
+    if at and rawget(at, name or full) == v then return full end
+  end
+  for _, g in ipairs(groups) do
+    if not g.title:find " " and rawget(neap, g.title) == v then return g.title end
+  end
+  return kinds[options.type_of(v)] or type(v) == "table" and kinds[(getmetatable(v) or {}).__name] or nil
+end
+
+-- ---- text ----------------------------------------------------------------------------------------
+
+local function wrapped (lines, names)
+  local line = " "
+  for _, name in ipairs(names) do
     if #line + #name > 98 then lines[#lines + 1], line = line, " " end
     line = line .. " " .. name
   end
   lines[#lines + 1] = line
+end
+
+local function heading (g) return g.title .. (g.text and ": " .. g.text or "") end
+
+local function overview ()
+  known()
+  local lines = {"neap.help(name) describes one of these, or a group of them:"}
+  for _, g in ipairs(groups) do
+    lines[#lines + 1] = heading(g)
+    wrapped(lines, g.names)
+  end
   return table.concat(lines, "\n")
 end
 
--- help([name]) prints; an unknown name is an error that names the nearest known one.
+local function entry_text (full) return topics[full][1] .. "\n  " .. topics[full][2] end
+
+local function group_text (g, shown)
+  local lines = {heading(g)}
+  for _, full in ipairs(g.names) do
+    if full ~= shown then lines[#lines + 1] = entry_text(full) end
+  end
+  return table.concat(lines, "\n")
+end
+
+-- Other topics with the same last part: "schedule.linear" for the op linear.
+local function see_also (name)
+  local others = {}
+  for _, full in ipairs(M.names()) do
+    if full ~= name and last_part(full) == name then others[#others + 1] = full end
+  end
+  return #others > 0 and "  see also " .. table.concat(others, ", ") or nil
+end
+
+-- What help prints; nil for an unknown name.
+local function text_of (name)
+  local parts, group = {}, group_of(name)
+  for _, full in ipairs(group and not topics[name] and {} or matches(name)) do
+    parts[#parts + 1] = entry_text(full)
+  end
+  if topics[name] then
+    parts[#parts + 1] = see_also(name)
+    for _, full in ipairs(M.names()) do
+      if not group and full:sub(1, #name + 1) == name .. ":" then parts[#parts + 1] = entry_text(full) end
+    end
+  end
+  if group then parts[#parts + 1] = group_text(group, name) end
+  return #parts > 0 and table.concat(parts, "\n") or nil
+end
+
+-- help([name | function | object]) prints; an unknown name is an error that names the nearest known one.
 function M.help (name)
-  if name == nil then print(overview()) return end
-  if type(name) ~= "string" then
+  if name == nil or name == "neap" or name == require "neap" then print(overview()) return end
+  if type(name) == "number" or type(name) == "boolean" then
     error(("bad argument #1 to 'help' (string expected, got %s)"):format(type(name)))
   end
-  name = name:match "([%w_]+)$" or name
-  local how, what = M.describe(name)
-  if not how then
-    local known = {}
-    for _, n in ipairs(M.names()) do known[n] = true end
-    local near = require("neap.options").nearest(name, known)
-    error(("help: nothing is known of '%s' (did you mean '%s'?)"):format(name, near))
-  end
-  print(how .. "\n  " .. what)
+  known()
+  local asked = type(name) == "string" and (name:gsub("^neap%.", "")) or name_of(name)
+  if not asked then error(("help: nothing is known of this %s"):format(type(name))) end
+  local text = text_of(asked)
+  if not text then error(("help: nothing is known of '%s' (did you mean '%s'?)"):format(name, nearest(asked))) end
+  print(text)
 end
 
 return M

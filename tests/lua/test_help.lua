@@ -29,15 +29,148 @@ function T.test_usage ()
   lu.assertStrContains(printed(3), "string expected, got number")
 end
 
+function T.test_names_of_all_kinds ()
+  local hmc = "neap.sampler.hmc{step_size=, leapfrog_steps=10}\n  Hamiltonian Monte Carlo, unit mass, fixed length"
+  for _, name in ipairs {"hmc", "sampler.hmc", "neap.sampler.hmc"} do lu.assertEquals(printed(name), hmc) end
+  lu.assertStrContains(printed "E:score", "−∇E")
+  lu.assertStrContains(printed "rng", "r:categorical(logits)")
+  lu.assertStrContains(printed "linear", "x:linear(w, [b])")
+  lu.assertStrContains(printed "linear", "see also schedule.linear")
+  lu.assertStrContains(printed "step", "opt:step(params, grads)")
+  lu.assertStrContains(printed "sampler", "neap.sampler.mala{step_size=}")
+  lu.assertStrContains(printed "diag", "x:diag([k])")
+  lu.assertStrContains(printed "diag", "neap.diag.rhat(draws)")
+  lu.assertStrContains(printed "sampler.mall", "did you mean 'sampler.mala'?")
+  lu.assertStrContains(printed "E.scor", "did you mean 'E:score'?")
+  lu.assertEquals(printed "neap", printed())
+end
+
+function T.test_functions_and_objects ()
+  lu.assertEquals(printed(neap.exp), "x:exp()\n  e^x")
+  lu.assertStrContains(printed(neap.train), "neap.train(E, data, {")
+  lu.assertStrContains(printed(neap.sampler.mala), "neap.sampler.mala{step_size=}")
+  lu.assertStrContains(printed(neap.metric), "neap.metric.auroc(")
+  lu.assertStrContains(printed(neap.energy.ring{radius = 1, std = 1}), "E:laplacian(")
+  lu.assertStrContains(printed(neap.optim.sgd{lr = 1}), "opt:set_state(t)")
+  lu.assertStrContains(printed(neap.sampler.mala{step_size = 1}), "s:sample(")
+  lu.assertStrContains(printed(neap.randn(2)), "x:totable()")
+  lu.assertStrContains(printed(neap.rng(1)), "r:split()")
+  lu.assertStrContains(printed(io.open), "nothing is known of this function")
+end
+
+local function is_described (name)
+  return help.describe(name) or name:find "_like$" or
+    ({ops = 1, set_threads = 1, interrupt_hook = 1})[name]
+end
+
 function T.test_every_public_function_is_described ()
   for name, f in pairs(neap.core) do
-    if type(f) == "function" and not name:find "^_" then
-      local known = help.describe(name) or name:find "_like$" or
-        ({is_tensor = 1, is_tracked = 1, is_contiguous = 1, ops = 1, memory_cap = 1, set_threads = 1,
-          interrupt_hook = 1, rng_state = 1, set_rng_state = 1})[name]
-      lu.assertTrue(known and true, name)
+    if type(f) == "function" and not name:find "^_" then lu.assertTrue(is_described(name) and true, name) end
+  end
+end
+
+local modules = {"bijector", "data", "diag", "dist", "energy", "image", "loss", "metric", "optim", "plot", "sampler",
+                 "schedule"}
+local internal = {["diag.of_run"] = true, ["diag.describe_run"] = true}
+
+function T.test_every_part_is_described ()
+  for _, module in ipairs(modules) do
+    for name in pairs(neap[module]) do
+      local full = module .. "." .. name
+      lu.assertTrue(help.describe(full) ~= nil or internal[full], full)
     end
   end
+  local methods = getmetatable(neap.energy.double_well()).__index
+  if type(methods) == "table" then
+    for name in pairs(methods) do lu.assertNotNil(help.describe("E:" .. name), name) end
+  end
+end
+
+-- What is described is there.
+function T.test_every_topic_is_there ()
+  local objects = {E = neap.energy.double_well(), s = neap.sampler.gibbs(), loss = neap.loss.dsm{sigma = 1},
+                   opt = neap.optim.sgd{lr = 1}, rng = neap.rng(1), figure = neap.plot.line{1, 2}}
+  for _, name in ipairs(help.names()) do
+    local part, last = name:match "^(%w+)[.:](.*)$"
+    local at = part and (name:find ":" and objects[part] or neap[part]) or neap.zeros(1)
+    lu.assertTrue((part and at[last] or not part and (neap[name] or at[name])) ~= nil, name)
+  end
+end
+
+-- ---- options: what the text names is what the code knows ----
+
+local first_arguments = {
+  data = {3}, diag = {neap.randn(8, 2)}, image = {neap.zeros(1, 2, 2)}, plot = {neap.zeros(2, 2)}, bijector = {1},
+  ["plot.hist"] = {neap.randn(4)}, ["plot.trace"] = {neap.randn(4, 2)}, ["plot.images"] = {neap.zeros(1, 2, 2)},
+  ["plot.line"] = {neap.randn(4), neap.randn(4)}, ["plot.energy"] = {neap.energy.double_well{dim = 2}},
+  ["metric.mmd"] = {neap.randn(4, 2), neap.randn(4, 2)}, ["data.loader"] = {neap.zeros(3, 1)},
+  ["data.csv"] = {"none.csv"}, ["data.fashion_mnist"] = {"train"}, ["data.mnist"] = {".", "train"},
+  ["plot.panels"] = {{neap.plot.line{1, 2}}}, gradcheck = {neap.sum, neap.ones(1)}, ema = {{neap.ones(1)}},
+  train = {neap.energy.double_well(), neap.zeros(1)}, dist = {neap.ones(1)}, save = {"x.npy", neap.ones(1)},
+  verify = {neap.sampler.gibbs(), neap.energy.double_well()},
+}
+
+local function named_options (how)
+  local out = {}
+  for name in (how:match "{(.*)}" or ""):gmatch "([%a_][%w_]*)=" do out[name] = true end
+  return out
+end
+
+-- Calls f with each of the options, of a type that none has; gives the errors.
+local function errors_of (name, f, how)
+  local args, out = first_arguments[name] or first_arguments[name:match "^%w+"] or {}, {}
+  for option in pairs(named_options(how)) do
+    local all = {table.unpack(args)}
+    all[#all + 1] = {[option] = io.stdout}
+    local _, message = pcall(f, table.unpack(all))
+    out[option] = tostring(message)
+  end
+  return out
+end
+
+local function constructors ()
+  local out = {}
+  for _, name in ipairs(help.names()) do
+    local part, last = name:match "^(%w+)%.(.*)$"
+    local f = part and neap[part][last] or not part and not name:find ":" and neap[name]
+    local how = help.describe(name)
+    if f and how:find "^neap%." and how:find "{[^}]*=" and not neap.core.op[name] then out[name] = {f, how} end
+  end
+  return out
+end
+
+function T.test_options_are_known ()
+  local n = 0
+  for name, c in pairs(constructors()) do
+    for option, message in pairs(errors_of(name, c[1], c[2])) do
+      n = n + 1
+      lu.assertNotStrContains(message, "unknown option", false, name .. ": " .. option)
+    end
+  end
+  lu.assertTrue(n > 100, tostring(n))
+end
+
+-- Options of the parts in Lua: no known one is left out either.
+local everywhere = {plot = {"title", "xlim", "ylim", "width", "height", "label", "color"},
+                    train = {"checkpoint", "resume", "guard", "log_likelihood"}}
+
+function T.test_no_option_is_left_out ()
+  local options, seen = require "neap.options", {}
+  local read = options.read
+  options.read = function (fname, given, known)
+    seen[fname] = known
+    return read(fname, given, known)
+  end
+  for name, c in pairs(constructors()) do errors_of(name, c[1], c[2]) end
+  options.read = read
+  local n = 0
+  for name, c in pairs(constructors()) do
+    local told = named_options(c[2])
+    for _, common in ipairs(everywhere[name:match "^%w+"] or {}) do told[common] = true end
+    for option in pairs(seen[name] or {}) do lu.assertTrue(told[option], name .. ": " .. option) end
+    n = n + (seen[name] and 1 or 0)
+  end
+  lu.assertTrue(n > 40, tostring(n))
 end
 
 function T.test_parts_load_on_first_use ()
