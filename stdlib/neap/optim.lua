@@ -47,8 +47,13 @@ local function line_up (self, params, grads)
   return ps, gs, averages
 end
 
+local function check_self (self, call)
+  if getmetatable(self) ~= Optimizer then error(("optim: a colon expected, as in opt:%s"):format(call)) end
+end
+
 -- The step size of the step about to be made.
 function Optimizer:current_lr ()
+  check_self(self, "current_lr()")
   if type(self.lr) == "number" then return self.lr end
   local lr = self.lr(self.steps + 1)
   if type(lr) ~= "number" or not (lr >= 0 and lr < math.huge) then
@@ -59,7 +64,17 @@ function Optimizer:current_lr ()
   return lr
 end
 
--- Tables of tensors, and no gradient of what is not there.
+local function text_of (x) return ("%s [%s]"):format(x.dtype, table.concat(x.shape, ", ")) end
+
+local function check_pair (self, key, p, g)
+  options.argument(self.name, ("grads[%s]"):format(key), g, "tensor")
+  local got, wanted = text_of(g), text_of(p)
+  if got ~= wanted then
+    error(("%s: grads[%s]: %s expected, as params[%s] is, got %s"):format(self.name, key, wanted, key, got))
+  end
+end
+
+-- Tables of tensors, a gradient for one parameter at least, and none of what is not there.
 local function check_step (self, params, grads)
   options.argument(self.name, "params", params, "table")
   if type(grads) ~= "table" then
@@ -67,16 +82,25 @@ local function check_step (self, params, grads)
   end
   for key, p in pairs(params) do
     if not is_tensor(p) then options.argument(self.name, ("params[%s]"):format(key), p, "tensor") end
+    if p.dtype ~= "float32" and p.dtype ~= "float64" then
+      error(("%s: params[%s]: a float tensor expected, got %s"):format(self.name, key, p.dtype))
+    end
   end
   for key, g in pairs(grads) do
-    if not is_tensor(g) then options.argument(self.name, ("grads[%s]"):format(key), g, "tensor") end
     if not params[key] then error(("%s: grads[%s]: params has no such key"):format(self.name, key)) end
+    check_pair(self, key, params[key], g)
+  end
+  local key = keys_of(params)[1]
+  if key == nil then error(self.name .. ": params: at least one tensor expected, got an empty table") end
+  if next(grads) == nil then
+    error(("%s: grads: a gradient expected, as grads[%s] for params[%s], got an empty table"):format(self.name, key, key))
   end
 end
 
 -- step(params, grads)
 function Optimizer:step (params, grads)
-  if is_tensor(params) then params, grads = {params}, {grads} end
+  check_self(self, "step(params, grads)")
+  if is_tensor(params) then params, grads = {params}, {options.argument(self.name, "grads", grads, "tensor")} end
   check_step(self, params, grads)
   local ps, gs, averages = line_up(self, params, grads)
   self.update(self, ps, gs, averages, self:current_lr())
@@ -93,9 +117,13 @@ local function copies (averages)
 end
 
 -- state() -> {steps =, averages = {name = {key = tensor}}}, copied; set_state(t) takes it back.
-function Optimizer:state () return {steps = self.steps, averages = copies(self.averages)} end
+function Optimizer:state ()
+  check_self(self, "state()")
+  return {steps = self.steps, averages = copies(self.averages)}
+end
 
 function Optimizer:set_state (t)
+  check_self(self, "set_state(t)")
   options.argument(self.name, "state", t, "table")
   options.argument(self.name, "state.steps", t.steps, "integer")
   options.argument(self.name, "state.averages", t.averages, "table")

@@ -68,7 +68,7 @@ local function parameters (E, loss)
   if found and type(method) == "function" then
     for _, p in ipairs((loss:params())) do params[#params + 1] = p end
   end
-  if #params == 0 then error("train: the energy has no parameters") end
+  if #params == 0 then error("train: the energy has no parameters (neap.energy(f, {params = ...}))") end
   return params
 end
 
@@ -123,13 +123,20 @@ end
 
 -- ---- one step ----
 
+-- What a loss gives must be a float tensor of one element.
+local function check_loss (value)
+  local got
+  if not neap.is_tensor(value) then got = options.type_of(value)
+  elseif value:numel() ~= 1 then got = ("shape [%s]: take its mean"):format(table.concat(value.shape, ", "))
+  elseif value.dtype ~= "float32" and value.dtype ~= "float64" then got = value.dtype
+  else return end
+  error("train: loss: a tensor of one element expected, got " .. got)
+end
+
 -- Loss and gradients, clipped; nothing has changed yet.
 local function evaluate (E, loss, batch, params, rng, clip, step)
   local value, info = loss(E, batch, rng)
-  if not neap.is_tensor(value) or value:numel() ~= 1 then
-    local got = neap.is_tensor(value) and "shape [" .. table.concat(value.shape, ", ") .. "]" or options.type_of(value)
-    error(("train: the loss must give a tensor of one element, got %s"):format(got))
-  end
+  check_loss(value)
   local number = value:item()
   if number ~= number or math.abs(number) == math.huge then
     error(("train: the loss is %s at step %d; the parameters are as the step before left them"):format(number, step))

@@ -142,7 +142,7 @@ function T.test_errors ()
   fails("unknown option 'momentun' %(did you mean 'momentum'%?%)", optim.sgd, {lr = 1, momentun = .9})
   fails("option 'lr': number or callable expected, got string", optim.sgd, {lr = "1"})
   local opt = optim.adam{lr = .1}
-  fails("gradient is float32 %[2%], expected float32 %[3%]", opt.step, opt, {neap.zeros(3)}, {neap.zeros(2)})
+  fails("float32 %[3%] expected, as params%[1%] is, got float32 %[2%]", opt.step, opt, {neap.zeros(3)}, {neap.zeros(2)})
   fails("gradient is float64", opt.step, optim.adam{lr = .1}, {neap.zeros(3)}, {neap.zeros(3, {dtype = "float64"})})
   fails("float dtype expected, got int64", opt.step, optim.sgd{lr = 1}, neap.zeros(1, {dtype = "int64"}),
         neap.zeros(1, {dtype = "int64"}))
@@ -158,6 +158,26 @@ function T.test_in_place_updates_are_seen_by_the_tape ()
   optim.sgd{lr = .1}:step({p}, {neap.ones(3)})
   lu.assertAlmostEquals(p:detach()[1]:item(), .9, 1e-6)
   lu.assertFalse((pcall(neap.gradients, y, p)))
+end
+
+function T.test_what_a_step_must_be_given ()
+  local o, w, g = optim.adam{}, neap.zeros(3), neap.ones(3)
+  local says = lu.assertErrorMsgContains
+  says("optim: a colon expected, as in opt:step(params, grads)", o.step, w, g)
+  says("optim: a colon expected, as in opt:state()", o.state)
+  says("optim.adam: grads: a gradient expected, as grads[a] for params[a], got an empty table", o.step, o, {a = w}, {})
+  says("optim.adam: params: at least one tensor expected", o.step, o, {}, {})
+  says("optim.adam: grads[b]: params has no such key", o.step, o, {a = w}, {b = g})
+  says("optim.adam: grads[2]: params has no such key", o.step, o, {w}, {g, g})
+  says("optim.adam: grads[a]: float32 [3] expected, as params[a] is, got float32 [2]", o.step, o, {a = w},
+       {a = neap.ones(2)})
+  says("optim.adam: grads[1]: float32 [3] expected, as params[1] is, got float64 [3]", o.step, o, w, g:double())
+  says("optim.adam: grads: tensor expected, got nil", o.step, o, w)
+  says("optim.adam: params[1]: a float tensor expected, got int64", o.step, o, w:to "int64", w)
+  lu.assertEquals({o.steps, w:totable()}, {0, {0, 0, 0}})
+  local v = neap.zeros(3)
+  optim.sgd{lr = 1}:step({a = w, b = v}, {a = g})                  -- b has no gradient, so it stays
+  lu.assertEquals({w:totable(), v:totable()}, {{-1, -1, -1}, {0, 0, 0}})
 end
 
 return T

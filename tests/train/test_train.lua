@@ -127,6 +127,18 @@ function T.test_errors ()
   fails("the energy has no parameters", neap.train, neap.energy.double_well{}, x, {loss = loss, steps = 1})
 end
 
+function T.test_what_a_loss_must_give ()
+  local E, x = neap.energy.mlp{sizes = {2, 4}}, neap.randn(100, 2)
+  local function says (text, loss)
+    lu.assertErrorMsgContains("train: loss: a tensor of one element expected, got " .. text, neap.train, E, x,
+                              {loss = loss, steps = 1, batch = 100})
+  end
+  says("nil", function () end)
+  says("integer", function () return 3 end)
+  says("shape [100]: take its mean", function (energy, batch) return energy(batch) end)
+  says("bool", function (energy, batch) return energy(batch):mean():gt(0) end)
+end
+
 -- A loss that is no number stops the training before it spoils the parameters, and says so.
 function T.test_nan_in_the_data_is_an_error_and_leaves_the_parameters ()
   local E, x = model(), data(8)
