@@ -3,6 +3,7 @@
 --   build/neap mk/reference.lua annotations meta.lua   what Lua language servers read; made by `make all`
 -- `make test` compares the page with the table, so it cannot fall behind.
 
+local internal = require("neap.help").parts
 local types = { i = "integer", n = "number", b = "boolean", d = "dimension", D = "dimensions", S = "sizes", t = "tensor", e = "text" }
 
 -- "min:n? {beta:n=1}" -> the call as users write it, and notes on the arguments
@@ -16,6 +17,7 @@ local function call_of(row)
       local default = rest:match("=(.*)$")
       options[#options + 1] = default and name .. " = " .. default or name .. " ="
     elseif kind == "*" then positional[#positional + 1] = "{" .. name .. "…}"
+    elseif word:find("=", 1, true) then positional[#positional + 1] = ("[%s = %s]"):format(name, word:match("=(.*)$"))
     elseif word:sub(-1) == "?" then positional[#positional + 1] = "[" .. name .. "]"
     else positional[#positional + 1] = name end
   end
@@ -35,15 +37,28 @@ end
 local derivative = { elementwise = "any order", linear = "any order", bilinear = "any order", general = "any order",
                      composite = "through its parts", zero = "zero" }
 
+local function row_of(row)
+  return ("| `%s` | %s | %s | %s |"):format(call_of(row), row.doc:gsub("|", "\\|"), note_of(row), derivative[row.kind])
+end
+
+-- the ops for users, or those that other ops are made of
+local function add_table(out, parts)
+  table.move({ "| call | what it gives | arguments | derivative |", "|---|---|---|---|" }, 1, 2, #out + 1, out)
+  for _, row in ipairs(neap.core.ops()) do
+    if (internal[row.name] or false) == parts then out[#out + 1] = row_of(row) end
+  end
+end
+
 local function page()
   local out = {
     "# Ops", "",
     "Every op is both `neap.op(x, …)` and `x:op(…)`. Made from the op table by `build/neap mk/reference.lua`; `neap.help(\"name\")` shows a row in the REPL.",
-    "Dimensions and indices start at 1, negative ones count from the end. `[x]` may be left out; options come as one table at the end.", "",
-    "| call | what it gives | arguments | derivative |", "|---|---|---|---|" }
-  for _, row in ipairs(neap.core.ops()) do
-    out[#out + 1] = ("| `%s` | %s | %s | %s |"):format(call_of(row), row.doc:gsub("|", "\\|"), note_of(row), derivative[row.kind])
-  end
+    "Dimensions and indices start at 1, negative ones count from the end. What stands in brackets may be left out, or be nil where a later one is given:",
+    "`x:clamp(nil, 2)` has no lower bound. Options come as one table at the end: `x:softplus{beta = 2}`, `x:var(1, true, {unbiased = false})`.", "" }
+  add_table(out, false)
+  table.move({ "", "## Parts other ops are made of", "",
+    "They can be called, and their derivatives are what the ops above rest on, but each has a friendlier op above or in [tensors](tensors.md).", "" }, 1, 5, #out + 1, out)
+  add_table(out, true)
   return table.concat(out, "\n") .. "\n"
 end
 
@@ -66,7 +81,7 @@ local function parameters_of(row)
 end
 
 local function annotation_of(row)
-  local lines, names = { "---" .. row.doc }, {}
+  local lines, names = { "--- " .. row.doc }, {}
   for _, p in ipairs(parameters_of(row)) do
     local name = p[1] == "end" and "last" or p[1]
     names[#names + 1] = name

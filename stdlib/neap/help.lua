@@ -10,7 +10,7 @@ local M = {}
 
 -- Ops that are there for other ops to be made of: name -> true.
 M.parts = {}
-for name in ("alias anchor argmedian argtopk bmm cast diag_embed diagonal eigh_packed eigh_vectors solve_lu solve_tri "
+for name in ("alias anchor argmedian argtopk bmm cast eigh_packed eigh_vectors solve_lu solve_tri "
              .. "unslice"):gmatch "%S+" do M.parts[name] = true end
 
 -- "x min:n? {beta:n=1}" -> "x:name([min] [, {beta=1}])"
