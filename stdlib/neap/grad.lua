@@ -55,7 +55,9 @@ end
 -- v's tensors, which must match xs in number and shapes
 local function matching (name, v, xs)
   local list = tree.leaves(v)
-  if #list ~= #xs then fail(name, "%d tensors v for %d tensors", #list, #xs) end
+  if #list ~= #xs then
+    fail(name, "v: %s expected, got %s", #xs == 1 and "a tensor" or #xs .. " tensors", #list == 0 and kind(v) or #list)
+  end
   for i, x in ipairs(xs) do
     local a, b = shape_text(list[i]), shape_text(x)
     if a ~= b then fail(name, "v has shape %s where %s was expected", a, b) end
@@ -98,9 +100,11 @@ end
 
 local function argument_list (name, argnum)
   local list = type(argnum) == "table" and argnum or {argnum or 1}
-  for _, i in ipairs(list) do
+  for _, i in pairs(list) do
+    if is_tensor(i) then fail(name, "neap.%s(f [, argnum]) gives a function: neap.%s(f)(x)", name, name) end
     if math.type(i) ~= "integer" or i < 1 then
-      fail(name, "argnum: numbers of arguments from 1 expected, got %s", tostring(i))
+      local got = type(i) == "number" and tostring(i) or kind(i)
+      fail(name, "argnum: numbers of arguments from 1 expected, got %s", got)
     end
   end
   return list
@@ -131,15 +135,17 @@ local function run (name, f, which, ...)
   return value, out, results
 end
 
--- grad(f [, argnum]) -> function that gives f's gradient by that argument (a table of numbers: one result for each)
-function M.grad (f, argnum)
-  check_function("grad", f)
-  local which = argument_list("grad", argnum)
+local function gradient_of (name, f, argnum)
+  check_function(name, f)
+  local which = argument_list(name, argnum)
   return function (...)
-    local _, out = run("grad", f, which, ...)
+    local _, out = run(name, f, which, ...)
     return table.unpack(out, 1, #which)
   end
 end
+
+-- grad(f [, argnum]) -> function that gives f's gradient by that argument (a table of numbers: one result for each)
+function M.grad (f, argnum) return gradient_of("grad", f, argnum) end
 
 -- value_and_grad(f [, argnum]) -> function that gives f's value, its gradients, then whatever else f returned
 function M.value_and_grad (f, argnum)
@@ -178,22 +184,23 @@ function M.vjp (f, x, v)
   return tree.fill(y, values, is_float), tree.fill(x, sum, is_float)
 end
 
--- jvp(f, x, v) -> f(x), Jv (of f(x)'s shape); v has the shape of x
-function M.jvp (f, x, v)
-  check_function("jvp", f)
-  local copy, xs = variables("jvp", x)
-  local vs = matching("jvp", v, xs)
+local function forward (name, f, x, v)
+  check_function(name, f)
+  local copy, xs = variables(name, x)
+  local vs = matching(name, v, xs)
   local y = f(copy)
-  local ys = outputs("jvp", y)
+  local ys = outputs(name, y)
   local values, tangents = {}, {}
   for i, out in ipairs(ys) do values[i], tangents[i] = tape.push(out, xs, vs, #ys > 1) end
   return tree.fill(y, values, is_float), tree.fill(y, tangents, is_float)
 end
 
+-- jvp(f, x, v) -> f(x), Jv (of f(x)'s shape); v has the shape of x
+function M.jvp (f, x, v) return forward("jvp", f, x, v) end
+
 -- hvp(f, x, v) -> Hv of f, which gives one number: the gradient pushed forward along v
 function M.hvp (f, x, v)
-  check_function("hvp", f)
-  local _, out = M.jvp(M.grad(f), x, v)
+  local _, out = forward("hvp", gradient_of("hvp", f), x, v)
   return out
 end
 
@@ -236,24 +243,23 @@ local function by_columns (y, x)
   return {core.stack(columns, -1):reshape(joined(y, x))}
 end
 
--- jacobian(f, x) -> [y.shape, x.shape] for tensors; a tree like f(x) of trees like x otherwise
-function M.jacobian (f, x)
-  check_function("jacobian", f)
-  local copy, xs = variables("jacobian", x)
+local function whole_jacobian (name, f, x)
+  check_function(name, f)
+  local copy, xs = variables(name, x)
   local y = f(copy)
-  outputs("jacobian", y)
+  outputs(name, y)
   return tree.map(y, function (out)
     if not is_float(out) then return nil end
-    local forward = #xs == 1 and xs[1]:numel() < out:numel() and xs[1]:numel() > 0
-    return tree.fill(x, forward and by_columns(out, xs[1]) or by_rows(out, xs), is_float)
+    local wide = #xs == 1 and xs[1]:numel() < out:numel() and xs[1]:numel() > 0
+    return tree.fill(x, wide and by_columns(out, xs[1]) or by_rows(out, xs), is_float)
   end, function () return nil end)
 end
 
+-- jacobian(f, x) -> [y.shape, x.shape] for tensors; a tree like f(x) of trees like x otherwise
+function M.jacobian (f, x) return whole_jacobian("jacobian", f, x) end
+
 -- hessian(f, x) -> [x.shape, x.shape] for a tensor; a tree like x of trees like x otherwise
-function M.hessian (f, x)
-  check_function("hessian", f)
-  return M.jacobian(M.grad(f), x)
-end
+function M.hessian (f, x) return whole_jacobian("hessian", gradient_of("hessian", f), x) end
 
 -- whether y has one number for each row of x [B, event…]
 local function by_row (y, x)
@@ -270,7 +276,7 @@ function M.laplacian (f, x)
   if not is_tensor(x) then fail("laplacian", "a tensor expected, got %s", kind(x)) end
   local copy, xs = variables("laplacian", x)
   local y
-  local g = M.grad(function (v)
+  local g = gradient_of("laplacian", function (v)
     y = f(v)
     return is_tensor(y) and y:sum() or y
   end)(copy)
@@ -288,57 +294,84 @@ end
 
 -- ---- mapping over rows ----------------------------------------------------------------------------------------
 
-local function length (name, args)
-  local n
+-- how many rows the tensors among a call's arguments have
+local function rows_of (args)
+  local n, first
   for i = 1, args.n do
     for _, x in ipairs(tree.leaves(args[i])) do
-      if x.ndim == 0 then fail(name, "argument %d has no dimension to map over", i) end
-      if n and #x ~= n then fail(name, "argument %d has %d rows, those before %d", i, #x, n) end
-      n = #x
+      if x.ndim == 0 then fail("vmap", "argument %d has no dimension to map over", i) end
+      if n and #x ~= n then fail("vmap", "argument %d has %d rows, argument %d has %d", i, #x, first, n) end
+      n, first = #x, first or i
     end
   end
-  if not n then fail(name, "no tensor among the arguments") end
-  if n == 0 then fail(name, "the arguments have no rows") end
+  if not n then fail("vmap", "no tensor among the arguments") end
+  if n == 0 then fail("vmap", "the arguments have no rows") end
   return n
 end
 
--- rows[1], rows[2], … are trees of one form -> the tree with their tensors stacked
-local function stack (rows)
-  if #tree.leaves(rows[1]) == 0 then
-    fail("vmap", "the function must give a tensor, a number or a table of them, got %s", kind(rows[1]))
+-- a result of f for row i with its numbers as tensors, and its tensors in order
+local function row_result (out, i)
+  local as_tensors = tree.map(out, function (x) return x end, function (v)
+    if type(v) == "number" then return core.tensor(v) end
+    fail("vmap", "the function must give a tensor, a number or a table of them, got %s for row %d", kind(v), i)
+  end)
+  local leaves = tree.leaves(as_tensors)
+  if #leaves == 0 then
+    fail("vmap", "the function must give a tensor, a number or a table of them, got %s for row %d",
+         type(out) == "table" and "an empty table" or kind(out), i)
   end
-  local columns, k = {}, 0
-  for i, row in ipairs(rows) do
-    for j, x in ipairs(tree.leaves(row)) do
+  return as_tensors, leaves
+end
+
+local function check_row (first, leaves, i)
+  if #leaves ~= #first then fail("vmap", "the function gave %d tensors for row 1, %d for row %d", #first, #leaves, i) end
+  for j, x in ipairs(leaves) do
+    local a, b = shape_text(first[j]), shape_text(x)
+    if a ~= b then fail("vmap", "the function gave shape %s for row 1, %s for row %d: rows cannot be stacked", a, b, i) end
+  end
+end
+
+-- outs[1], outs[2], … are what f gave for each row -> the tree of the first with the tensors of all stacked
+local function stack (outs, n)
+  local form, columns, first, k = nil, {}, nil, 0
+  for i = 1, n do
+    local row, leaves = row_result(outs[i], i)
+    if i == 1 then form, first = row, leaves else check_row(first, leaves, i) end
+    for j, x in ipairs(leaves) do
       columns[j] = columns[j] or {}
       columns[j][i] = x
     end
   end
-  return tree.map(rows[1], function ()
+  return tree.map(form, function ()
     k = k + 1
     return core.stack(columns[k], 1)
   end)
 end
 
--- vmap(f) -> a function that calls f for each row (dimension 1) of its tensor arguments and stacks the results.
--- It is a loop: what f does is run row by row, and differentiated so.
-function M.vmap (f)
+-- vmap(f) -> a function that calls f for each row (dimension 1) of its tensor arguments and stacks the results; other
+-- arguments go to every call as they are.  It is a loop: what f does is run row by row, and differentiated so.
+function M.vmap (f, ...)
   check_function("vmap", f)
+  if select("#", ...) > 0 then
+    fail("vmap", "a function alone expected: neap.vmap(f)(x) maps over dimension 1 of every tensor, got %s besides",
+         kind((...)))
+  end
   return function (...)
-    local args = table.pack(...)
-    local results = {}
-    for i = 1, length("vmap", args) do
+    local args, outs, count = table.pack(...), {}, nil
+    local n = rows_of(args)
+    for i = 1, n do
       local row = {}
       for a = 1, args.n do row[a] = tree.map(args[a], function (x) return x[i] end) end
       local out = table.pack(f(table.unpack(row, 1, args.n)))
-      for k = 1, out.n do
-        results[k] = results[k] or {}
-        results[k][i] = type(out[k]) == "number" and core.tensor(out[k]) or out[k]
+      count = count or math.max(out.n, 1)
+      if out.n > count then fail("vmap", "the function gave %d results for row 1, %d for row %d", count, out.n, i) end
+      for k = 1, count do
+        outs[k] = outs[k] or {}
+        outs[k][i] = out[k]
       end
     end
-    if not results[1] then stack {} end                 -- says what is missing
-    for k, rows in ipairs(results) do results[k] = stack(rows) end
-    return table.unpack(results)
+    for k = 1, count do outs[k] = stack(outs[k], n) end
+    return table.unpack(outs, 1, count)
   end
 end
 

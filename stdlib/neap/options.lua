@@ -26,11 +26,14 @@ local function distance (a, b)
   return row[#b]
 end
 
+-- Whether one name is the other with a word more, as retain is of retain_graph.
+local function extends (a, b) return a:sub(1, #b + 1) == b .. "_" or b:sub(1, #a + 1) == a .. "_" end
+
 -- The name in known (a table with names as keys) that is nearest to name.
 function options.nearest (name, known)
   local best, least
   for k in pairs(known) do
-    local d = distance(name, k)
+    local d = extends(name, k) and 1 or distance(name, k)
     if not least or d < least or (d == least and k < best) then best, least = k, d end
   end
   return best

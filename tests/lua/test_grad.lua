@@ -182,7 +182,7 @@ function T.test_vjp_and_jvp ()
   same(g, {32})
   same(value[2], {3})
   raises("v has shape [1] where [2] was expected", neap.jvp, f, vector(0, 1), vector(2))
-  raises("1 tensors v for 2 tensors", neap.jvp, f, {vector(0), vector(1)}, {vector(2)})
+  raises("v: 2 tensors expected, got 1", neap.jvp, f, {vector(0), vector(1)}, {vector(2)})
 end
 
 function T.test_hvp ()
@@ -217,7 +217,51 @@ function T.test_vmap ()
   same(a, {3, 8})
   same(b.sum, {4, 6})
   same(neap.grad(function (x) return neap.vmap(cube)(x):sum() end)(neap.tensor({{1}, {2}}, f64)), {{3}, {12}})
-  raises("argument 2 has 3 rows, those before 2", neap.vmap(neap.add), neap.ones(2), neap.ones(3))
+  raises("vmap: argument 2 has 3 rows, argument 1 has 2", neap.vmap(neap.add), neap.ones(2), neap.ones(3))
+end
+
+function T.test_nested_vmap ()
+  local outer = neap.vmap(function (a, b) return neap.vmap(function (x, y) return x * y end)(a, b) end)
+  same(outer(neap.tensor {{1, 2}, {3, 4}}, neap.tensor {{5, 6}, {7, 8}}), {{5, 12}, {21, 32}})
+  local rows = neap.vmap(function (a, all) return neap.vmap(function (x) return (a * x):sum() end)(all.w) end)
+  same(rows(neap.tensor {{1, 2}, {3, 4}}, {w = neap.ones(2, 3, 2), name = "w"}), {{3, 3, 3}, {7, 7, 7}})
+  same(neap.grad(function (x) return neap.vmap(neap.vmap(function (v) return v ^ 2 end))(x):sum() end)(
+    neap.tensor({{1, 2}}, f64)), {{2, 4}})
+end
+
+function T.test_results_of_vmap ()
+  local x = neap.tensor {{1, 2}, {3, 4}}
+  same(neap.vmap(function (v) return v:sum():item() end)(x), {3, 7})
+  local out = neap.vmap(function (v, power) return {power = v ^ power, parts = {v[1], v[2]:item()}} end)(x, 2)
+  same(out.power, {{1, 4}, {9, 16}})
+  same(out.parts[1], {1, 3})
+  same(out.parts[2], {2, 4})
+  local function says (text, f) raises("vmap: " .. text, neap.vmap(f), x) end
+  local gives = "the function must give a tensor, a number or a table of them, got "
+  says(gives .. "nil for row 1", function () end)
+  says(gives .. "string for row 1", function (v) return {v, "x"} end)
+  says(gives .. "an empty table for row 1", function () return {} end)
+  says(gives .. "nil for row 2", function (v) if v[1]:item() == 1 then return v end end)
+  says("the function gave shape [1] for row 1, [3] for row 2", function (v) return neap.zeros(v[1]:item()) end)
+  says("the function gave 1 tensors for row 1, 2 for row 2", function (v) return v[1]:item() == 1 and v or {v, v} end)
+  raises("vmap: a function alone expected: neap.vmap(f)(x) maps over dimension 1 of every tensor, got table besides",
+         neap.vmap, cube, {in_dims = 1})
+end
+
+function T.test_errors_name_what_was_called ()
+  local x = vector(1, 2)
+  raises("unknown option 'retain_graph' (did you mean 'retain'?)", neap.gradients, cube(x:requires_grad()), x,
+         {retain_graph = true})
+  raises("grad: neap.grad(f [, argnum]) gives a function: neap.grad(f)(x)", neap.grad, cube, x)
+  raises("value_and_grad: neap.value_and_grad(f [, argnum]) gives a function: neap.value_and_grad(f)(x)",
+         neap.value_and_grad, cube, {x})
+  raises("hessian: there is no float tensor to differentiate by (got nil)", neap.hessian, cube)
+  raises("hessian: the function must give a tensor of one element, got shape [2]", neap.hessian, neap.exp, x)
+  raises("hvp: v has shape [3] where [2] was expected", neap.hvp, cube, x, vector(1, 2, 3))
+  raises("hvp: v: a tensor expected, got nil", neap.hvp, cube, x)
+  raises("laplacian: the function must give a tensor of one element, got number", neap.laplacian, function () return 1 end,
+         x)
+  raises("bad argument #1 to 'no_grad' (function expected, got no value)", function () neap.no_grad() end)
 end
 
 function T.test_gradcheck ()

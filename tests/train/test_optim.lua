@@ -143,8 +143,8 @@ function T.test_errors ()
   fails("option 'lr': number or callable expected, got string", optim.sgd, {lr = "1"})
   local opt = optim.adam{lr = .1}
   fails("float32 %[3%] expected, as params%[1%] is, got float32 %[2%]", opt.step, opt, {neap.zeros(3)}, {neap.zeros(2)})
-  fails("gradient is float64", opt.step, optim.adam{lr = .1}, {neap.zeros(3)}, {neap.zeros(3, {dtype = "float64"})})
-  fails("float dtype expected, got int64", opt.step, optim.sgd{lr = 1}, neap.zeros(1, {dtype = "int64"}),
+  fails("got float64", opt.step, optim.adam{lr = .1}, {neap.zeros(3)}, {neap.zeros(3, {dtype = "float64"})})
+  fails("a float tensor expected, got int64", opt.step, optim.sgd{lr = 1}, neap.zeros(1, {dtype = "int64"}),
         neap.zeros(1, {dtype = "int64"}))
   fails("view with gaps", opt.step, optim.sgd{lr = 1}, neap.zeros(4, 2):t(), neap.zeros(2, 4))
   fails("schedule.cosine: option 'steps' is missing", schedule.cosine, {lr = 1})
