@@ -5,6 +5,7 @@
 ** Invariant: noise draws and their densities are constants; log_z is one variable for the loss's whole life.
 */
 #include "loss/loss.h"
+#include "energy/energy.h"
 #include <math.h>
 
 static neap_tensor *draw_noise (neap_context *c, neap_loss *l, loss_batch *b, int64_t n) {
@@ -58,8 +59,10 @@ static const neap_loss_kind nce = { "nce", memory, eval };
 static bool check (neap_context *c, const neap_nce_config *cfg) {
   if (cfg->ratio < 0)
     return neap_fail(c, NEAP_EARG, "nce: ratio: a positive integer expected, got %lld", (long long)cfg->ratio);
-  if (cfg->noise || (cfg->sample && cfg->log_prob)) return true;
-  return neap_fail(c, NEAP_EARG, "nce: noise: an energy with an exact sampler, or sample and log_prob, expected");
+  const neap_energy *E = cfg->noise;
+  if (E ? E->cls->sample && E->cls->log_z : cfg->sample && cfg->log_prob) return true;
+  return neap_fail(c, NEAP_EARG, "nce: noise: an energy with an exact sampler and a known log Z, or sample and log_prob, "
+                   "expected%s%s", E ? ", got " : "", E ? energy_title(E) : "");
 }
 
 /* log Z = 0, a variable */

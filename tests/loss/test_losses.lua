@@ -233,6 +233,8 @@ end
 function T.test_nce_errors ()
   local E, x = normal_energy(0), neap.zeros(4, 1, f64)
   lu.assertStrContains(message(neap.loss.nce, {}), "an energy or {sample = , log_prob = } expected, got nil")
+  lu.assertStrContains(message(neap.loss.nce, {noise = neap.energy.mlp{sizes = {2, 4}}}),
+                       "noise: an energy with an exact sampler and a known log Z, or sample and log_prob, expected, got mlp")
   lu.assertStrContains(message(neap.loss.nce, {noise = {sample = print}}), "'log_prob': function expected, got nil")
   lu.assertStrContains(message(neap.loss.nce, {noise = normal_noise(0), ratio = 0}), "ratio")
   local bad = normal_noise(0)
