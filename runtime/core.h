@@ -33,6 +33,7 @@ struct neap_tensor {
   neap_node *node;                         /* how it was made, if a tape holds it */
   uint64_t level;                          /* 0 = not tracked; else the level of its newest variable */
   uint64_t birth;                          /* a variable's time of marking: older values cannot depend on it */
+  uint64_t frozen;                         /* a functional variable's: its storage's version then, + 1; else 0 */
   uint64_t mark; int slot;                 /* scratch of one derivative sweep */
   neap_tensor *grad;
 };

@@ -85,8 +85,18 @@ static bool current (neap_sweep *s, const neap_tensor *y) {
   return neap_fail(s->c, NEAP_ESTATE, "the value, of shape %s, was written after it was computed", SHAPE_TEXT(y));
 }
 
+/* no functional derivative's argument was written since it was given: what was computed before had other values */
+static bool unchanged (neap_context *c, int n, neap_tensor *const *xs) {
+  for (int i = 0; xs && i < n; i++)
+    if (xs[i] && xs[i]->frozen && xs[i]->frozen != (uint64_t)xs[i]->store->version + 1)
+      return neap_fail(c, NEAP_ESTATE, "the argument of a derivative, of shape %s, was written while it was computed; "
+                       "write to a copy (x:clone())", SHAPE_TEXT(xs[i]));
+  return true;
+}
+
 bool neap_sweep_open (neap_sweep *s, neap_context *c, neap_tensor *y, int n, neap_tensor *const *xs) {
   *s = (neap_sweep){ .c = c, .mark = ++c->clock, .oldest = xs ? UINT64_MAX : 0 };
+  if (!unchanged(c, n, xs)) return false;
   for (int i = 0; xs && i < n; i++) {
     uint64_t a = xs[i] ? age(xs[i]) : UINT64_MAX;
     if (a && a < s->oldest) s->oldest = a;

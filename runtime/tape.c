@@ -19,7 +19,8 @@ static neap_tensor *same_view (neap_context *c, neap_tensor *x) {
 
 static bool check_float (neap_context *c, const char *what, const neap_tensor *t) {
   if (neap_is_float(t->dtype)) return true;
-  return neap_fail(c, NEAP_EDTYPE, "%s: a float32 or float64 tensor expected, got %s", what, neap_dtype_name(t->dtype));
+  return neap_fail(c, NEAP_EDTYPE, "%s: a float32 or float64 tensor expected, got %s (x:float() makes one)", what,
+                   neap_dtype_name(t->dtype));
 }
 
 bool neap_requires_grad (neap_context *c, neap_tensor *t, bool on) {
@@ -41,7 +42,9 @@ neap_tensor *neap_detach (neap_context *c, neap_tensor *t) { return t ? same_vie
 neap_tensor *neap_variable (neap_context *c, neap_tensor *x) {
   if (!x || !neap_ok(c) || !check_float(c, "a derivative's argument", x)) return NULL;
   neap_tensor *v = neap_tracked(c, x) ? neap_alias(c, x) : same_view(c, x);
-  if (v) v->level = v->birth = ++c->clock;
+  if (!v) return NULL;
+  v->level = v->birth = ++c->clock;
+  v->frozen = (uint64_t)v->store->version + 1;
   return v;
 }
 

@@ -208,12 +208,31 @@ static void every_allocation_fails_once (void **state) {
   assert_true(done);
 }
 
+static void written_argument_is_an_error (void **state) {
+  (void)state;
+  neap_context *c = neap_open(NULL);
+  neap_tensor *x = neap_full(c, NEAP_FLOAT64, 1, (int64_t[]){ 2 }, 2), *v = neap_variable(c, x), *g = NULL;
+  neap_tensor *y = neap_sum(c, neap_mul(c, v, neap_scalar(c, NEAP_FLOAT64, 4)), -1, NULL, false);
+  assert_true(neap_gradients(c, y, 1, &v, NULL, NEAP_RETAIN, &g));
+  assert_true(((double *)neap_data(g))[0] == 4);
+  assert_true(neap_write(c, x, neap_zeros_like(c, x)));    /* the variable shares its elements */
+  assert_false(neap_gradients(c, y, 1, &v, NULL, NEAP_RETAIN, &g));
+  assert_int_equal(neap_status_of(c), NEAP_ESTATE);
+  assert_non_null(strstr(neap_error(c), "the argument of a derivative, of shape [2], was written"));
+  neap_clear_error(c);
+  assert_true(neap_requires_grad(c, x, true));             /* a parameter may be written */
+  y = neap_sum(c, x, -1, NULL, false);
+  assert_true(neap_write(c, x, neap_detach(c, neap_ones_like(c, x))));
+  assert_true(neap_gradients(c, y, 1, &x, NULL, 0, &g));
+  neap_close(c);
+}
+
 int main (void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(first_error_wins), cmocka_unit_test(scopes_give_back), cmocka_unit_test(cap_is_kept),
     cmocka_unit_test(closed_context), cmocka_unit_test(interrupt_stops), cmocka_unit_test(nested_derivatives),
-    cmocka_unit_test(released_tape_says_so), cmocka_unit_test(written_value_is_an_error),
-    cmocka_unit_test(written_between_making_and_use_is_an_error),
+    cmocka_unit_test(released_tape_says_so), cmocka_unit_test(written_argument_is_an_error),
+    cmocka_unit_test(written_value_is_an_error), cmocka_unit_test(written_between_making_and_use_is_an_error),
     cmocka_unit_test(long_tape_is_dropped), cmocka_unit_test(every_allocation_fails_once),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

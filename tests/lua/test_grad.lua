@@ -285,6 +285,27 @@ function T.test_gradcheck ()
   raises("no float tensor", neap.gradcheck, cube, {3})
 end
 
+function T.test_an_argument_that_is_written ()
+  local message = "the argument of a derivative, of shape [2], was written"
+  local function writes (x) x[1] = 3 return (x * x):sum() end
+  raises(message, neap.grad(writes), vector(1, 2))
+  raises(message, neap.jvp, writes, vector(1, 2), vector(1, 0))
+  raises(message, neap.hessian, writes, vector(1, 2))
+  raises(message, neap.grad(function (x) x[1] = 3 return neap.tensor(1, f64) end), vector(1, 2))
+  local function copies (x)
+    local y = x:detach():clone()
+    y[1] = 3
+    return (x * y):sum()
+  end
+  same(neap.grad(copies)(vector(1, 2)), {3, 2})
+  local w = vector(1, 2):requires_grad()                 -- a parameter may be written
+  w[1] = 3
+  local y = (w * w):sum()
+  y:backward()
+  same(w.grad, {6, 4})
+  same(neap.grad(function (x) w[2] = 1 return (w * x):sum() end)(vector(5, 5)), {3, 1})
+end
+
 function T.test_errors_leave_the_state_usable ()
   local x = vector(1, 2):requires_grad()
   for _ = 1, 100 do
