@@ -15,7 +15,7 @@ typedef struct run {
   neap_sample_config cfg;                    /* with defaults filled in */
   neap_state *st;
   neap_sample_info *info;
-  bool owes;                                 /* the last draw's energy comes with the next step */
+  bool owes;                                 /* the last draw's energy is not written: it may come with the next step */
   int64_t done;                              /* steps, warm-up included */
 } run;
 
@@ -43,6 +43,9 @@ static bool settings (run *r) {
   if (f->x && f->chains != rows)
     return neap_fail(r->c, NEAP_ESHAPE, "%s: chains = %lld, but init is %s", r->s->kind->name, (long long)f->chains,
                      SHAPE_TEXT(f->x));
+  if (f->x && !neap_is_float(f->x->dtype) && r->s->grads_step > 0)
+    return neap_fail(r->c, NEAP_EDTYPE, "%s: init: float32 or float64 expected, got %s; x:float() makes one",
+                     r->s->kind->name, neap_dtype_name(f->x->dtype));
   if (f->thin > f->steps)
     return neap_fail(r->c, NEAP_EARG, "%s: thin: at most steps = %lld expected, got %lld", r->s->kind->name,
                      (long long)f->steps, (long long)f->thin);
@@ -85,7 +88,7 @@ static bool allocate (run *r) {
                      NEAP_MAX_DIMS - 1, SHAPE_TEXT(x));
   memcpy(shape + 1, x->shape, (size_t)x->ndim * sizeof *shape);
   r->info->draws = neap_empty(r->c, x->dtype, x->ndim + 1, shape);
-  r->info->energy = neap_full(r->c, neap_is_float(x->dtype) ? x->dtype : NEAP_FLOAT64, 2, shape, NAN);
+  r->info->energy = neap_empty(r->c, neap_is_float(x->dtype) ? x->dtype : NEAP_FLOAT64, 2, shape);
   return r->info->draws && r->info->energy;
 }
 
@@ -105,16 +108,26 @@ static neap_tensor *carried (run *r, const char *name) {
 }
 
 static bool put_energy (run *r, neap_tensor *e) {
-  r->owes = false;
-  return put(r->c, r->info->energy, r->info->kept - 1, e);
+  r->owes = !put(r->c, r->info->energy, r->info->kept - 1, e);
+  return !r->owes;
+}
+
+/* NaN for the energy of the last draw of a run that ended before it was known; by hand since an error is pending */
+static void no_energy (run *r) {
+  neap_tensor *t = r->info->energy;
+  int64_t n = t->shape[1], first = (r->info->kept - 1) * n;
+  for (int64_t i = first; i < first + n; i++)
+    if (t->dtype == NEAP_FLOAT64) ((double *)neap_ptr(t))[i] = NAN;
+    else ((float *)neap_ptr(t))[i] = NAN;
 }
 
 static bool keep (run *r) {
   neap_tensor *x = neap_state_get(r->st, "x"), *e = carried(r, "energy");
   if (!put(r->c, r->info->draws, r->info->kept, x)) return false;
   r->info->kept++;
-  r->owes = !e && carried(r, "energy_before");
-  return r->owes || put_energy(r, e ? e : sampler_energy(r->c, r->E, r->st, x));
+  r->owes = true;
+  if (!e && carried(r, "energy_before")) return true;
+  return put_energy(r, e ? e : sampler_energy(r->c, r->E, r->st, x));
 }
 
 /* ---- the loop ---- */
@@ -178,6 +191,7 @@ neap_tensor *neap_sampler_sample (neap_context *c, neap_sampler *s, neap_energy 
   if (!neap_ok(c)) return NULL;
   neap_mode m = neap_no_grad(c);
   bool ok = settings(&r) && begin(&r) && allocate(&r) && iterate(&r);
+  if (r.owes) no_energy(&r);
   report(&r, started);
   neap_state_free(r.st);
   neap_mode_restore(c, m);

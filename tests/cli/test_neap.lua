@@ -120,6 +120,10 @@ function T.test_interrupt_sampler ()
   stops "neap.sampler.langevin {step_size = 1e-3}:sample(neap.energy.gaussian {mean = {0, 0}, std = 1}, {chains = 1000, steps = 1e8, thin = 1e6, init = 'normal'})"
 end
 
+function T.test_interrupt_sampler_with_many_draws ()
+  stops "neap.sampler.mala {step_size = .1}:sample(neap.energy.gaussian {mean = {0, 0}, std = 1}, {chains = 1000, steps = 1e5, init = 'normal'})"
+end
+
 -- A script that is interrupted ends with a message and status 1.
 function T.test_interrupted_script ()
   local transcript = cli.talk(command .. " -e 'print(\"rea\" .. \"dy\") while true do end'", "expect ready\nkey 3\nwithin " .. soon .. " interrupted!\n")
