@@ -146,10 +146,16 @@ static neap_tensor *tape (neap_call *k, neap_tensor *out, const neap_attrs *a) {
   return out;
 }
 
+/* the one row whose numbers may contradict each other; bounds left out are NaN */
+static bool check_bounds (const neap_call *k) {
+  if (k->op != &neap_ops[NEAP_OP_clamp] || !(k->a.f[0] > k->a.f[1])) return true;
+  return neap_fail(k->c, NEAP_EARG, "clamp: min = %g is above max = %g", k->a.f[0], k->a.f[1]);
+}
+
 static neap_tensor *apply_primitive (neap_call *k, const neap_attrs *a) {
   neap_meta m;
   m.view = false;
-  if (!promote(k)) return NULL;
+  if (!check_bounds(k) || !promote(k)) return NULL;
   if (!(k->op->infer ? k->op->infer(k, &m) : broadcast(k, &m))) return NULL;
   neap_tensor *out = run(k, &m);
   return out ? tape(k, out, a) : NULL;

@@ -151,12 +151,22 @@ static void row_major (neap_tensor *t) {
   for (int i = t->ndim - 1; i >= 0; i--) { t->strides[i] = step; step *= t->shape[i]; }
 }
 
+/* a pending lack of memory was that for t's elements */
+static void name_shape (neap_context *c, const neap_tensor *t) {
+  char text[NEAP_ERROR_BYTES];
+  const char *what = "not enough memory";
+  if (c->status != NEAP_EMEMORY || strncmp(c->error, what, strlen(what)) != 0) return;
+  memcpy(text, c->error, sizeof text);
+  neap_clear_error(c);
+  neap_fail(c, NEAP_EMEMORY, "%s for a tensor of shape %s%s", what, SHAPE_TEXT(t), text + strlen(what));
+}
+
 neap_tensor *neap_tensor_new (neap_context *c, neap_dtype d, int ndim, const int64_t *shape) {
   if (!neap_ok(c) || !reserve_slot(c) || !check_shape(c, ndim, shape, d)) return NULL;
   neap_tensor *t = blank(c, d, ndim, shape);
   if (!t) return NULL;
   t->store = neap_storage_new(c, (size_t)neap_numel(t) * neap_dtype_size(d));
-  if (!t->store) { neap_release(t); return NULL; }
+  if (!t->store) { name_shape(c, t); neap_release(t); return NULL; }
   row_major(t);
   return neap_lend(c, t);
 }
@@ -225,8 +235,10 @@ char *neap_shape_text (char *buf, int ndim, const int64_t *shape) {
 bool neap_axis (neap_context *c, const char *op, const char *arg, int64_t dim, int ndim, int *axis) {
   int64_t a = dim > 0 ? dim - 1 : dim + ndim;
   if (dim == 0 || a < 0 || a >= ndim)
-    return neap_fail(c, NEAP_EARG, "%s: %s %lld is out of range for a tensor of %d dimensions", op, arg, (long long)dim,
-                     ndim);
+    return ndim == 0
+      ? neap_fail(c, NEAP_EARG, "%s: %s %lld: the tensor has no dimensions", op, arg, (long long)dim)
+      : neap_fail(c, NEAP_EARG, "%s: %s %lld is out of range: 1..%d expected, or -1..-%d from the end", op, arg,
+                  (long long)dim, ndim, ndim);
   *axis = (int)a;
   return true;
 }

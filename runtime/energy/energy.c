@@ -103,8 +103,16 @@ static bool same_event (const neap_energy *a, const neap_energy *b) {
   return a->ndim == b->ndim && memcmp(a->event, b->event, (size_t)a->ndim * sizeof *a->event) == 0;
 }
 
+/* which of E's parts gave E its event */
+static int first_with_event (const neap_energy *E) {
+  int i = 0;
+  while (i < E->nparts - 1 && (E->parts[i]->ndim < 0 || E->parts[i]->any_event)) i++;
+  return i;
+}
+
 /* A part's event becomes E's, or must agree with it; one that takes any event gives way. */
-static bool merge_event (neap_context *c, neap_energy *E, const neap_energy *part) {
+static bool merge_event (neap_context *c, neap_energy *E, int i) {
+  const neap_energy *part = E->parts[i];
   if (part->ndim < 0) return true;
   if (E->ndim < 0 || (E->any_event && !part->any_event)) {
     energy_set_event(E, part->ndim, part->event);
@@ -113,9 +121,10 @@ static bool merge_event (neap_context *c, neap_energy *E, const neap_energy *par
   }
   if (part->any_event || same_event(E, part)) return true;
   char a[NEAP_SHAPE_BYTES], b[NEAP_SHAPE_BYTES];
-  return neap_fail(c, NEAP_ESHAPE, "%s: events differ: %s for one part, %s for %s", energy_title(E),
-                   neap_shape_text(a, E->ndim, E->event), neap_shape_text(b, part->ndim, part->event),
-                   energy_title(part));
+  int first = first_with_event(E);
+  return neap_fail(c, NEAP_ESHAPE, "%s: events differ: %s for energy %d (%s), %s for energy %d (%s)", energy_title(E),
+                   neap_shape_text(a, E->ndim, E->event), first + 1, energy_title(E->parts[first]),
+                   neap_shape_text(b, part->ndim, part->event), i + 1, energy_title(part));
 }
 
 static int merge_wants (int a, int b) { return a == 1 || b == 1 ? 1 : a || b ? -1 : 0; }
@@ -124,7 +133,7 @@ static bool inherit (neap_context *c, neap_energy *E) {
   for (int i = 0; i < E->nparts; i++) {
     neap_energy *p = E->parts[i];
     if (p->ctx != c) return neap_fail(c, NEAP_EARG, "%s: energy %d belongs to another context", E->cls->name, i + 1);
-    if (!merge_event(c, E, p)) return false;
+    if (!merge_event(c, E, i)) return false;
     E->wants = merge_wants(E->wants, p->wants);
     if (p->depth >= E->depth) E->depth = p->depth + 1;
   }

@@ -70,6 +70,13 @@ neap_tensor *neap_energy_eval (neap_context *c, neap_energy *E, neap_tensor *x, 
 
 /* ---- first derivatives ---- */
 
+/* x as the variable of E's derivatives */
+static neap_tensor *variable (neap_context *c, const neap_energy *E, neap_tensor *x) {
+  if (neap_is_float(x->dtype)) return neap_variable(c, x);
+  return neap_fail(c, NEAP_EDTYPE, "%s: x: float32 or float64 expected for a derivative, got %s; x:float() makes one",
+                   energy_title(E), neap_dtype_name(x->dtype));
+}
+
 /* e as the world outside sees it: without the tape to x alone, which was only made for the derivative */
 static neap_tensor *outside_view (neap_context *c, neap_tensor *e, neap_tensor *xv) {
   neap_sweep s;
@@ -90,7 +97,7 @@ static bool value_grad_at (neap_context *c, neap_energy *E, neap_tensor *xv, nea
 /* value may be NULL */
 static bool value_and_grad (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond, neap_tensor **value,
                             neap_tensor **g) {
-  neap_tensor *xv = neap_variable(c, x), *e;
+  neap_tensor *xv = variable(c, E, x), *e;
   if (!xv || !value_grad_at(c, E, xv, cond, NEAP_AUTO_GRAPH, &e, g)) return false;
   if (!(*g = energy_anchor(c, E, *g))) return false;
   if (!value) return true;
@@ -128,7 +135,7 @@ neap_tensor *neap_energy_score (neap_context *c, neap_energy *E, neap_tensor *x,
 /* xv and ∇E(xv) as a graph that can be differentiated along xv */
 static neap_tensor *grad_graph (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond, neap_tensor **xv) {
   neap_tensor *e = NULL, *g = NULL;
-  *xv = neap_variable(c, x);
+  *xv = variable(c, E, x);
   return *xv && value_grad_at(c, E, *xv, cond, NEAP_CREATE_GRAPH, &e, &g) ? g : NULL;
 }
 

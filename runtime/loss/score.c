@@ -23,6 +23,9 @@ neap_loss *neap_loss_score_matching (neap_context *c) { return loss_new(c, &exac
 
 /* sigma: 0-d, or [B, 1, …]; x [B, event…] -> ½ mean |n − σ∇E(x̃)|² */
 static neap_tensor *denoise (neap_context *c, loss_batch *b, neap_tensor *sigma, neap_tensor *cond) {
+  if (!neap_is_float(b->x->dtype))
+    return neap_fail(c, NEAP_EDTYPE, "dsm: batch: float32 or float64 expected, got %s; x:float() makes one",
+                     neap_dtype_name(b->x->dtype));
   neap_tensor *n = rows_normal(c, b->rng, b->x), *noisy = neap_add(c, b->x, neap_mul(c, sigma, n));
   neap_tensor *g = noisy ? neap_energy_grad(c, b->E, noisy, cond) : NULL;
   return loss_half_square(c, neap_sub(c, n, neap_mul(c, sigma, g)));

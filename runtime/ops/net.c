@@ -164,6 +164,17 @@ static bool same_shapes (neap_context *c, const char *op, const neap_tensor *a, 
       "%s: two tensors of one shape expected, got %s and %s", op, SHAPE_TEXT(a), SHAPE_TEXT(b));
 }
 
+/* labels, of any shape: all in 1..classes */
+static bool check_labels (neap_context *c, neap_tensor *labels, int64_t classes) {
+  neap_tensor *t = neap_contiguous_data(c, labels);
+  const int64_t *label = t ? neap_ptr(t) : NULL;
+  for (int64_t i = 0, n = t ? neap_numel(t) : 0; i < n; i++)
+    if (label[i] < 1 || label[i] > classes)
+      return neap_fail(c, NEAP_EARG, "cross_entropy: labels must be 1..%lld, got %lld (number %lld)", (long long)classes,
+                       (long long)label[i], (long long)i + 1);
+  return t != NULL;
+}
+
 /* logits [B…, C]; labels [B…] int64 1..C, or [B…, C] probabilities -> the mean of −log softmax(logits)[label] */
 neap_tensor *build_cross_entropy (neap_context *c, neap_tensor **in, int n, const neap_attrs *a) {
   (void)a;
@@ -178,6 +189,7 @@ neap_tensor *build_cross_entropy (neap_context *c, neap_tensor **in, int n, cons
                      SHAPE_TEXT(logits), SHAPE_TEXT(labels));
   if (!soft && labels->dtype != NEAP_INT64)
     return neap_fail(c, NEAP_EDTYPE, "cross_entropy: int64 labels expected, got %s", neap_dtype_name(labels->dtype));
+  if (!soft && !check_labels(c, labels, logits->shape[logits->ndim - 1])) return NULL;
   neap_tensor *log_p = neap_log_softmax(c, logits, -1);
   if (soft) return neap_neg(c, mean_all(c, neap_sum(c, neap_mul(c, labels, log_p), 1, (int64_t[]){ -1 }, false)));
   return neap_neg(c, mean_all(c, neap_gather(c, log_p, -1, neap_unsqueeze(c, labels, labels->ndim + 1))));
