@@ -51,6 +51,8 @@ static void check_key (lua_State *L, const char *fname, const char *const *names
   }
   const char *key = lua_tostring(L, -2);
   if (known(key, names)) return;
+  if (strcmp(key, "requires_grad") == 0)
+    luaL_error(L, "%s: unknown option 'requires_grad' (call x:requires_grad() on the tensor)", fname);
   if (!*names) luaL_error(L, "%s: unknown option '%s' (it takes none)", fname, key);
   luaL_error(L, "%s: unknown option '%s' (did you mean '%s'?)", fname, key, bind_nearest(key, names));
 }

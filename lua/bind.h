@@ -14,6 +14,10 @@
 ** nor in neap's own Lua library, so a fault that a part of the library finds is shown where the user called it. */
 int bind_error (lua_State *L, const char *format, ...);
 #define luaL_error bind_error
+/* Stands for luaL_typename in this module: "tensor", "energy" … where Lua's says "userdata".  Never raises. */
+const char *bind_typename (lua_State *L, int i);
+#undef luaL_typename
+#define luaL_typename bind_typename
 /* The same for arguments; what a part of neap's Lua library passed wrongly has no number that the user knows. */
 int bind_argerror (lua_State *L, int arg, const char *message);
 int bind_typeerror (lua_State *L, int arg, const char *expected);
@@ -55,6 +59,8 @@ neap_rng *bind_optrng (lua_State *L, int i);            /* nil: the context's ow
 neap_energy **bind_energybox (lua_State *L);            /* pushes an empty energy box */
 neap_energy *bind_toenergy (lua_State *L, int i);       /* NULL when the value at i is no energy; never raises */
 neap_energy *bind_checkenergy (lua_State *L, int i);
+/* Closes s and raises if an error is pending or the box, which is on top, is still empty; returns 1. */
+int bind_finishenergy (lua_State *L, neap_scope s, neap_energy **box);
 
 /* ---- calling Lua from the runtime ---- */
 /* lua_pcall without continuation; scope and derivative mode are restored whatever happens; a Lua error becomes

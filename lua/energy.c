@@ -4,6 +4,7 @@
 ** give the same Lua values each time.
 */
 #include "energy.h"
+#include "show.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -28,6 +29,14 @@ neap_energy *bind_checkenergy (lua_State *L, int i) {
   return *box;
 }
 
+int bind_finishenergy (lua_State *L, neap_scope s, neap_energy **box) {
+  bind_state *S = bind_state_of(L);
+  neap_scope_close(S->c, s);
+  if (!*box || neap_status_of(S->c) != NEAP_OK) return bind_raise(L, S);
+  bind_tell(L, S);
+  return 1;
+}
+
 static int energy_gc (lua_State *L) {
   neap_energy **box = luaL_checkudata(L, 1, ENERGY);
   neap_energy *E = *box;
@@ -47,7 +56,8 @@ static neap_tensor *evaluate (lua_State *L, neap_context *c, neap_energy *E) {
 static int energy_call (lua_State *L) {
   neap_energy *E = bind_checkenergy(L, 1);
   if (lua_gettop(L) > 3) return luaL_argerror(L, 3, "an energy takes x and a condition c, no more");
-  if (lua_isnoneornil(L, 2)) return luaL_error(L, "energy: x expected, as in E(x), got %s", luaL_typename(L, 2));
+  if (lua_isnoneornil(L, 2))
+    return luaL_error(L, "%s: x expected, as in E(x), got %s", neap_energy_name(E), luaL_typename(L, 2));
   lua_settop(L, 3);
   bind_state *S = bind_state_of(L);
   bind_tbox *b = bind_newbox(L, S);
@@ -87,11 +97,7 @@ static int push_event (lua_State *L, const neap_energy *E) {
   int64_t event[NEAP_MAX_DIMS];
   int n = neap_energy_event(E, event);
   if (n < 0) { lua_pushnil(L); return 1; }
-  lua_createtable(L, n, 0);
-  for (int i = 0; i < n; i++) {
-    lua_pushinteger(L, event[i]);
-    lua_rawseti(L, -2, i + 1);
-  }
+  bind_pushsizes(L, n, event);
   return 1;
 }
 
@@ -118,6 +124,13 @@ static int energy_index (lua_State *L) {
   else if (strcmp(name, "mask_values") == 0) push_tensor(L, neap_energy_mask_values(E));
   else return push_param(L, E, name);
   return 1;
+}
+
+static int energy_newindex (lua_State *L) {
+  bind_checkenergy(L, 1);
+  const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "name";
+  return luaL_error(L, "an energy does not change: E:with{%s = ...} makes another "
+                    "(and E.%s[{}] = v writes into a parameter)", name, name);
 }
 
 /* E:params() -> array of tensors, array of names */
@@ -166,7 +179,7 @@ static int energy_tostring (lua_State *L) {
 
 static void make_metatable (lua_State *L) {
   static const luaL_Reg meta[] = { { "__gc", energy_gc }, { "__close", energy_gc }, { "__call", energy_call },
-                                   { "__tostring", energy_tostring }, { NULL, NULL } };
+                                   { "__newindex", energy_newindex }, { "__tostring", energy_tostring }, { NULL, NULL } };
   if (luaL_newmetatable(L, ENERGY)) {
     luaL_setfuncs(L, meta, 0);
     lua_pushliteral(L, "energy");

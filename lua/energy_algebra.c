@@ -52,8 +52,7 @@ static int operate (lua_State *L, operation f) {
   neap_energy *a = operand(L, 1), *b = operand(L, 2), **box = bind_energybox(L);
   neap_scope s = neap_scope_open(c);
   *box = f(L, c, a, b);
-  bind_close(L, s);
-  return 1;
+  return bind_finishenergy(L, s, box);
 }
 
 static neap_energy *do_add (lua_State *L, neap_context *c, neap_energy *a, neap_energy *b) {

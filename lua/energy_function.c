@@ -242,8 +242,7 @@ static int make (lua_State *L, made *m, int anchor) {
     *u = m->u;
     *box = neap_energy_from_function(c, eval, u, free_ud, &m->cfg);
   } else luaL_unref(L, LUA_REGISTRYINDEX, m->u.ref);
-  bind_close(L, s);
-  return 1;
+  return bind_finishenergy(L, s, box);
 }
 
 static bool is_callable (lua_State *L, int i) {

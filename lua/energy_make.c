@@ -73,12 +73,6 @@ static void check_options (lua_State *L, const char *fname, const char *const *n
   bind_options(L, 1, fname, names);
 }
 
-/* closes s and raises, or leaves the filled box on top */
-static int finish (lua_State *L, neap_scope s) {
-  bind_close(L, s);
-  return 1;
-}
-
 /* ---- networks ---- */
 
 static int make_mlp (lua_State *L) {
@@ -108,7 +102,7 @@ static int make_mlp (lua_State *L) {
   neap_energy **box = bind_energybox(L);
   neap_scope s = neap_scope_open(c);
   *box = neap_energy_mlp(c, &cfg);
-  return finish(L, s);
+  return bind_finishenergy(L, s, box);
 }
 
 static int64_t need_size (lua_State *L, const char *fname, const char *name) {
@@ -128,7 +122,7 @@ static int make_rbm (lua_State *L) {
   neap_energy **box = bind_energybox(L);
   neap_scope s = neap_scope_open(c);
   *box = neap_energy_rbm(c, visible, hidden, d, rng);
-  return finish(L, s);
+  return bind_finishenergy(L, s, box);
 }
 
 /* ---- densities ---- */
@@ -145,7 +139,7 @@ static int make_gaussian (lua_State *L) {
   lua_pop(L, 1);
   if (t[0] && number) t[0] = neap_reshape(c, t[0], 1, (int64_t[]){ 1 });
   if (neap_status_of(c) == NEAP_OK) *box = neap_energy_gaussian(c, t[0], t[1], t[2], t[3]);
-  return finish(L, s);
+  return bind_finishenergy(L, s, box);
 }
 
 static int make_gmm (lua_State *L) {
@@ -157,7 +151,7 @@ static int make_gmm (lua_State *L) {
   neap_tensor *t[4];
   for (int i = 0; i < 4; i++) t[i] = energy_constant_field(L, "gmm", names[i]);
   if (neap_status_of(c) == NEAP_OK) *box = neap_energy_gmm(c, t[0], t[1], t[2], t[3]);
-  return finish(L, s);
+  return bind_finishenergy(L, s, box);
 }
 
 static int make_mixture (lua_State *L) {
@@ -170,16 +164,17 @@ static int make_mixture (lua_State *L) {
   neap_scope s = neap_scope_open(c);
   neap_tensor *w = energy_constant_field(L, "mixture", "weights");
   if (neap_status_of(c) == NEAP_OK) *box = neap_energy_mixture(c, n, list, w);
-  return finish(L, s);
+  return bind_finishenergy(L, s, box);
 }
 
 static int make_any (lua_State *L) {
   int n;
+  if (bind_toenergy(L, 1)) return luaL_error(L, "any{E1, E2, ...}: a table of energies expected, got energy");
   neap_energy **list = energy_array(L, 1, "any", &n), **box = bind_energybox(L);
   neap_context *c = bind_context(L);
   neap_scope s = neap_scope_open(c);
   *box = neap_energy_any(c, n, list);
-  return finish(L, s);
+  return bind_finishenergy(L, s, box);
 }
 
 /* ---- formulas ---- */
@@ -207,7 +202,7 @@ static int make_double_well (lua_State *L) {
   neap_energy **box = bind_energybox(L);
   neap_scope s = neap_scope_open(c);
   *box = neap_energy_double_well(c, barrier, dim);
-  return finish(L, s);
+  return bind_finishenergy(L, s, box);
 }
 
 static int make_funnel (lua_State *L) {
@@ -218,7 +213,7 @@ static int make_funnel (lua_State *L) {
   neap_energy **box = bind_energybox(L);
   neap_scope s = neap_scope_open(c);
   *box = neap_energy_funnel(c, dim);
-  return finish(L, s);
+  return bind_finishenergy(L, s, box);
 }
 
 static double pair_at (lua_State *L, const char *fname, const char *name, int i, double otherwise) {
@@ -241,7 +236,7 @@ static int make_banana (lua_State *L) {
   neap_energy **box = bind_energybox(L);
   neap_scope s = neap_scope_open(c);
   *box = neap_energy_banana(c, b, s1, s2);
-  return finish(L, s);
+  return bind_finishenergy(L, s, box);
 }
 
 static int make_rosenbrock (lua_State *L) {
@@ -253,7 +248,7 @@ static int make_rosenbrock (lua_State *L) {
   neap_energy **box = bind_energybox(L);
   neap_scope s = neap_scope_open(c);
   *box = neap_energy_rosenbrock(c, a, b, dim);
-  return finish(L, s);
+  return bind_finishenergy(L, s, box);
 }
 
 static int make_ring (lua_State *L) {
@@ -265,7 +260,7 @@ static int make_ring (lua_State *L) {
   neap_energy **box = bind_energybox(L);
   neap_scope s = neap_scope_open(c);
   *box = neap_energy_ring(c, radius, std, dim);
-  return finish(L, s);
+  return bind_finishenergy(L, s, box);
 }
 
 static int open_file (lua_State *L) {
@@ -274,7 +269,7 @@ static int open_file (lua_State *L) {
   neap_energy **box = bind_energybox(L);
   neap_scope s = neap_scope_open(c);
   *box = neap_energy_open(c, path);
-  return finish(L, s);
+  return bind_finishenergy(L, s, box);
 }
 
 void energy_add_makers (lua_State *L) {

@@ -64,14 +64,37 @@ static neap_tensor *q_hvp (query *q) { return neap_energy_hvp(q->c, q->E, q->t[0
 static neap_tensor *q_log_ratio (query *q) { return neap_energy_log_ratio(q->c, q->E, q->t[0], q->t[1], q->t[2]); }
 static neap_tensor *q_laplacian (query *q) { return neap_energy_laplacian(q->c, q->E, q->t[0], q->t[1]); }
 
-static int energy_score (lua_State *L) { luaL_checkany(L, 2); no_more(L, 3); return ask(L, 1, NO_OPTIONS, q_score); }
-static int energy_grad (lua_State *L) { luaL_checkany(L, 2); no_more(L, 3); return ask(L, 1, NO_OPTIONS, q_grad); }
-static int energy_hvp (lua_State *L) { luaL_checkany(L, 3); no_more(L, 4); return ask(L, 2, NO_OPTIONS, q_hvp); }
-static int energy_log_ratio (lua_State *L) {
-  luaL_checkany(L, 3);
-  no_more(L, 4);
-  return ask(L, 2, NO_OPTIONS, q_log_ratio);
+/* E:name(x [, y]): an energy at 1 and a tensor for each name; says how to call it */
+static void check_call (lua_State *L, const char *name, const char *x, const char *y) {
+  const char *call = lua_pushfstring(L, y ? "E:%s(%s, %s)" : "E:%s(%s)", name, x, y);
+  if (!luaL_testudata(L, 1, ENERGY))
+    luaL_error(L, "%s: an energy expected before the colon, as in %s, got %s", name, call, luaL_typename(L, 1));
+  lua_pop(L, 1);
+  bind_checkenergy(L, 1);
+  for (int i = 2; i <= (y ? 3 : 2); i++)
+    if (lua_isnoneornil(L, i)) {
+      const char *got = lua_isnone(L, i) ? "no value" : "nil";
+      call = lua_pushfstring(L, y ? "E:%s(%s, %s)" : "E:%s(%s)", name, x, y);
+      luaL_error(L, "%s: %s: tensor expected, got %s; it is called as %s", name, i == 2 ? x : y, got, call);
+    }
 }
+
+static int ask_one (lua_State *L, const char *name, const char *x, int options, query_fn f) {
+  check_call(L, name, x, NULL);
+  no_more(L, options == PLAIN ? 2 : 3);
+  return ask(L, 1, options, f);
+}
+
+static int ask_two (lua_State *L, const char *name, const char *x, const char *y, int options, query_fn f) {
+  check_call(L, name, x, y);
+  no_more(L, options == PLAIN ? 3 : 4);
+  return ask(L, 2, options, f);
+}
+
+static int energy_score (lua_State *L) { return ask_one(L, "score", "x", NO_OPTIONS, q_score); }
+static int energy_grad (lua_State *L) { return ask_one(L, "grad", "x", NO_OPTIONS, q_grad); }
+static int energy_hvp (lua_State *L) { return ask_two(L, "hvp", "x", "v", NO_OPTIONS, q_hvp); }
+static int energy_log_ratio (lua_State *L) { return ask_two(L, "log_ratio", "x", "y", NO_OPTIONS, q_log_ratio); }
 
 static neap_tensor *q_log_prob (query *q) {
   neap_tensor *z = NULL;
@@ -84,7 +107,7 @@ static neap_tensor *q_log_prob (query *q) {
 
 static int energy_log_prob (lua_State *L) {
   static const char *const names[] = { "log_z", NULL };
-  luaL_checkany(L, 2);
+  check_call(L, "log_prob", "x", NULL);
   int options = place_condition(L, 3);
   bind_options(L, options, "log_prob", names);
   return ask(L, 1, options, q_log_prob);
@@ -122,7 +145,7 @@ static int method_option (lua_State *L, int options, const char *fname, const ch
 static int energy_laplacian (lua_State *L) {
   static const char *const names[] = { "method", "samples", "rng", NULL };
   static const char *const methods[] = { "exact", "hutchinson", NULL };
-  luaL_checkany(L, 2);
+  check_call(L, "laplacian", "x", NULL);
   int options = place_condition(L, 3);
   bind_options(L, options, "laplacian", names);
   int method = method_option(L, options, "laplacian", methods);
@@ -140,8 +163,8 @@ static int energy_laplacian (lua_State *L) {
 
 /* E:value_and_grad(x, c) -> energies, gradient */
 static int energy_value_and_grad (lua_State *L) {
+  check_call(L, "value_and_grad", "x", NULL);
   query q = { .L = L, .c = bind_context(L), .E = bind_checkenergy(L, 1) };
-  luaL_checkany(L, 2);
   no_more(L, 3);
   bind_tbox *be = bind_newbox(L, bind_state_of(L)), *bg = bind_newbox(L, bind_state_of(L));
   neap_tensor *e, *g;
@@ -159,9 +182,9 @@ static int energy_value_and_grad (lua_State *L) {
 static neap_tensor *q_hidden (query *q) { return neap_rbm_hidden(q->c, q->E, q->t[0]); }
 static neap_tensor *q_visible (query *q) { return neap_rbm_visible(q->c, q->E, q->t[0]); }
 static neap_tensor *q_joint (query *q) { return neap_rbm_joint(q->c, q->E, q->t[0], q->t[1]); }
-static int energy_hidden (lua_State *L) { luaL_checkany(L, 2); no_more(L, 2); return ask(L, 1, PLAIN, q_hidden); }
-static int energy_visible (lua_State *L) { luaL_checkany(L, 2); no_more(L, 2); return ask(L, 1, PLAIN, q_visible); }
-static int energy_joint (lua_State *L) { luaL_checkany(L, 3); no_more(L, 3); return ask(L, 2, PLAIN, q_joint); }
+static int energy_hidden (lua_State *L) { return ask_one(L, "hidden", "v", PLAIN, q_hidden); }
+static int energy_visible (lua_State *L) { return ask_one(L, "visible", "h", PLAIN, q_visible); }
+static int energy_joint (lua_State *L) { return ask_two(L, "joint", "v", "h", PLAIN, q_joint); }
 
 /* ---- log Z ---- */
 
@@ -263,33 +286,31 @@ static int energy_log_z (lua_State *L) {
 
 typedef neap_energy *(*by_one) (neap_context *c, neap_energy *E, neap_tensor *t);
 
-static int derive (lua_State *L, by_one f, const char *fname) {
+static int derive (lua_State *L, by_one f, const char *fname, const char *what) {
+  check_call(L, fname, what, NULL);
   neap_energy *E = bind_checkenergy(L, 1);
-  luaL_checkany(L, 2);
   neap_context *c = bind_context(L);
   neap_energy **box = bind_energybox(L);
   neap_scope s = neap_scope_open(c);
   neap_tensor *t = energy_constant_at(L, 2, fname);
   if (t) *box = f(c, E, t);
-  bind_close(L, s);
-  return 1;
+  return bind_finishenergy(L, s, box);
 }
 
-static int energy_translate (lua_State *L) { return derive(L, neap_energy_translate, "translate"); }
-static int energy_given (lua_State *L) { return derive(L, neap_energy_given, "given"); }
+static int energy_translate (lua_State *L) { return derive(L, neap_energy_translate, "translate", "by"); }
+static int energy_given (lua_State *L) { return derive(L, neap_energy_given, "given", "c"); }
 
 /* E:fix(mask, values): the mask may be a table of booleans or of 0 and 1 */
 static int energy_fix (lua_State *L) {
+  check_call(L, "fix", "mask", "values");
   neap_energy *E = bind_checkenergy(L, 1);
-  luaL_checkany(L, 3);
   neap_context *c = bind_context(L);
   neap_energy **box = bind_energybox(L);
   neap_scope s = neap_scope_open(c);
   neap_tensor *mask = lua_istable(L, 2) ? bind_nested(L, c, 2, NEAP_BOOL, "fix: mask") : bind_lendtensor(L, 2);
   neap_tensor *v = mask ? energy_constant_at(L, 3, "fix: values") : NULL;
   if (mask && v) *box = neap_energy_fix(c, E, mask, v);
-  bind_close(L, s);
-  return 1;
+  return bind_finishenergy(L, s, box);
 }
 
 static int energy_clone (lua_State *L) {
@@ -298,8 +319,7 @@ static int energy_clone (lua_State *L) {
   neap_energy **box = bind_energybox(L);
   neap_scope s = neap_scope_open(c);
   *box = neap_energy_clone(c, E);
-  bind_close(L, s);
-  return 1;
+  return bind_finishenergy(L, s, box);
 }
 
 /* the key at i is the place or the name of a parameter */
@@ -338,8 +358,7 @@ static int energy_with (lua_State *L) {
   neap_context *c = bind_context(L);
   neap_scope s = neap_scope_open(c);
   *box = neap_energy_with(c, E, n, to);
-  bind_close(L, s);
-  return 1;
+  return bind_finishenergy(L, s, box);
 }
 
 /* ---- files, draws ---- */

@@ -181,6 +181,8 @@ static int is_tracked (lua_State *L) {
 static int requires_grad (lua_State *L) {
   neap_tensor *t = bind_checktensor(L, 1);
   bind_state *S = bind_state_of(L);
+  if (!lua_isnoneornil(L, 2) && !lua_isboolean(L, 2))
+    return luaL_error(L, "requires_grad: boolean expected, got %s", luaL_typename(L, 2));
   bool on = lua_isnoneornil(L, 2) || lua_toboolean(L, 2);
   if (!neap_requires_grad(S->c, t, on)) return bind_raise(L, S);
   lua_settop(L, 1);

@@ -206,10 +206,41 @@ static bool is_options (lua_State *L, const bind_args *k) {
   return true;
 }
 
+/* pushes "x:sum(dims, keepdim)" */
+static const char *push_usage (lua_State *L, const bind_op *d) {
+  bool method = d->npositional > 0 && d->params[0].type == 'T';
+  lua_pushfstring(L, method ? "%s:%s(" : "%s%s(", method ? d->params[0].name : "", d->op->name);
+  for (int p = method; p < d->npositional; p++) {
+    lua_pushfstring(L, p > method ? ", %s" : "%s", d->params[p].name);
+    lua_concat(L, 2);
+  }
+  lua_pushliteral(L, ")");
+  lua_concat(L, 2);
+  return lua_tostring(L, -1);
+}
+
+/* key may be in the singular */
+static bool names_param (const bind_param *p, const char *key) {
+  size_t n = strlen(key);
+  return p->type != 'T' && strncmp(p->name, key, n) == 0 && (p->name[n] == '\0' || strcmp(p->name + n, "s") == 0);
+}
+
+/* what goes by its place is no option */
+static void check_places (lua_State *L, const bind_op *d, int table) {
+  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+    if (lua_type(L, -2) != LUA_TSTRING) continue;
+    const char *key = lua_tostring(L, -2);
+    for (int p = 0; p < d->npositional; p++)
+      if (names_param(&d->params[p], key))
+        luaL_error(L, "%s: '%s' is an argument, not an option: %s", d->op->name, key, push_usage(L, d));
+  }
+}
+
 void bind_take (lua_State *L, bind_args *k) {
   const bind_op *d = k->d;
   int i = 1, table = is_options(L, k) ? k->top-- : 0;
   luaL_checkstack(L, d->nparams + 4, NULL);
+  if (table) check_places(L, d, table);
   if (table) bind_options(L, table, d->op->name, d->options);
   k->a.count = -1;
   k->a.text = NULL;

@@ -56,6 +56,8 @@ static int tensor_newindex (lua_State *L) {
   if (lua_type(L, 2) != LUA_TSTRING) return bind_setindex(L);
   const char *name = lua_tostring(L, 2);
   if (strcmp(name, "grad") == 0) return set_grad(L, t);
+  if (strcmp(name, "requires_grad") == 0)
+    return luaL_error(L, "requires_grad is a method: call x:requires_grad(), or x:requires_grad(false)");
   return luaL_error(L, "a tensor's field '%s' cannot be set (only grad can)", name);
 }
 
@@ -177,25 +179,28 @@ static int tensor_float (lua_State *L) { return cast_to(L, NEAP_FLOAT32); }
 
 /* ---- comparing one-element tensors ---- */
 
-static double check_one (lua_State *L, int i, const char *op, const char *method) {
+/* Lua reads a > b as b < a, so which of the two was written is not known */
+static double check_one (lua_State *L, int i, const char *op, const char *methods) {
   if (lua_type(L, i) == LUA_TNUMBER) return lua_tonumber(L, i);
   neap_tensor *t = bind_checktensor(L, i);
   double v = 0;
   bind_state *S = bind_state_of(L);
   if (neap_numel(t) != 1)
-    luaL_error(L, "'%s' compares tensors of one element, got shape %s; :%s compares element by element", op,
-               bind_shapetext(L, t), method);
+    luaL_error(L, "%s compares tensors of one element, got shape %s; %s compare element by element", op,
+               bind_shapetext(L, t), methods);
   if (!neap_item(S->c, t, &v)) bind_raise(L, S);
   return v;
 }
 
 static int tensor_lt (lua_State *L) {
-  lua_pushboolean(L, check_one(L, 1, "<", "lt") < check_one(L, 2, "<", "lt"));
+  lua_pushboolean(L, check_one(L, 1, "'<' (or '>')", "x:lt(y) and x:gt(y)") <
+                     check_one(L, 2, "'<' (or '>')", "x:lt(y) and x:gt(y)"));
   return 1;
 }
 
 static int tensor_le (lua_State *L) {
-  lua_pushboolean(L, check_one(L, 1, "<=", "le") <= check_one(L, 2, "<=", "le"));
+  lua_pushboolean(L, check_one(L, 1, "'<=' (or '>=')", "x:le(y) and x:ge(y)") <=
+                     check_one(L, 2, "'<=' (or '>=')", "x:le(y) and x:ge(y)"));
   return 1;
 }
 

@@ -43,6 +43,16 @@ static void push_where (lua_State *L, int level) {
   lua_pushliteral(L, "");
 }
 
+const char *bind_typename (lua_State *L, int i) {
+  const char *name = NULL;
+  if (lua_type(L, i) != LUA_TUSERDATA) return lua_typename(L, lua_type(L, i));
+  if (luaL_getmetafield(L, i, "__name") != LUA_TNIL) {   /* finds a string that is there: takes no memory */
+    name = lua_tostring(L, -1);
+    lua_pop(L, 1);                                      /* the metatable holds on to it */
+  }
+  return name ? name : "userdata";
+}
+
 int bind_error (lua_State *L, const char *format, ...) {
   va_list args;
   luaL_checkstack(L, 8, "error message");

@@ -162,7 +162,17 @@ end
 function T.test_what_does_not_compose ()
   local a = parts()
   local three = e.gaussian {mean = {0, 0, 0}}
-  t.raises("sum: events differ: [2] for one part, [3] for gaussian", function () return a + three end)
+  t.raises("events differ: [2] for energy 1 (gaussian), [3] for energy 2 (gaussian)", function () return a + three end)
+  for _, f in ipairs {function () return a + nil end, function () return a - nil end, function () return nil + a end,
+                      function () return a * nil end, function () return a / nil end, function () return nil - a end} do
+    t.raises("tensor or number expected, got nil", f)
+  end
+  t.raises("fix: values: tensor expected, got nil", a.fix, a, {true, false}, nil)
+  t.raises("fix: values: tensor expected, got no value; it is called as E:fix(mask, values)", a.fix, a, {true, false})
+  t.raises("translate: by: tensor expected, got nil", a.translate, a, nil)
+  t.raises("given: c: tensor expected, got nil", a.given, a, nil)
+  t.raises("any{E1, E2, ...}: a table of energies expected, got energy", e.any, a, a)
+  t.raises("an energy does not change: E:with{weight = ...}", function () a.weight = 3 end)
   t.raises("product of their densities", function () return a * a end)
   t.raises("cannot be divided by", function () return 2 / a end)
   t.raises("T must not be 0", function () return a / 0 end)

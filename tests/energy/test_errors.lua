@@ -18,9 +18,34 @@ function T.test_shapes_of_x_and_c ()
   t.raises("one row per row of x, [5, ...], got [4, 3]", m, neap.zeros(5, 2), neap.zeros(4, 3))
   t.raises("too many arguments", g.score, g, neap.zeros(5, 2), nil, 1)
   t.raises("hvp: v must have x's shape [5, 2], got [5]", g.hvp, g, neap.zeros(5, 2), neap.zeros(5))
-  t.raises("tensor expected, got nil", g.score, g, nil)
+  t.raises("score: x: tensor expected, got nil; it is called as E:score(x)", g.score, g, nil)
+  t.raises("score: an energy expected before the colon, as in E:score(x), got tensor", g.score, neap.zeros(5, 2))
+  t.raises("hvp: v: tensor expected, got no value; it is called as E:hvp(x, v)", g.hvp, g, neap.zeros(5, 2))
+  t.raises("gaussian: x expected, as in E(x), got nil", g, nil)
   t.raises("rbm expected, got gaussian", g.hidden, g, neap.zeros(5, 2))
   t.near(g(neap.zeros(5, 2)), neap.zeros(5))
+end
+
+function T.test_integers ()
+  local g, m = e.gaussian {mean = {0, 0}}, e.mlp {sizes = {2, 4}}
+  local x = neap.tensor({{1, 2}, {3, 4}}, {dtype = "int64"})
+  t.near(g(x), g(x:float()))
+  t.raises("gaussian: x: float32 or float64 expected for a derivative, got int64; x:float() makes one", g.score, g, x)
+  t.raises("gaussian: x: float32", g.laplacian, g, x)
+  t.raises("mala: init: float32 or float64 expected, got int64", function ()
+    neap.sampler.mala {step_size = .1}:sample(g, {init = x, steps = 2})
+  end)
+  t.raises("dsm: batch: float32 or float64 expected, got int64", neap.train, m, x, {loss = neap.loss.dsm {sigma = .1},
+           steps = 1})
+end
+
+function T.test_an_energy_that_writes_its_argument ()
+  local E = neap.energy(function (x) x[{{}, 1}] = 3 return x:sum(2) end, {event = 2})
+  local message = "of shape [3, 2], was written while it was computed; write to a copy (x:clone())"
+  t.raises(message, E.score, E, neap.ones(3, 2))
+  t.raises(message, E.hvp, E, neap.ones(3, 2), neap.ones(3, 2))
+  local F = neap.energy(function (x) local y = x:clone() return (x * y):sum(2) end, {event = 2})
+  t.near(F:score(neap.ones(3, 2)), -2 * neap.ones(3, 2))
 end
 
 function T.test_options ()
