@@ -4,6 +4,7 @@
 ** becomes the context's pending error and says where.
 */
 #include "state.h"
+#include "show.h"
 #include <math.h>
 #include <string.h>
 
@@ -233,14 +234,7 @@ void bind_pushitem (lua_State *L, bind_state *S, neap_tensor *t) {
   bind_pushelement(L, d, &value, 0);
 }
 
-void bind_pushshape (lua_State *L, const neap_tensor *t) {
-  int n = neap_ndim(t);
-  lua_createtable(L, n, 0);
-  for (int i = 0; i < n; i++) {
-    lua_pushinteger(L, neap_shape(t)[i]);
-    lua_rawseti(L, -2, i + 1);
-  }
-}
+void bind_pushshape (lua_State *L, const neap_tensor *t) { bind_pushsizes(L, neap_ndim(t), neap_shape(t)); }
 
 const char *bind_shapetext (lua_State *L, const neap_tensor *t) {
   luaL_Buffer b;

@@ -3,6 +3,7 @@
 ** Invariant: each part adds to the module table on top of the stack and leaves it there.
 */
 #include "state.h"
+#include "show.h"
 #include "op.h"
 #include "kernels/tile.h"
 #include <time.h>
@@ -62,6 +63,7 @@ static int info (lua_State *L) {
   set_string(L, "blas_flavour", blas_flavour());
   lua_pushinteger(L, neap_threads(c));
   lua_setfield(L, -2, "threads");
+  bind_setrecord(L);
   return 1;
 }
 
@@ -89,6 +91,7 @@ static int memory (lua_State *L) {
   set_count(L, "peak", m.peak);
   set_count(L, "cached", m.cached);
   set_count(L, "allocations", m.allocations);
+  bind_setrecord(L);
   return 1;
 }
 
@@ -122,6 +125,7 @@ int luaopen_neap_core (lua_State *L) {
   lua_newtable(L);
   luaL_setfuncs(L, functions, 0);
   set_string(L, "version", NEAP_VERSION);
+  open_show(L);
   open_ops(L);
   open_forms(L);
   open_create(L);

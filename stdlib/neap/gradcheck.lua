@@ -94,7 +94,7 @@ function M.gradcheck (f, inputs, given)
   if o.order < 1 or o.directions < 1 then error("gradcheck: option 'order' and 'directions': at least 1 expected") end
   options.range("gradcheck", o, "positive", "tol", "step")
   local xs, q0 = prepare(f, inputs, o.seed)
-  local rng, report = core.rng(o.seed + 1), {worst = 0, order = 0, tol = o.tol}
+  local rng, report = core.rng(o.seed + 1), core._record{worst = 0, order = 0, tol = o.tol}
   for _ = 1, o.directions do
     local q = q0
     for order = 1, o.order do
