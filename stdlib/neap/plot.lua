@@ -13,27 +13,29 @@ local plot = {}
 local Figure = {__name = "neap.plot"}
 Figure.__index = Figure
 
--- What every plot may be given.
-local function known (more)
-  local all = {title = any "string", xlim = any "table", ylim = any "table", width = 320, height = 320,
-               label = any "string",
-               color = any("string", "table")}
-  for k, v in pairs(more or {}) do all[k] = v end
-  return all
+-- x as float64; form says what is expected, as in "[N, 2]": a number stands for a size that must be so
+local function tensor (fname, name, x, form)
+  local sizes = {}
+  for size in form:gmatch "[^%[%], ]+" do sizes[#sizes + 1] = tonumber(size) or false end
+  if type(x) == "table" then x = neap.tensor(x, {dtype = "float64"}) end
+  if not neap.is_tensor(x) then
+    error(("%s: %s: tensor %s expected, got %s"):format(fname, name, form, options.type_of(x)))
+  end
+  local fits = x.ndim == #sizes
+  for i, size in ipairs(x.shape) do fits = fits and (not sizes[i] or sizes[i] == size) end
+  if not fits then error(("%s: %s: %s expected, got [%s]"):format(fname, name, form, table.concat(x.shape, ", "))) end
+  return x:detach():to "float64"
 end
 
-local function tensor_type () return options.type_of(neap.zeros(1)) end
-
--- x as float64 of ndim dimensions
-local function tensor (fname, name, x, ndim)
-  if type(x) == "table" then x = neap.tensor(x, {dtype = "float64"}) end
-  if options.type_of(x) ~= tensor_type() then
-    error(("%s: %s: tensor expected, got %s"):format(fname, name, options.type_of(x)))
-  end
-  if x.ndim ~= ndim then
-    error(("%s: %s: %d dimensions expected, got [%s]"):format(fname, name, ndim, table.concat(x.shape, ", ")))
-  end
-  return x:detach():to "float64"
+-- options of a plot: its own and those that every plot has
+local function read (fname, given, more)
+  local known = {title = any "string", xlim = any "table", ylim = any "table", width = 320, height = 320,
+                 label = any "string", color = any("string", "table")}
+  for k, v in pairs(more or {}) do known[k] = v end
+  local o = options(fname, given, known)
+  options.range(fname, o, "positive", "width", "height", "size", "line_width")
+  options.range(fname, o, "in [0, 1]", "alpha")
+  return o
 end
 
 -- Limits that hold all finite values, a little wider.
@@ -56,8 +58,19 @@ local function figure (o, marks, xlim, ylim, bare)
   return setmetatable({panels = {panel}, size = {width = o.width, height = o.height}}, Figure)
 end
 
+local function check_figure (name, f)
+  if getmetatable(f) ~= Figure then error(("%s: a figure expected, got %s"):format(name, options.type_of(f))) end
+end
+
+function Figure:__tostring ()
+  return ("figure of %d panel%s, %d x %d pixels each: save(\"name.png\" or \"name.svg\"), show()"):format(#self.panels,
+    #self.panels == 1 and "" or "s", self.size.width, self.size.height)
+end
+
 -- Lays the marks of another figure's first panel over this one's, in this one's limits.
 function Figure:add (other)
+  check_figure("plot: add", self)
+  check_figure("plot: add", other)
   local marks = self.panels[1].marks
   for _, m in ipairs(other.panels[1].marks) do
     if m.automatic then m.color = color.of(nil, #marks + 1) end
@@ -70,6 +83,7 @@ function Figure:pixels () return require "neap.plot.render".pixels(self) end
 
 -- save("name.png" | "name.svg")
 function Figure:save (path)
+  check_figure("plot: save", self)
   local ending = type(path) == "string" and path:lower():match "%.(%w+)$"
   if ending == "png" then
     neap.image.save(path, self:pixels())
@@ -87,6 +101,8 @@ end
 
 -- Draws the figure into the terminal with coloured half blocks, `columns` characters wide.
 function Figure:show (columns)
+  check_figure("plot: show", self)
+  if columns then options.integer("plot: show", "columns", columns, 1) end
   local x = self:pixels():permute(3, 1, 2)
   local w = columns or tonumber(os.getenv "COLUMNS") or 80
   local h = math.floor(x:size(2) * w / x:size(3)) // 2 * 2
@@ -108,8 +124,11 @@ end
 -- panels({figure, …} [, {columns =}]): the panels of all figures in one picture, with the first one's size.
 function plot.panels (figures, given)
   local o = options("plot.panels", given, {columns = any "integer"})
-  if type(figures) ~= "table" or
-    getmetatable(figures[1]) ~= Figure then error("plot.panels: an array of figures expected") end
+  if type(figures) ~= "table" or #figures == 0 then
+    error("plot.panels: an array of figures expected, got " ..
+          (getmetatable(figures) == Figure and "one figure" or options.type_of(figures)))
+  end
+  for i, f in ipairs(figures) do check_figure(("plot.panels: element %d"):format(i), f) end
   local out = setmetatable({panels = {}, size = figures[1].size, columns = o.columns}, Figure)
   for _, f in ipairs(figures) do
     for _, p in ipairs(f.panels) do out.panels[#out.panels + 1] = p end
@@ -119,9 +138,8 @@ end
 
 -- scatter(x [N, 2] [, {size = 1.5, alpha = 0.6, …}])
 function plot.scatter (x, given)
-  x = tensor("plot.scatter", "x", x, 2)
-  if x:size(2) ~= 2 then error(("plot.scatter: x: [N, 2] expected, got [%s]"):format(table.concat(x.shape, ", "))) end
-  local o = options("plot.scatter", given, known {size = 1.5, alpha = .6})
+  x = tensor("plot.scatter", "x", x, "[N, 2]")
+  local o = read("plot.scatter", given, {size = 1.5, alpha = .6})
   local a, b = x:select(2, 1), x:select(2, 2)
   local mark = {kind = "points", x = a, y = b, size = o.size, alpha = o.alpha, color = color.of(o.color, 1),
                 label = o.label,
@@ -132,23 +150,42 @@ end
 -- line(y [N]) or line(x, y [, {line_width = 1.5, …}]): tensors or arrays; other options as for scatter
 function plot.line (x, y, given)
   if type(y) == "table" and #y == 0 or y == nil then
-    given, y = y, tensor("plot.line", "y", x, 1)
+    given, y = y, tensor("plot.line", "y", x, "[N]")
     x = neap.arange(1, #y, {dtype = "float64"})
   end
-  x, y = tensor("plot.line", "x", x, 1), tensor("plot.line", "y", y, 1)
+  x, y = tensor("plot.line", "x", x, "[N]"), tensor("plot.line", "y", y, "[N]")
   if #x ~= #y then error(("plot.line: x and y have %d and %d points"):format(#x, #y)) end
-  local o = options("plot.line", given, known {line_width = 1.5, alpha = 1.})
+  local o = read("plot.line", given, {line_width = 1.5, alpha = 1.})
   local mark = {kind = "line", xs = x:totable(), ys = y:totable(), width = o.line_width, alpha = o.alpha,
                 color = color.of(o.color, 1),
                 label = o.label, automatic = o.color == nil}
   return figure(o, {mark}, limits(x, 0), limits(y, .05))
 end
 
--- trace(draws [steps] or [steps, chains]): one line for each chain
+-- draws [steps], [steps, chains] or [steps, chains, event…] -> [steps, chains] of one coordinate
+local function chains_of (draws, coordinate)
+  local form = "[steps], [steps, chains] or [steps, chains, event...]"
+  if type(draws) == "table" then draws = neap.tensor(draws, {dtype = "float64"}) end
+  if not neap.is_tensor(draws) then
+    error(("plot.trace: draws: tensor %s expected, got %s"):format(form, options.type_of(draws)))
+  end
+  if draws.ndim == 0 or draws:numel() == 0 then
+    error(("plot.trace: draws: %s expected, got [%s]"):format(form, table.concat(draws.shape, ", ")))
+  end
+  if draws.ndim == 1 then draws = draws:unsqueeze(2) end
+  local flat = draws:detach():to "float64":reshape(draws:size(1), draws:size(2), -1)
+  if coordinate < 1 or coordinate > flat:size(3) then
+    error(("plot.trace: option 'coordinate': 1 to %d expected for draws [%s], got %d"):format(flat:size(3),
+      table.concat(draws.shape, ", "), coordinate))
+  end
+  return flat:select(3, coordinate)
+end
+
+-- trace(draws [steps], [steps, chains] or [steps, chains, event…] [, {coordinate = 1}]): one line for each chain, of that
+-- coordinate of the event
 function plot.trace (draws, given)
-  if options.type_of(draws) == tensor_type() and draws.ndim == 1 then draws = draws:unsqueeze(2) end
-  draws = tensor("plot.trace", "draws", draws, 2)
-  local o = options("plot.trace", given, known {alpha = .8})
+  local o = read("plot.trace", given, {alpha = .8, coordinate = 1})
+  draws = chains_of(draws, o.coordinate)
   local marks, xs = {}, neap.arange(1, draws:size(1), {dtype = "float64"})
   for k = 1, draws:size(2) do
     marks[k] = {kind = "line", xs = xs:totable(), ys = draws:select(2, k):totable(), width = 1, alpha = o.alpha,
@@ -159,8 +196,8 @@ end
 
 -- hist(x [N] [, {bins = 40, density = true}])
 function plot.hist (x, given)
-  x = tensor("plot.hist", "x", x, 1)
-  local o = options("plot.hist", given, known {bins = 40, density = true})
+  x = tensor("plot.hist", "x", x, "[N]")
+  local o = read("plot.hist", given, {bins = 40, density = true})
   if o.bins < 1 then error("plot.hist: option 'bins': at least 1 expected") end
   local l = o.xlim or limits(x, 0)
   local width = (l[2] - l[1]) / o.bins
@@ -176,8 +213,8 @@ end
 
 -- heatmap(z [rows, columns] [, {xlim =, ylim =, low =, high =}]): the first row is drawn at the bottom
 function plot.heatmap (z, given)
-  z = tensor("plot.heatmap", "z", z, 2)
-  local o = options("plot.heatmap", given, known {low = any "number", high = any "number"})
+  z = tensor("plot.heatmap", "z", z, "[rows, columns]")
+  local o = read("plot.heatmap", given, {low = any "number", high = any "number"})
   local l = limits(z:flatten(), 0)
   local low, high = o.low or l[1], o.high or l[2]
   local image = color.map(((z - low) / math.max(high - low, 1e-300))):to("float32"):flip(1)
@@ -194,10 +231,15 @@ end
 -- energy(E [, {xlim =, ylim =, points = 160, samples = [N, 2], kind = "density" | "energy", size =, alpha =}]): the
 -- density exp(−E), or E itself, of an energy over the plane, with samples on it.
 function plot.energy (E, given)
-  local o = options("plot.energy", given, known {points = 160, samples = any(), kind = "density", size = 1.,
+  local o = read("plot.energy", given, {points = 160, samples = any(), kind = "density", size = 1.,
                                                  alpha = .5})
   if o.kind ~= "density" and o.kind ~= "energy" then
     error(("plot.energy: option 'kind': \"density\" or \"energy\" expected, got \"%s\""):format(o.kind))
+  end
+  local event = options.argument("plot.energy", "E", E, "energy", "callable") and options.type_of(E) == "energy" and E.event
+  if event and (#event ~= 1 or event[1] ~= 2) then
+    error(("plot.energy: E: an energy over the plane, of event [2], expected, got event [%s]"):format(
+      table.concat(event, ", ")))
   end
   local xlim, ylim = o.xlim or {-3, 3}, o.ylim or {-3, 3}
   local e = over_grid(function (x) return E(x) end, xlim, ylim, o.points)
@@ -205,7 +247,7 @@ function plot.energy (E, given)
   local image = color.map((z - z:amin()) / (z:amax() - z:amin()):clamp(1e-300, nil)):to("float32"):flip(1)
   local marks = {{kind = "image", image = image}}
   if o.samples then
-    local x = tensor("plot.energy", "samples", o.samples, 2)
+    local x = tensor("plot.energy", "option 'samples'", o.samples, "[N, 2]")
     marks[2] = {kind = "points", x = x:select(2, 1), y = x:select(2, 2), size = o.size, alpha = o.alpha,
                 color = color.of(o.color or "white")}
   end
@@ -236,8 +278,8 @@ end
 -- contour(z [rows, columns] [, {levels = 8 | {…}, xlim =, ylim =}]): lines of equal height; the first row is at the
 -- bottom
 function plot.contour (z, given)
-  z = tensor("plot.contour", "z", z, 2)
-  local o = options("plot.contour", given, known {levels = any("integer", "table"), line_width = 1.})
+  z = tensor("plot.contour", "z", z, "[rows, columns]")
+  local o = read("plot.contour", given, {levels = any("integer", "table"), line_width = 1.})
   if z:size(1) < 2 or z:size(2) < 2 then error("plot.contour: z: at least 2 × 2 values expected") end
   local l = limits(z:flatten(), 0)
   local levels = o.levels or 8
@@ -248,6 +290,7 @@ function plot.contour (z, given)
   end
   local xlim, ylim, marks, rows = o.xlim or {1, z:size(2)}, o.ylim or {1, z:size(1)}, {}, z:totable()
   for _, level in ipairs(levels) do
+    options.argument("plot.contour", "option 'levels'", level, "number")
     local shade = color.map(neap.tensor((level - l[1]) / math.max(l[2] - l[1], 1e-300))):totable()
     for _, m in ipairs(crossings(rows, level, xlim, ylim)) do
       m.kind, m.width, m.alpha, m.color = "line", o.line_width, 1, o.color and color.of(o.color) or shade
@@ -259,7 +302,7 @@ end
 
 -- images(x [, {columns =, padding =}]): pictures side by side, as image.grid
 function plot.images (x, given)
-  local o = options("plot.images", given, known {columns = any "integer", padding = 2})
+  local o = read("plot.images", given, {columns = any "integer", padding = 2})
   local grid = neap.image.grid(x, {columns = o.columns, padding = o.padding})
   if grid.ndim == 2 then grid = grid:unsqueeze(1):expand(3, grid:size(1), grid:size(2)) end
   o.width, o.height = grid:size(3), grid:size(2)

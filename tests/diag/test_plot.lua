@@ -1,0 +1,56 @@
+-- test_plot.lua -- what plots are given, and what they say of it.
+
+local lu = require "luaunit"
+local plot = neap.plot
+local T = {}
+local says = lu.assertErrorMsgContains
+
+function T.test_traces_of_what_samplers_return ()
+  local E = neap.energy.gaussian{mean = {0, 5}, cov = {{1, 0}, {0, 1}}}
+  local draws = neap.sampler.mala{step_size = .3}:sample(E, {chains = 3, steps = 20, seed = 1})
+  for coordinate = 1, 2 do
+    local marks = plot.trace(draws, {coordinate = coordinate}).panels[1].marks
+    lu.assertEquals(#marks, 3)
+    for k = 1, 3 do lu.assertEquals(marks[k].ys, draws:select(2, k):select(2, coordinate):totable()) end
+  end
+  lu.assertEquals(plot.trace(draws).panels[1].marks[2].ys, draws:select(2, 2):select(2, 1):totable())
+  lu.assertEquals(#plot.trace(draws:select(3, 1)).panels[1].marks, 3)
+  lu.assertEquals(#plot.trace(neap.arange(1, 5)).panels[1].marks, 1)
+  lu.assertEquals(plot.trace(neap.arange(1, 24):reshape(2, 3, 2, 2), {coordinate = 4}).panels[1].marks[1].ys, {4, 16})
+  says("plot.trace: option 'coordinate': 1 to 2 expected for draws [20, 3, 2], got 3", plot.trace, draws, {coordinate = 3})
+  says("plot.trace: draws: tensor [steps], [steps, chains] or [steps, chains, event...] expected, got nil", plot.trace)
+end
+
+function T.test_shapes_are_told ()
+  says("plot.scatter: x: [N, 2] expected, got [10, 4, 2]", plot.scatter, neap.zeros(10, 4, 2))
+  says("plot.scatter: x: [N, 2] expected, got [10, 3]", plot.scatter, neap.zeros(10, 3))
+  says("plot.scatter: x: tensor [N, 2] expected, got nil", plot.scatter)
+  says("plot.hist: x: [N] expected, got [3, 3]", plot.hist, neap.zeros(3, 3))
+  says("plot.heatmap: z: [rows, columns] expected, got [2]", plot.heatmap, {1, 2})
+end
+
+function T.test_options_are_checked ()
+  says("plot.scatter: option 'size': a positive number expected, got -1", plot.scatter, {{1, 2}}, {size = -1})
+  says("plot.line: option 'width': a positive number expected, got 0", plot.line, {1, 2}, {width = 0})
+  says("plot.scatter: option 'alpha': a number in [0, 1] expected, got 2", plot.scatter, {{1, 2}}, {alpha = 2})
+  says("plot.contour: option 'levels': number expected, got string", plot.contour, {{1, 2}, {3, 4}}, {levels = {"a"}})
+end
+
+function T.test_energies_over_the_plane ()
+  says("plot.energy: E: an energy over the plane, of event [2], expected, got event [3]", plot.energy,
+       neap.energy.rosenbrock{dim = 3})
+  says("plot.energy: E: energy or callable expected, got nil", plot.energy)
+  says("plot.energy: option 'samples': [N, 2] expected, got [4, 3]", plot.energy, neap.energy.banana{},
+       {samples = neap.zeros(4, 3)})
+  lu.assertEquals(plot.energy(function (x) return x:sum(2) end, {points = 8}).panels[1].marks[1].image.shape, {8, 8, 3})
+end
+
+function T.test_figures ()
+  local f = plot.line{1, 2}
+  lu.assertEquals(tostring(f), 'figure of 1 panel, 320 x 320 pixels each: save("name.png" or "name.svg"), show()')
+  says("plot: add: a figure expected, got integer", f.add, f, 3)
+  says("plot.panels: element 2: a figure expected, got integer", plot.panels, {f, 3})
+  says("plot.panels: an array of figures expected, got one figure", plot.panels, f)
+end
+
+return T
