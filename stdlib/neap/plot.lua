@@ -228,6 +228,14 @@ local function over_grid (f, xlim, ylim, points)
   return f(neap.stack({x:flatten(), y:flatten()}, 2)):detach():to("float64"):reshape(points, points)
 end
 
+-- Some energies take x of other shapes than their event's.
+local function check_plane (E)
+  options.argument("plot.energy", "E", E, "energy", "callable")
+  local event = options.type_of(E) == "energy" and E.event
+  if not event or event == {2} or pcall(E, neap.zeros(1, 2)) then return end
+  error(("plot.energy: E: an energy over the plane, of event [2], expected, got event %s"):format(event))
+end
+
 -- energy(E [, {xlim =, ylim =, points = 160, samples = [N, 2], kind = "density" | "energy", size =, alpha =}]): the
 -- density exp(−E), or E itself, of an energy over the plane, with samples on it.
 function plot.energy (E, given)
@@ -236,11 +244,7 @@ function plot.energy (E, given)
   if o.kind ~= "density" and o.kind ~= "energy" then
     error(("plot.energy: option 'kind': \"density\" or \"energy\" expected, got \"%s\""):format(o.kind))
   end
-  local event = options.argument("plot.energy", "E", E, "energy", "callable") and options.type_of(E) == "energy" and E.event
-  if event and (#event ~= 1 or event[1] ~= 2) then
-    error(("plot.energy: E: an energy over the plane, of event [2], expected, got event [%s]"):format(
-      table.concat(event, ", ")))
-  end
+  check_plane(E)
   local xlim, ylim = o.xlim or {-3, 3}, o.ylim or {-3, 3}
   local e = over_grid(function (x) return E(x) end, xlim, ylim, o.points)
   local z = o.kind == "energy" and e or (e:amin() - e):exp()

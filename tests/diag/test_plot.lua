@@ -42,6 +42,7 @@ function T.test_energies_over_the_plane ()
   says("plot.energy: E: energy or callable expected, got nil", plot.energy)
   says("plot.energy: option 'samples': [N, 2] expected, got [4, 3]", plot.energy, neap.energy.banana{},
        {samples = neap.zeros(4, 3)})
+  lu.assertEquals(#plot.energy(neap.energy.double_well{}, {points = 8}).panels[1].marks, 1)
   lu.assertEquals(plot.energy(function (x) return x:sum(2) end, {points = 8}).panels[1].marks[1].image.shape, {8, 8, 3})
 end
 
