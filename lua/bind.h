@@ -68,6 +68,13 @@ int bind_finishenergy (lua_State *L, neap_scope s, neap_energy **box);
 bool bind_call (lua_State *L, int nargs, int nresults);
 lua_State *bind_running (neap_context *c);              /* the thread a callback must use */
 
+/* ---- tracebacks, for a host that shows them (the neap program does) ---- */
+/* From here on the traceback of an error inside a callback (in an energy's function, say) is kept; messages stay. */
+NEAP_API void neap_lua_keep_tracebacks (lua_State *L);
+/* In a message handler: pushes the traceback from the place where the error at i arose, if it was in a callback; else
+** false, and luaL_traceback shows all. */
+NEAP_API bool neap_lua_kept_traceback (lua_State *L, int i);
+
 /* ---- interrupts, for a host that owns its lua_State (the neap program does) ---- */
 /* Lets neap_lua_interrupt reach coroutines too: puts its own resume, wrap and close into the coroutine table, and a
 ** pointer into the main thread's extra space (LUA_EXTRASPACE), which the host must leave alone.

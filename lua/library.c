@@ -83,5 +83,6 @@ void library_open (lua_State *L, const options *o) {
   lua_call(L, 1, 1);
   lua_setglobal(L, "neap");
   neap_lua_interruptible(L);
+  neap_lua_keep_tracebacks(L);
   configure(L, o);
 }

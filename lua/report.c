@@ -36,7 +36,8 @@ static int explain (lua_State *L) {
     if (luaL_callmeta(L, 1, "__tostring") && lua_type(L, -1) == LUA_TSTRING) return 1;
     text = lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
   }
-  luaL_traceback(L, L, text, 1);
+  if (!neap_lua_kept_traceback(L, 1)) luaL_traceback(L, L, text, 1);
+  else lua_pushfstring(L, "%s\n%s", text, lua_tostring(L, -1));
   return 1;
 }
 

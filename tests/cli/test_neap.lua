@@ -131,6 +131,26 @@ function T.test_interrupted_script ()
   lu.assertStrContains(transcript, "\nexit 1\n")
 end
 
+-- What an error inside an energy's function shows, from the innermost call on, even of derivatives of derivatives.
+function T.test_traceback_of_a_callback ()
+  local code = [[
+local function inner (x) error "boom" end
+local E = neap.energy(function (x) inner(x) return x:sum(2) end, {event = 2})
+local F = neap.energy(function (x) return E(x) end, {event = 2})
+print(select(2, pcall(E.score, E, neap.ones(1, 2))))
+local function outer () return (F:score(neap.ones(1, 2))) end
+outer()]]
+  local text = output("-", code)
+  lu.assertStrContains(text, "stdin:1: boom\n")            -- what pcall gives: the message alone
+  local _, frames = text:gsub("stack traceback", "")
+  lu.assertEquals(frames, 1)
+  for _, line in ipairs {"stdin:1: in upvalue 'inner'", "stdin:2: in function <stdin:2>", "stdin:3: in function <stdin:3>",
+      "[C]: in method 'score'", "stdin:5: in local 'outer'", "stdin:6: in main chunk"} do
+    lu.assertStrContains(text, line)
+  end
+  lu.assertNotStrContains(text, "stdin:4")
+end
+
 -- At the prompt Ctrl-C ends the program, as it does lua.
 function T.test_interrupt_at_prompt ()
   lu.assertStrContains((cli.talk(command, "expect > \nkey 3\n")), "\nsignal 2\n")
