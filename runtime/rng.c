@@ -17,19 +17,15 @@ struct neap_rng {
 /* ---- life and state ---- */
 
 static neap_rng *rng_make (neap_context *c, neap_rng_state state) {
-  neap_rng *r = neap_malloc(c, sizeof *r);
-  if (!r) return NULL;
-  *r = (neap_rng){ .refs = 1, .ctx = c, .state = state };
-  atomic_fetch_add(&c->refs, 1);
+  neap_rng *r = neap_object_new(c, sizeof *r);
+  if (r) *r = (neap_rng){ .refs = 1, .ctx = c, .state = state };
   return r;
 }
 
-neap_rng *neap_rng_new (neap_context *c, uint64_t seed) {
-  return neap_ok(c) ? rng_make(c, (neap_rng_state){ .seed = seed }) : NULL;
-}
+neap_rng *neap_rng_new (neap_context *c, uint64_t seed) { return rng_make(c, (neap_rng_state){ .seed = seed }); }
 
 neap_rng *neap_rng_split (neap_context *c, neap_rng *r) {
-  if (!neap_ok(c) || !r) return NULL;
+  if (!r) return NULL;
   neap_rng_state child = { .seed = r->state.seed, .stream = neap_stream_mix(r->state.stream, r->state.step) };
   neap_rng *out = rng_make(c, child);
   if (out) r->state.step++;
@@ -42,10 +38,7 @@ neap_rng *neap_rng_keep (neap_rng *r) {
 }
 
 void neap_rng_release (neap_rng *r) {
-  if (!r || --r->refs > 0) return;
-  neap_context *c = r->ctx;
-  neap_free(c, r, sizeof *r);
-  neap_context_release(c);
+  if (r && --r->refs == 0) neap_object_free(r->ctx, r, sizeof *r);
 }
 
 neap_rng *neap_rng_default (neap_context *c) { return c->rng; }

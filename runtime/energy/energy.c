@@ -12,13 +12,11 @@
 static void *zeroed (neap_context *c, size_t n, size_t size) { return neap_calloc(c, (n ? n : 1) * size); }
 
 neap_energy *energy_new (neap_context *c, const energy_class *cls, int nslots, int nparts, neap_energy *const *parts) {
-  if (!neap_ok(c)) return NULL;
-  for (int i = 0; i < nparts; i++)
+  for (int i = 0; neap_ok(c) && i < nparts; i++)
     if (!parts[i]) return neap_fail(c, NEAP_EARG, "%s: energy %d is missing", cls->name, i + 1);
-  neap_energy *E = zeroed(c, 1, sizeof *E);
+  neap_energy *E = neap_object_new(c, sizeof *E);
   if (!E) return NULL;
   *E = (neap_energy){ .refs = 1, .ctx = c, .cls = cls, .ndim = -1 };
-  atomic_fetch_add(&c->refs, 1);
   if ((E->slots = zeroed(c, (size_t)nslots, sizeof *E->slots))) E->nslots = nslots;
   if ((E->parts = zeroed(c, (size_t)nparts, sizeof *E->parts))) E->nparts = nparts;
   for (int i = 0; E->parts && i < nparts; i++) E->parts[i] = neap_energy_keep(parts[i]);
@@ -60,8 +58,7 @@ void neap_energy_release (neap_energy *E) {
   if (E->params) neap_free(c, E->params, (size_t)E->nparams * sizeof *E->params);
   free_array(c, E->slots, E->nslots, sizeof *E->slots);
   free_array(c, E->parts, E->nparts, sizeof *E->parts);
-  neap_free(c, E, sizeof *E);
-  neap_context_release(c);
+  neap_object_free(c, E, sizeof *E);
 }
 
 /* ---- filling ---- */

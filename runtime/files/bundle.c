@@ -15,11 +15,9 @@ struct neap_bundle {
 };
 
 neap_bundle *neap_bundle_new (neap_context *c) {
-  neap_bundle *b = neap_calloc(c, sizeof *b);
-  if (b == NULL)
-    return NULL;
-  b->c = c;
-  atomic_fetch_add(&c->refs, 1);           /* so that a bundle may be released after neap_close */
+  neap_bundle *b = neap_object_new(c, sizeof *b);
+  if (b)
+    b->c = c;
   return b;
 }
 
@@ -105,8 +103,7 @@ void neap_bundle_release (neap_bundle *b) {
   }
   neap_free(c, b->entries, (size_t)b->size * sizeof *b->entries);
   neap_free(c, b->metadata, (size_t)b->metadata_size * sizeof *b->metadata);
-  neap_free(c, b, sizeof *b);
-  neap_context_release(c);
+  neap_object_free(c, b, sizeof *b);
 }
 
 /* ---- by ending ---- */
