@@ -36,7 +36,7 @@ static bool gather_pair (neap_context *c, neap_tensor *x, const bind_args *k, co
 static int call_pair (lua_State *L, const pair_form *f, const bind_op *d) {
   int where[BIND_FEW];
   neap_tensor *in[BIND_FEW], *out[2] = { NULL, NULL }, *x = bind_checktensor(L, 1);
-  bind_args k = { .d = d, .n = 1, .top = lua_gettop(L), .where = where, .in = in };
+  bind_args k = { .d = d, .name = f->name, .n = 1, .top = lua_gettop(L), .where = where, .in = in };
   bind_take(L, &k);
   bind_state *S = bind_state_of(L);
   bind_tbox *values = bind_newbox(L, S), *indices = bind_newbox(L, S);

@@ -104,7 +104,7 @@ int bind_callrow (lua_State *L, const bind_op *d) {
   int where[BIND_FEW];
   neap_tensor *in[BIND_FEW];
   bind_args k;
-  k.d = d;
+  k.d = d; k.name = d->op->name;
   k.n = d->ntensors; k.top = lua_gettop(L);
   k.where = where; k.in = in; k.ready = false;
   bind_take(L, &k);

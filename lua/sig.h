@@ -35,6 +35,7 @@ int bind_choice (const char *choices, const char *name, size_t length);
 /* The arguments of one call, checked: stack indices and numbers, nothing owned. */
 typedef struct bind_args {
   const bind_op *d;
+  const char *name;                        /* what the user called: the row, or the form that is made of it */
   int n, top;                              /* tensors; the call's arguments are at 1..top */
   int *where;                              /* stack index of each tensor, 0 = left out; room for BIND_FEW before */
   neap_tensor **in;                        /* room for as many, filled later */

@@ -31,8 +31,8 @@ static void take_tensor (lua_State *L, bind_args *k, const bind_param *p, int i)
 }
 
 static void make_room (lua_State *L, bind_args *k, lua_Unsigned n) {
-  if (n == 0) luaL_error(L, "%s: at least one tensor expected", k->d->op->name);
-  if (n > 500000) luaL_error(L, "%s: too many tensors", k->d->op->name);
+  if (n == 0) luaL_error(L, "%s: at least one tensor expected", k->name);
+  if (n > 500000) luaL_error(L, "%s: too many tensors", k->name);
   luaL_checkstack(L, (int)n + 8, "too many tensors");
   k->in = lua_newuserdatauv(L, n * (sizeof *k->in + sizeof *k->where), 0);
   k->where = (int *)(k->in + n);
@@ -72,7 +72,7 @@ static int64_t check_choice (lua_State *L, const bind_args *k, const bind_param 
   int choice = bind_choice(p->choices, name, n);
   if (choice >= 0) return choice;
   lua_pushlstring(L, p->choices, strcspn(p->choices, ")"));
-  return luaL_error(L, "%s: %s: one of %s expected, got '%s'", k->d->op->name, p->name,
+  return luaL_error(L, "%s: %s: one of %s expected, got '%s'", k->name, p->name,
                     luaL_gsub(L, lua_tostring(L, -1), "|", ", "), name);
 }
 
@@ -115,7 +115,7 @@ static void take_value (lua_State *L, bind_args *k, const bind_param *p, int i) 
 /* ---- lists of dimensions and sizes ---- */
 
 static void add_entry (lua_State *L, bind_args *k, int i) {
-  if (k->a.count >= NEAP_ATTR_INTS) luaL_error(L, "%s: too many numbers in a list", k->d->op->name);
+  if (k->a.count >= NEAP_ATTR_INTS) luaL_error(L, "%s: too many numbers in a list", k->name);
   k->a.dims[k->a.count++] = check_integer(L, i);
 }
 
@@ -128,7 +128,7 @@ static void add_table (lua_State *L, bind_args *k, int i) {
     if (lua_istable(L, -1)) add_table(L, k, -1);
     else if (lua_isinteger(L, -1) || lua_type(L, -1) == LUA_TNUMBER) add_entry(L, k, -1);
     else
-      luaL_error(L, "%s: entry %d of a list: integer expected, got %s", k->d->op->name, (int)j, luaL_typename(L, -1));
+      luaL_error(L, "%s: entry %d of a list: integer expected, got %s", k->name, (int)j, luaL_typename(L, -1));
     lua_pop(L, 1);
   }
 }
@@ -189,7 +189,7 @@ static void take_option (lua_State *L, bind_args *k, const bind_param *p, int ta
   bool given = table && bind_field(L, table, p->name) != LUA_TNIL;
   int i = lua_gettop(L);
   if (given && !fits(L, p, i))
-    luaL_error(L, "%s: option '%s': %s expected, got %s", k->d->op->name, p->name, expected_type(p),
+    luaL_error(L, "%s: option '%s': %s expected, got %s", k->name, p->name, expected_type(p),
                luaL_typename(L, i));
   if (p->type == 't') k->where[p->slot] = given ? i : 0;
   else if (p->type == 'D' || p->type == 'S') { if (given) take_dims(L, k, i, i, false); }
@@ -207,9 +207,10 @@ static bool is_options (lua_State *L, const bind_args *k) {
 }
 
 /* pushes "x:sum(dims, keepdim)" */
-static const char *push_usage (lua_State *L, const bind_op *d) {
+static const char *push_usage (lua_State *L, const bind_args *k) {
+  const bind_op *d = k->d;
   bool method = d->npositional > 0 && d->params[0].type == 'T';
-  lua_pushfstring(L, method ? "%s:%s(" : "%s%s(", method ? d->params[0].name : "", d->op->name);
+  lua_pushfstring(L, method ? "%s:%s(" : "%s%s(", method ? d->params[0].name : "", k->name);
   for (int p = method; p < d->npositional; p++) {
     lua_pushfstring(L, p > method ? ", %s" : "%s", d->params[p].name);
     lua_concat(L, 2);
@@ -226,13 +227,14 @@ static bool names_param (const bind_param *p, const char *key) {
 }
 
 /* what goes by its place is no option */
-static void check_places (lua_State *L, const bind_op *d, int table) {
+static void check_places (lua_State *L, const bind_args *k, int table) {
+  const bind_op *d = k->d;
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
     if (lua_type(L, -2) != LUA_TSTRING) continue;
     const char *key = lua_tostring(L, -2);
     for (int p = 0; p < d->npositional; p++)
       if (names_param(&d->params[p], key))
-        luaL_error(L, "%s: '%s' is an argument, not an option: %s", d->op->name, key, push_usage(L, d));
+        luaL_error(L, "%s: '%s' is an argument, not an option: %s", k->name, key, push_usage(L, k));
   }
 }
 
@@ -240,8 +242,8 @@ void bind_take (lua_State *L, bind_args *k) {
   const bind_op *d = k->d;
   int i = 1, table = is_options(L, k) ? k->top-- : 0;
   luaL_checkstack(L, d->nparams + 4, NULL);
-  if (table) check_places(L, d, table);
-  if (table) bind_options(L, table, d->op->name, d->options);
+  if (table) check_places(L, k, table);
+  if (table) bind_options(L, table, k->name, d->options);
   k->a.count = -1;
   k->a.text = NULL;
   for (int p = 0; p < d->npositional; p++) i = take_param(L, k, p, i);
