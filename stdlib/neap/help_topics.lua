@@ -272,7 +272,8 @@ return {
             .. "width, height, label, color", {
     ["plot.scatter"] = {"neap.plot.scatter(x [, {size=1.5, alpha=0.6}])", "points [N, 2]"},
     ["plot.line"] = {"neap.plot.line([x,] y [, {line_width=1.5, alpha=1}])", "a curve"},
-    ["plot.trace"] = {"neap.plot.trace(draws [, {alpha=0.8}])", "a line for each chain of [steps, chains]"},
+    ["plot.trace"] = {"neap.plot.trace(draws [, {alpha=0.8, coordinate=1}])",
+      "a line for each chain of [steps, chains], or of one coordinate of [steps, chains, event...]"},
     ["plot.hist"] = {"neap.plot.hist(x [, {bins=40, density=true}])", "a histogram of [N]"},
     ["plot.heatmap"] = {"neap.plot.heatmap(z [, {low=, high=}])", "a matrix as colours, the first row at the bottom"},
     ["plot.contour"] = {"neap.plot.contour(z [, {levels=8, line_width=1}])",
