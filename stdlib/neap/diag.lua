@@ -223,6 +223,8 @@ end
 local function largest_rhat (info) return extreme(info, info.rhat, function (a, b) return a > b end) end
 local function smallest_ess (info) return extreme(info, info.ess, function (a, b) return a < b end) end
 
+local function rhat_text (v) return text(v < 100 and "%.3f" or "%.3g", v) end
+
 local function place_text (x)
   local list = x:flatten():totable()
   if #list > 8 then return "" end
@@ -256,12 +258,13 @@ end
 local function verdict (info)
   local fault = broken_energy(info) or divergence(info)
   if fault then return fault end
+  if info.accept_rate == 0 then return "no step was accepted: a smaller step size or scale may help" end
   if info.draws.shape[1] < 4 then return "too few draws to tell" end
   local rhat, place = largest_rhat(info)
   local ess = smallest_ess(info)
   if not rhat then return "every coordinate is held" end
   if rhat ~= rhat then return ("coordinate %d never moved"):format(place) end
-  if rhat > 1.01 then return ("not converged: rhat %.3f, want 1.01 or less"):format(rhat) end
+  if rhat > 1.01 then return ("not converged: rhat %s, want 1.01 or less"):format(rhat_text(rhat)) end
   if ess < 400 then return ("effective sample size %.0f, want 400 or more"):format(ess) end
   return "ok"
 end
@@ -281,7 +284,7 @@ function diag.describe_run (info)
   local ess = shape[1] >= 4 and smallest_ess(info)
   if ess then
     parts[#parts + 1] = "ess " .. text("%.0f", ess)
-    parts[#parts + 1] = "rhat " .. text("%.3f", (largest_rhat(info)))
+    parts[#parts + 1] = "rhat " .. rhat_text((largest_rhat(info)))
   end
   parts[#parts + 1] = info.verdict
   return table.concat(parts, ", ")

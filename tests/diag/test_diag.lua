@@ -125,6 +125,13 @@ function T.test_what_never_moved_is_named ()
   lu.assertStrContains(tostring(info), "ess nan, rhat nan, coordinate 2 never moved")
 end
 
+function T.test_chains_that_never_move ()
+  local E = neap.energy.gaussian{mean = {0, 0}, cov = {{1, 0}, {0, 1}}}
+  local _, info = neap.sampler.random_walk{scale = 1e6}:sample(E, {chains = 4, steps = 50, seed = 1})
+  lu.assertEquals(info.verdict, "no step was accepted: a smaller step size or scale may help")
+  lu.assertNotStrContains(tostring(info), "nan")
+end
+
 function T.test_an_energy_that_is_no_number_is_named ()
   local E = neap.energy(function (x) return x:square():sum(2) + (x:select(2, 1) - 5):sqrt() end, {event = {2}})
   local init = neap.tensor{{60, 1}, {0, 2}}
