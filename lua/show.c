@@ -1,6 +1,7 @@
 /*
 ** show.c -- plain tables that print as what they hold: shapes, and records of names and values.
-** Invariant: such a table is an ordinary one to pairs, ipairs, # and the table library; one metatable serves all of a kind.
+** Invariant: such a table is an ordinary one to pairs, ipairs, # and the table library; one metatable serves all of
+** a kind.
 */
 #include "show.h"
 #include <string.h>

@@ -61,8 +61,8 @@ static bool check (neap_context *c, const neap_nce_config *cfg) {
     return neap_fail(c, NEAP_EARG, "nce: ratio: a positive integer expected, got %lld", (long long)cfg->ratio);
   const neap_energy *E = cfg->noise;
   if (E ? E->cls->sample && E->cls->log_z : cfg->sample && cfg->log_prob) return true;
-  return neap_fail(c, NEAP_EARG, "nce: noise: an energy with an exact sampler and a known log Z, or sample and log_prob, "
-                   "expected%s%s", E ? ", got " : "", E ? energy_title(E) : "");
+  return neap_fail(c, NEAP_EARG, "nce: noise: an energy with an exact sampler and a known log Z, or sample and "
+                   "log_prob, expected%s%s", E ? ", got " : "", E ? energy_title(E) : "");
 }
 
 /* log Z = 0, a variable */

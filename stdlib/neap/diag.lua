@@ -184,8 +184,8 @@ local function text (format, v) return v ~= v and "nan" or format:format(v) end
 local columns_of_summary = {"mean", "sd", "mcse", "q5", "q50", "q95", "ess", "ess_tail", "rhat"}
 
 local function summary_row (x)
-  return {mean = x:mean():item(), sd = sqrt(variance(x)), mcse = mcse_of(x), q5 = quantile(x, .05), q50 = quantile(x, .5),
-    q95 = quantile(x, .95), ess = kinds.bulk(x), ess_tail = kinds.tail(x), rhat = rhat_of(x)}
+  return {mean = x:mean():item(), sd = sqrt(variance(x)), mcse = mcse_of(x), q5 = quantile(x, .05),
+    q50 = quantile(x, .5), q95 = quantile(x, .95), ess = kinds.bulk(x), ess_tail = kinds.tail(x), rhat = rhat_of(x)}
 end
 
 local summary_meta = {}
@@ -209,8 +209,8 @@ end
 
 -- ---- what a run says of itself: info.ess, info.rhat, info.verdict -----------------------------------
 
--- The worst of t [event…] among the coordinates that info.mask leaves free, and its place; NaN is worse than any number,
--- nil stands for no free coordinate.
+-- The worst of t [event…] among the coordinates that info.mask leaves free, and its place; NaN is worse than any
+-- number, nil stands for no free coordinate.
 local function extreme (info, t, worse)
   local held, worst, place = info.mask and info.mask:flatten():totable() or {}, nil, nil
   for i, v in ipairs(t:flatten():totable()) do

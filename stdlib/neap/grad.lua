@@ -270,7 +270,7 @@ local function by_row (y, x)
 end
 
 -- laplacian(f, x) -> the Hessian's trace; where f gives one number for each row of x [B, event…], one trace for each
--- row, the rows being independent.  One forward sweep over the gradient's graph for each coordinate, of all rows at once.
+-- row, the rows being independent.  One forward sweep over the gradient's graph for each coordinate, all rows at once.
 function M.laplacian (f, x)
   check_function("laplacian", f)
   if not is_tensor(x) then fail("laplacian", "a tensor expected, got %s", kind(x)) end
@@ -324,10 +324,12 @@ local function row_result (out, i)
 end
 
 local function check_row (first, leaves, i)
-  if #leaves ~= #first then fail("vmap", "the function gave %d tensors for row 1, %d for row %d", #first, #leaves, i) end
+  if #leaves ~= #first then
+    fail("vmap", "the function gave %d tensors for row 1, %d for row %d", #first, #leaves, i)
+  end
   for j, x in ipairs(leaves) do
     local a, b = shape_text(first[j]), shape_text(x)
-    if a ~= b then fail("vmap", "the function gave shape %s for row 1, %s for row %d: rows cannot be stacked", a, b, i) end
+    if a ~= b then fail("vmap", "the function gave shape %s for row 1, %s for row %d", a, b, i) end
   end
 end
 

@@ -93,7 +93,8 @@ local function check_step (self, params, grads)
   local key = keys_of(params)[1]
   if key == nil then error(self.name .. ": params: at least one tensor expected, got an empty table") end
   if next(grads) == nil then
-    error(("%s: grads: a gradient expected, as grads[%s] for params[%s], got an empty table"):format(self.name, key, key))
+    local wanted = ("a gradient expected, as grads[%s] for params[%s]"):format(key, key)
+    error(("%s: grads: %s, got an empty table"):format(self.name, wanted))
   end
 end
 

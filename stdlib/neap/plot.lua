@@ -181,8 +181,8 @@ local function chains_of (draws, coordinate)
   return flat:select(3, coordinate)
 end
 
--- trace(draws [steps], [steps, chains] or [steps, chains, event…] [, {coordinate = 1}]): one line for each chain, of that
--- coordinate of the event
+-- trace(draws [steps], [steps, chains] or [steps, chains, event…] [, {coordinate = 1}]): one line for each chain,
+-- of that coordinate of the event
 function plot.trace (draws, given)
   local o = read("plot.trace", given, {alpha = .8, coordinate = 1})
   draws = chains_of(draws, o.coordinate)

@@ -113,7 +113,8 @@ function T.test_held_coordinates_are_left_out ()
   lu.assertNotStrContains(tostring(info), "nan")
   _, info = mala(.1):sample(E:fix(neap.ones(3), neap.zeros(3)), {chains = 2, steps = 8, seed = 1})
   lu.assertEquals(info.verdict, "every coordinate is held")
-  lu.assertStrMatches(tostring(info), "mala: 8 draws of 2 chains in [%d.]+ s, accept rate [%d.]+, every coordinate is held")
+  lu.assertStrMatches(tostring(info), "mala: 8 draws of 2 chains in [%d.]+ s, accept rate [%d.]+, every " ..
+                      "coordinate is held")
 end
 
 function T.test_what_never_moved_is_named ()

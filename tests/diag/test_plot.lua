@@ -17,7 +17,8 @@ function T.test_traces_of_what_samplers_return ()
   lu.assertEquals(#plot.trace(draws:select(3, 1)).panels[1].marks, 3)
   lu.assertEquals(#plot.trace(neap.arange(1, 5)).panels[1].marks, 1)
   lu.assertEquals(plot.trace(neap.arange(1, 24):reshape(2, 3, 2, 2), {coordinate = 4}).panels[1].marks[1].ys, {4, 16})
-  says("plot.trace: option 'coordinate': 1 to 2 expected for draws [20, 3, 2], got 3", plot.trace, draws, {coordinate = 3})
+  says("plot.trace: option 'coordinate': 1 to 2 expected for draws [20, 3, 2], got 3", plot.trace, draws,
+       {coordinate = 3})
   says("plot.trace: draws: tensor [steps], [steps, chains] or [steps, chains, event...] expected, got nil", plot.trace)
 end
 

@@ -259,8 +259,8 @@ function T.test_errors_name_what_was_called ()
   raises("hessian: the function must give a tensor of one element, got shape [2]", neap.hessian, neap.exp, x)
   raises("hvp: v has shape [3] where [2] was expected", neap.hvp, cube, x, vector(1, 2, 3))
   raises("hvp: v: a tensor expected, got nil", neap.hvp, cube, x)
-  raises("laplacian: the function must give a tensor of one element, got number", neap.laplacian, function () return 1 end,
-         x)
+  raises("laplacian: the function must give a tensor of one element, got number", neap.laplacian,
+         function () return 1 end, x)
   raises("bad argument #1 to 'no_grad' (function expected, got no value)", function () neap.no_grad() end)
 end
 
