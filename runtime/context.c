@@ -4,6 +4,7 @@
 */
 #include "core.h"
 #include "kernels/tile.h"
+#include "program/program.h"
 #include "pool.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -46,6 +47,7 @@ neap_context *neap_open (const neap_config *cfg) {
 void neap_close (neap_context *c) {
   if (!c || c->closed) return;
   neap_scope_close(c, 0);
+  program_cache_free(c);
   neap_free(c, c->lent, c->lent_size * sizeof *c->lent);
   c->lent = NULL; c->lent_size = 0;
   neap_rng_release(c->rng); c->rng = NULL;

@@ -13,6 +13,9 @@
 typedef struct neap_node neap_node;
 typedef struct neap_tiles neap_tiles;      /* tile kernels of one instruction set: kernels/tile.h */
 typedef struct neap_pool neap_pool;        /* worker threads: pool.h */
+typedef struct neap_recording neap_recording;      /* a recording: program/trace.h */
+typedef struct neap_program neap_program;  /* a recorded function, ready to run: program/program.h */
+typedef struct program_cache program_cache;            /* programs made so far: program/cache.h */
 
 typedef struct neap_storage {
   atomic_int refs;
@@ -60,6 +63,8 @@ struct neap_context {
   neap_rng *rng;
   const neap_tiles *tiles;
   neap_pool *pool; int threads;
+  neap_recording *trace;                       /* what is made is being recorded */
+  program_cache *programs; bool warned_eager;
   neap_blas blas;                          /* found at the first matrix product: blas.h */
 };
 
@@ -91,6 +96,8 @@ static inline bool neap_is_float (neap_dtype d) { return d == NEAP_FLOAT32 || d 
 static inline bool neap_tracked (const neap_context *c, const neap_tensor *t) { return t && t->level > c->floor; }
 static inline bool neap_ok (const neap_context *c) { return c->status == NEAP_OK; }
 
+/* p[i] = v as an element of dtype d. */
+void neap_store_number (neap_dtype d, void *p, int64_t i, double v);
 bool neap_same_shape (const neap_tensor *a, const neap_tensor *b);
 /* "[2, 3]" into buf (at least 24*NEAP_MAX_DIMS bytes); returns buf.  For messages. */
 #define NEAP_SHAPE_BYTES (24 * NEAP_MAX_DIMS)

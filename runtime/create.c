@@ -3,6 +3,7 @@
 ** Invariant: a new tensor is row-major, owns its storage alone, and is lent by the innermost scope.
 */
 #include "op.h"
+#include "program/trace.h"
 #include <math.h>
 #include <string.h>
 
@@ -12,7 +13,7 @@ static int64_t to_integer (double v) {
   return v >= 0x1p63 ? INT64_MAX : v <= -0x1p63 ? INT64_MIN : (int64_t)v;
 }
 
-static void store_number (neap_dtype d, void *p, int64_t i, double v) {
+void neap_store_number (neap_dtype d, void *p, int64_t i, double v) {
   switch (d) {
     case NEAP_FLOAT32: ((float *)p)[i] = (float)v; break;
     case NEAP_FLOAT64: ((double *)p)[i] = v; break;
@@ -28,28 +29,39 @@ static void spread (char *p, int64_t n, size_t size) {
     memcpy(p + (size_t)have * size, p, (size_t)(2 * have < n ? have : n - have) * size);
 }
 
+static neap_tensor *noted (neap_context *c, neap_tensor *t, double number) {
+  if (t && c->trace) trace_number(c, t, number);
+  return t;
+}
+
+/* made of nothing that is recorded */
+static neap_tensor *constant (neap_context *c, neap_tensor *t) {
+  if (t && c->trace) trace_constant(c, t);
+  return t;
+}
+
 neap_tensor *neap_empty (neap_context *c, neap_dtype d, int ndim, const int64_t *shape) {
   return neap_tensor_new(c, d, ndim, shape);
 }
 
 neap_tensor *neap_full (neap_context *c, neap_dtype d, int ndim, const int64_t *shape, double value) {
-  neap_tensor *t = neap_tensor_new(c, d, ndim, shape);
+  neap_tensor *t = noted(c, neap_tensor_new(c, d, ndim, shape), value);
   if (!t) return NULL;
   int64_t n = neap_numel(t);
   if (value == 0 && !signbit(value)) { memset(neap_ptr(t), 0, (size_t)n * neap_dtype_size(d)); return t; }
-  if (n > 0) store_number(d, neap_ptr(t), 0, value);
+  if (n > 0) neap_store_number(d, neap_ptr(t), 0, value);
   spread(neap_ptr(t), n, neap_dtype_size(d));
   return t;
 }
 
 neap_tensor *neap_scalar (neap_context *c, neap_dtype d, double value) {
-  neap_tensor *t = neap_tensor_new(c, d, 0, NULL);
-  if (t) store_number(d, neap_ptr(t), 0, value);
+  neap_tensor *t = noted(c, neap_tensor_new(c, d, 0, NULL), value);
+  if (t) neap_store_number(d, neap_ptr(t), 0, value);
   return t;
 }
 
 neap_tensor *neap_from (neap_context *c, neap_dtype d, int ndim, const int64_t *shape, const void *data) {
-  neap_tensor *t = neap_tensor_new(c, d, ndim, shape);
+  neap_tensor *t = constant(c, neap_tensor_new(c, d, ndim, shape));
   if (t && neap_numel(t)) memcpy(neap_ptr(t), data, (size_t)neap_numel(t) * neap_dtype_size(d));
   return t;
 }
@@ -69,24 +81,24 @@ neap_tensor *neap_arange (neap_context *c, neap_dtype d, double first, double la
   double count = floor((last - first) / step * (1 + 1e-12) + 1e-9) + 1;   /* a rounding error does not lose the end */
   if (count > 1e15) return neap_fail(c, NEAP_EARG, "arange: %g elements are too many", count);
   int64_t n = count > 0 ? (int64_t)count : 0;
-  neap_tensor *t = neap_tensor_new(c, d, 1, &n);
-  for (int64_t i = 0; t && i < n; i++) store_number(d, neap_ptr(t), i, first + (double)i * step);
+  neap_tensor *t = constant(c, neap_tensor_new(c, d, 1, &n));
+  for (int64_t i = 0; t && i < n; i++) neap_store_number(d, neap_ptr(t), i, first + (double)i * step);
   return t;
 }
 
 neap_tensor *neap_linspace (neap_context *c, neap_dtype d, double first, double last, int64_t n) {
   if (n < 1) return neap_fail(c, NEAP_EARG, "linspace: at least 1 element expected, got %lld", (long long)n);
-  neap_tensor *t = neap_tensor_new(c, d, 1, &n);
+  neap_tensor *t = constant(c, neap_tensor_new(c, d, 1, &n));
   for (int64_t i = 0; t && i < n; i++) {
     double u = n == 1 ? 0 : (double)i / (double)(n - 1);
-    store_number(d, neap_ptr(t), i, first * (1 - u) + last * u);
+    neap_store_number(d, neap_ptr(t), i, first * (1 - u) + last * u);
   }
   return t;
 }
 
 neap_tensor *neap_eye (neap_context *c, neap_dtype d, int64_t n, int64_t m) {
-  neap_tensor *t = neap_full(c, d, 2, (int64_t[]){ n, m }, 0);
-  for (int64_t i = 0; t && i < n && i < m; i++) store_number(d, neap_ptr(t), i * m + i, 1);
+  neap_tensor *t = constant(c, neap_full(c, d, 2, (int64_t[]){ n, m }, 0));
+  for (int64_t i = 0; t && i < n && i < m; i++) neap_store_number(d, neap_ptr(t), i * m + i, 1);
   return t;
 }
 

@@ -4,6 +4,7 @@
 ** and dtypes; the casts and expansions before it are entries of their own.
 */
 #include "op.h"
+#include "program/trace.h"
 #include <string.h>
 
 /* ---- promotion, as NumPy: bool < uint8 < int64 < float32 < float64, and int64 with float32 is float64 ---- */
@@ -126,7 +127,10 @@ static neap_tensor *run (neap_call *k, neap_meta *m) {
   if (m->view) return neap_tensor_view(k->c, k->in[0]->store, m->dtype, m->ndim, m->shape, m->strides, m->offset);
   neap_tensor *out = neap_tensor_new(k->c, m->dtype, m->ndim, m->shape);
   if (!out) return NULL;
+  neap_recording *t = k->c->trace;
+  k->c->trace = NULL;                                  /* what a kernel makes for itself is not recorded */
   bool ok = k->op->run ? k->op->run(k, out) : neap_run_elementwise(k, out);
+  k->c->trace = t;
   return ok ? out : NULL;
 }
 
@@ -158,6 +162,7 @@ static neap_tensor *apply_primitive (neap_call *k, const neap_attrs *a) {
   if (!check_bounds(k) || !promote(k)) return NULL;
   if (!(k->op->infer ? k->op->infer(k, &m) : broadcast(k, &m))) return NULL;
   neap_tensor *out = run(k, &m);
+  if (out && !m.view && k->c->trace) trace_op(k, a, out);
   return out ? tape(k, out, a) : NULL;
 }
 

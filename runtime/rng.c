@@ -5,6 +5,7 @@
 */
 #include "core.h"
 #include "kernels/tile.h"
+#include "program/trace.h"
 #include <math.h>
 #include <string.h>
 
@@ -26,6 +27,8 @@ neap_rng *neap_rng_new (neap_context *c, uint64_t seed) { return rng_make(c, (ne
 
 neap_rng *neap_rng_split (neap_context *c, neap_rng *r) {
   if (!r) return NULL;
+  if (c->trace) trace_stream(c, r);
+  trace_refuse(c, "splits a random stream");
   neap_rng_state child = { .seed = r->state.seed, .stream = neap_stream_mix(r->state.stream, r->state.step) };
   neap_rng *out = rng_make(c, child);
   if (out) r->state.step++;
@@ -43,8 +46,14 @@ void neap_rng_release (neap_rng *r) {
 
 neap_rng *neap_rng_default (neap_context *c) { return c->rng; }
 neap_rng_state neap_rng_get (const neap_rng *r) { return r->state; }
-void neap_rng_set (neap_rng *r, neap_rng_state s) { r->state = s; }
-void neap_seed (neap_context *c, uint64_t seed) { if (c->rng) c->rng->state = (neap_rng_state){ .seed = seed }; }
+void neap_rng_set (neap_rng *r, neap_rng_state s) {
+  if (r->ctx->trace) trace_stream(r->ctx, r);
+  trace_refuse(r->ctx, "sets a random stream");
+  r->state = s;
+}
+void neap_seed (neap_context *c, uint64_t seed) {
+  if (c->rng) neap_rng_set(c->rng, (neap_rng_state){ .seed = seed });
+}
 
 /* ---- draws in blocks ---- */
 
@@ -74,6 +83,7 @@ static void run_block (void *arg, int64_t block) {
 static void run_draw (neap_context *c, neap_rng *r, draw *d, neap_tensor *out) {
   d->tiles = c->tiles;
   d->key = neap_stream_key(r->state.seed, r->state.stream);
+  if (c->trace) trace_stream(c, r);
   d->step = r->state.step++;
   d->dtype = out->dtype;
   d->n = neap_numel(out);
@@ -102,14 +112,20 @@ static void fill_uniform (const draw *d, int64_t first, int64_t n, void *out) {
   neap_fill_uniform(d->tiles, d->key, d->step, first, n, d->dtype, out);
 }
 
+/* out, drawn just now, as part of a recording */
+static neap_tensor *noted (neap_context *c, neap_rng *r, int node, neap_tensor *out) {
+  if (out && c->trace) trace_draw(c, node, r, out);
+  return out;
+}
+
 neap_tensor *neap_rng_normal (neap_context *c, neap_rng *r, neap_dtype t, int ndim, const int64_t *shape) {
   draw d = { .fill = fill_normal };
-  return float_wanted(c, "normal", t) ? drawn(c, r, &d, t, ndim, shape) : NULL;
+  return float_wanted(c, "normal", t) ? noted(c, r, NODE_NORMAL, drawn(c, r, &d, t, ndim, shape)) : NULL;
 }
 
 neap_tensor *neap_rng_uniform (neap_context *c, neap_rng *r, neap_dtype t, int ndim, const int64_t *shape) {
   draw d = { .fill = fill_uniform };
-  return float_wanted(c, "uniform", t) ? drawn(c, r, &d, t, ndim, shape) : NULL;
+  return float_wanted(c, "uniform", t) ? noted(c, r, NODE_UNIFORM, drawn(c, r, &d, t, ndim, shape)) : NULL;
 }
 
 /* The high half of word · width; a value's probability is off by less than width / 2^64 of itself. */
@@ -124,6 +140,7 @@ neap_tensor *neap_rng_randint (neap_context *c, neap_rng *r, int64_t lo, int64_t
   if (!neap_ok(c)) return NULL;
   if (lo > hi)
     return neap_fail(c, NEAP_EARG, "randint: lo must not exceed hi, got %lld and %lld", (long long)lo, (long long)hi);
+  trace_refuse(c, "draws integers");
   draw d = { .fill = fill_randint, .lo = lo, .width = (int64_t)((uint64_t)hi - (uint64_t)lo + 1) };
   return drawn(c, r, &d, NEAP_INT64, ndim, shape);
 }
@@ -168,6 +185,7 @@ static double first_improbable (const neap_tensor *p) {
 
 neap_tensor *neap_rng_bernoulli (neap_context *c, neap_rng *r, neap_tensor *p) {
   if (!neap_ok(c) || !p || !float_wanted(c, "bernoulli: p", p->dtype)) return NULL;
+  trace_refuse(c, "draws from probabilities (bernoulli)");
   neap_scope s = neap_scope_open(c);
   p = neap_contiguous_data(c, p);
   draw d = { .fill = fill_bernoulli, .in = p ? neap_ptr(p) : NULL };
@@ -232,6 +250,7 @@ neap_tensor *neap_rng_categorical (neap_context *c, neap_rng *r, neap_tensor *lo
   if (logits->ndim == 0 || logits->shape[logits->ndim - 1] == 0)
     return neap_fail(c, NEAP_ESHAPE, "categorical: at least one class expected in the last dimension, got shape %s",
                      SHAPE_TEXT(logits));
+  trace_refuse(c, "draws from logits (categorical)");
   neap_scope s = neap_scope_open(c);
   neap_tensor *x = neap_contiguous_data(c, logits);
   draw d = { .fill = fill_categorical, .in = x ? neap_ptr(x) : NULL };
@@ -248,6 +267,7 @@ neap_tensor *neap_rng_categorical (neap_context *c, neap_rng *r, neap_tensor *lo
 neap_tensor *neap_rng_permutation (neap_context *c, neap_rng *r, int64_t n) {
   if (!neap_ok(c)) return NULL;
   if (n < 0) return neap_fail(c, NEAP_EARG, "randperm: a size of 0 or more expected, got %lld", (long long)n);
+  trace_refuse(c, "draws a permutation");
   neap_scope s = neap_scope_open(c);
   draw d = { .fill = fill_randint, .lo = 0, .width = 0 };
   neap_tensor *words = drawn(c, r, &d, NEAP_INT64, 1, &n), *out = words ? neap_tensor_new(c, NEAP_INT64, 1, &n) : NULL;

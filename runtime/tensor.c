@@ -4,6 +4,7 @@
 ** any length can be dropped.
 */
 #include "op.h"
+#include "program/trace.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -168,6 +169,7 @@ neap_tensor *neap_tensor_new (neap_context *c, neap_dtype d, int ndim, const int
   t->store = neap_storage_new(c, (size_t)neap_numel(t) * neap_dtype_size(d));
   if (!t->store) { name_shape(c, t); neap_release(t); return NULL; }
   row_major(t);
+  if (c->trace) trace_new(c, t);
   return neap_lend(c, t);
 }
 
@@ -189,7 +191,10 @@ neap_dtype neap_dtype_of (const neap_tensor *t) { return t->dtype; }
 int neap_ndim (const neap_tensor *t) { return t->ndim; }
 const int64_t *neap_shape (const neap_tensor *t) { return t->shape; }
 const int64_t *neap_strides (const neap_tensor *t) { return t->strides; }
-void *neap_data (const neap_tensor *t) { return neap_ptr(t); }
+void *neap_data (const neap_tensor *t) {
+  if (t->ctx->trace) trace_pointer(t->ctx, t);
+  return neap_ptr(t);
+}
 neap_context *neap_context_of (const neap_tensor *t) { return t->ctx; }
 
 int64_t neap_numel (const neap_tensor *t) {

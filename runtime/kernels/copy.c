@@ -5,6 +5,7 @@
 ** slabs of both are small enough that cache lines read are used whole.
 */
 #include "op.h"
+#include "program/trace.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -200,6 +201,7 @@ neap_tensor *neap_contiguous_data (neap_context *c, neap_tensor *x) {
 
 bool neap_read (neap_context *c, const neap_tensor *t, neap_dtype d, void *out) {
   if (!neap_ok(c) || !t) return false;
+  if (c->trace) trace_read(c, t);
   int64_t strides[NEAP_MAX_DIMS], step = 1;
   for (int i = t->ndim - 1; i >= 0; i--) { strides[i] = step; step *= t->shape[i]; }
   copy_to(out, d, strides, t);
@@ -253,6 +255,7 @@ static bool writable (neap_context *c, const neap_tensor *dst) {
 
 bool neap_write (neap_context *c, neap_tensor *dst, const neap_tensor *src) {
   if (!neap_ok(c) || !dst || !src || !writable(c, dst)) return false;
+  trace_refuse(c, "writes into a tensor in place");
   neap_tensor view;
   if (!broadcast_to(c, dst, src, &view)) return false;
   if (neap_numel(dst) == 0) return true;

@@ -10,7 +10,7 @@
 static neap_tensor *negatives (neap_context *c, neap_loss *l, loss_batch *b, neap_tensor *x, neap_tensor *cond) {
   neap_state *st = neap_sampler_init(c, l->sampler, b->E, x, cond, b->rng);
   if (!st) return NULL;
-  bool ok = sampler_advance(c, l->sampler, b->E, st, l->steps);
+  bool ok = sampler_steps(c, l->sampler, b->E, st, l->steps);
   x = ok ? neap_lend(c, neap_keep(neap_state_get(st, "x"))) : NULL;
   neap_tensor *accepted = neap_state_get(st, "accepted");
   if (x && accepted) {

@@ -2,6 +2,7 @@
 ** chain.c -- starting chains and stepping them.
 ** Invariant: a step happens wholly or not at all: when it fails, tensors and random stream are those before it.
 */
+#include "sampler/program.h"
 #include "sampler/sampler.h"
 #include "energy/energy.h"
 #include "op.h"
@@ -73,13 +74,25 @@ static bool one_step (neap_context *c, neap_sampler *s, neap_energy *E, neap_sta
   return ok;
 }
 
-bool sampler_advance (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st, int64_t n) {
-  if (!neap_ok(c)) return false;
+int64_t sampler_advance (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st, sampler_program *k,
+                         int64_t n) {
+  if (!neap_ok(c)) return 0;
   neap_mode m = neap_no_grad(c);
-  bool ok = true;
-  for (int64_t i = 0; ok && i < n; i++) ok = one_step(c, s, E, st);
+  int64_t done = k && k->p ? sampler_program_advance(k, st, n) : 0;
+  if (done < n && k) sampler_program_close(k);
+  while (done < n && neap_ok(c) && one_step(c, s, E, st)) done++;
   neap_mode_restore(c, m);
-  return ok;
+  return done;
+}
+
+enum { RECORD_FROM = 4 };                  /* fewer steps are not worth a recording, which costs about two */
+
+bool sampler_steps (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st, int64_t n) {
+  sampler_program k = { 0 };
+  if (n >= RECORD_FROM) sampler_program_open(&k, c, s, E, st);
+  bool ok = sampler_advance(c, s, E, st, &k, n) == n;
+  sampler_program_close(&k);
+  return ok && neap_ok(c);
 }
 
 /* what init computes, from an x or parameters that may have changed since */
@@ -98,5 +111,5 @@ static bool refresh (neap_context *c, neap_sampler *s, neap_energy *E, neap_stat
 
 bool neap_sampler_step (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st, int64_t n) {
   if (n < 0) return neap_fail(c, NEAP_EARG, "%s: n: steps from 0 up expected, got %lld", s->kind->name, (long long)n);
-  return refresh(c, s, E, st) && sampler_advance(c, s, E, st, n);
+  return refresh(c, s, E, st) && sampler_steps(c, s, E, st, n);
 }

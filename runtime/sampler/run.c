@@ -3,7 +3,9 @@
 ** Invariant: draws and energies are allocated once, before the first step; draw i is written when it is made, so what
 ** an interrupted run has is whole.  A draw's energy is the kernel's own where it carries one.
 */
+#include "sampler/program.h"
 #include "sampler/sampler.h"
+#include "energy/energy.h"
 #include <math.h>
 #include <string.h>
 #include <time.h>
@@ -17,6 +19,7 @@ typedef struct run {
   neap_sample_info *info;
   bool owes;                                 /* the last draw's energy is not written: it may come with the next step */
   int64_t done;                              /* steps, warm-up included */
+  sampler_program program;
 } run;
 
 static double now (void) {
@@ -138,21 +141,39 @@ static bool restart_count (run *r, const char *name) {
 }
 
 static bool after_step (run *r) {
-  int64_t i = ++r->done - r->cfg.warmup;
+  int64_t i = r->done - r->cfg.warmup;
   if (r->owes && !put_energy(r, carried(r, "energy_before"))) return false;
   if (i == 0 && !(restart_count(r, "accepted") && restart_count(r, "divergences"))) return false;
   if (i > 0 && i % r->cfg.thin == 0 && !keep(r)) return false;
   return !r->cfg.progress || r->cfg.progress(r->cfg.progress_arg, r->done, r->cfg.steps + r->cfg.warmup);
 }
 
+/* steps until something is to be done */
+static int64_t steps_to_next (const run *r) {
+  int64_t i = r->done - r->cfg.warmup, left = r->cfg.steps - i;
+  if (r->owes || r->cfg.progress) return 1;
+  int64_t next = i < 0 ? -i : r->cfg.thin - i % r->cfg.thin;
+  return next < left ? next : left;
+}
+
+/* A callback of the host may change anything between two steps that a function reads. */
+static bool may_record (const run *r) {
+  return r->cfg.steps + r->cfg.warmup >= 4 && !(r->cfg.progress && (r->E->function || r->E->nparts || r->s->custom.step));
+}
+
 static bool iterate (run *r) {
   bool ok = true;
+  if (may_record(r)) sampler_program_open(&r->program, r->c, r->s, r->E, r->st);
   while (ok && r->done < r->cfg.steps + r->cfg.warmup) {
-    ok = sampler_advance(r->c, r->s, r->E, r->st, 1);
+    int64_t n = steps_to_next(r);
+    int64_t made = sampler_advance(r->c, r->s, r->E, r->st, &r->program, n);
+    r->done += made;
+    ok = made == n && neap_ok(r->c);
     neap_scope sc = neap_scope_open(r->c);
     ok = ok && after_step(r) && neap_ok(r->c);
     neap_scope_close(r->c, sc);
   }
+  sampler_program_close(&r->program);
   neap_scope sc = neap_scope_open(r->c);
   if (ok && r->owes) ok = put_energy(r, sampler_energy(r->c, r->E, r->st, neap_state_get(r->st, "x")));
   neap_scope_close(r->c, sc);

@@ -66,7 +66,12 @@ bool sampler_counter (neap_context *c, neap_state *st, const char *name);
 neap_tensor *sampler_start (neap_context *c, const char *who, neap_start start, neap_rng *r, neap_dtype d,
                             int ndim, const int64_t *shape, neap_tensor *data);
 neap_start sampler_default_start (const neap_sampler *s, neap_start start);
-/* n steps without computing anything anew first: for chains that came from init just now. */
-bool sampler_advance (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st, int64_t n);
+/* n steps without computing anything anew first: for chains that came from init just now.  k: their program (see
+** sampler/program.h), closed when a step fails in it; NULL: eagerly.  How many were made; fewer than n: with an error. */
+typedef struct sampler_program sampler_program;
+int64_t sampler_advance (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st, sampler_program *k,
+                         int64_t n);
+/* The same as one program, if n is worth it. */
+bool sampler_steps (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st, int64_t n);
 
 #endif

@@ -1,0 +1,124 @@
+/*
+** execute.c -- runs a frame: groups tile by tile, everything else by the row's own kernel.
+** Invariant: a value's elements depend on its inputs and its place alone, as in eager execution: the same tile kernels,
+** the same draws.
+*/
+#include "program/frame.h"
+#include <string.h>
+
+static int64_t padded (int64_t n) { return (n + NEAP_TILE_PAD - 1) & -(int64_t)NEAP_TILE_PAD; }
+static int64_t tile_of (int64_t n) { return n < NEAP_TILE ? n : NEAP_TILE; }
+
+/* ---- binding ---- */
+
+static void bind_value (frame *f, int v) {
+  graph_value *val = &f->p->g->values[v];
+  const frame *made = f->p->prologue;
+  if (val->kind == VALUE_LEAF) f->stores[v].data = val->store->data;
+  else if (val->kind == VALUE_NUMBER) f->stores[v].data = &val->number;
+  else if (val->fixed && made && made != f) f->stores[v].data = made->stores[v].data;
+}
+
+void frame_set_source (frame *f, frame_instr *in, int i) {
+  graph *g = f->p->g;
+  frame_source *s = &in->sources[i];
+  const graph_ref *r = &f->p->sources[in->of->sources + i];
+  const graph_value *v = &g->values[r->value];
+  neap_tensor t = { .dtype = r->dtype, .ndim = r->ndim, .store = &f->stores[r->value] };
+  for (int d = 0; d < r->ndim; d++) {
+    t.shape[d] = size_at(r->shape[d], f->rows);
+    t.strides[d] = size_at(r->strides[d], f->rows);
+  }
+  t.offset = size_at(r->offset, f->rows);
+  neap_tile_source_set(&s->s, &t);
+  bool owned = v->kind == VALUE_NODE || v->kind == VALUE_INPUT;
+  bool same = s->s.kind == SOURCE_CONSTANT || (s->s.period && NEAP_TILE % s->s.period == 0) || in->n <= NEAP_TILE;
+  s->whole = s->s.kind == SOURCE_DIRECT && (owned || in->n % NEAP_TILE_PAD == 0);
+  s->fixed = v->fixed;
+  if (!same || s->whole) s->ready_at = NO_TILE;
+  s->ready = s->ready_at == NO_TILE || !f->ready ? NULL
+           : (char *)(((uintptr_t)f->ready + 63) & ~(uintptr_t)63) + s->ready_at;
+}
+
+void frame_bind (frame *f) {
+  neap_program *p = f->p;
+  for (int v = 0; v < p->g->nvalues; v++) bind_value(f, v);
+  for (int k = 0; k < p->ninstrs; k++)
+    for (int i = 0; f->instrs[k].steps && i < p->instrs[k].nsources; i++) frame_set_source(f, &f->instrs[k], i);
+}
+
+/* ---- tiles ---- */
+
+static void gather (const frame_source *s, int64_t first, int64_t n, char *out) {
+  neap_tile_gather(&s->s, first, n, out);
+  for (int64_t i = n; i < padded(n); i++) memcpy(out + (size_t)i * s->s.size, out, s->s.size);
+}
+
+void frame_refresh (frame *f) {
+  for (int k = 0; k < f->p->ninstrs; k++)
+    for (int i = 0; f->instrs[k].steps && i < f->p->instrs[k].nsources; i++) {
+      frame_source *s = &f->instrs[k].sources[i];
+      if (s->ready && s->fixed && f->instrs[k].n) gather(s, 0, tile_of(f->instrs[k].n), s->ready);
+    }
+}
+
+static const void *source_tile (const frame_source *s, int64_t first, int64_t n, char *scratch) {
+  if (s->whole) return s->s.data + (size_t)first * s->s.size;
+  if (s->ready) {
+    if (!s->fixed && first == 0) gather(s, 0, n, s->ready);
+    return s->ready;
+  }
+  gather(s, first, n, scratch);
+  return scratch;
+}
+
+static void draw (const frame *f, const frame_step *s, uint64_t t, int64_t first, int64_t n, char *out) {
+  const program_run *r = f->run;
+  const graph_node *node = s->node;
+  uint64_t step = r->step[node->rng] + t * f->p->g->draws[node->rng] + (uint64_t)node->draw;
+  first += f->row0 * s->width;
+  if (node->op == NODE_NORMAL) neap_fill_normal(f->ctx.tiles, r->key[node->rng], step, first, n, s->dtype, out);
+  else neap_fill_uniform(f->ctx.tiles, r->key[node->rng], step, first, n, s->dtype, out);
+  memset(out + (size_t)n * s->size, 0, (size_t)(padded(n) - n) * s->size);
+}
+
+static void run_step (const frame *f, const frame_step *s, uint64_t t, int64_t first, int64_t n, const void **slot,
+                      char *scratch) {
+  char *out = s->store ? s->store + (size_t)first * s->size : scratch;
+  if (s->kernel) {
+    const void *in[STEP_INPUTS];
+    for (int i = 0; i < s->n; i++) in[i] = slot[s->in[i]];
+    s->kernel(padded(n), out, in, s->p, s->q);
+  } else draw(f, s, t, first, n, out);
+  slot[s->slot] = out;
+}
+
+static void run_group (const frame *f, const frame_instr *in, uint64_t t) {
+  const void *slot[GROUP_SLOTS];
+  char *base = (char *)(((uintptr_t)f->scratch + 63) & ~(uintptr_t)63);
+  for (int64_t first = 0; first < in->n; first += NEAP_TILE) {
+    int64_t n = tile_of(in->n - first);
+    for (int i = 0; i < in->of->nsources; i++)
+      slot[i] = source_tile(&in->sources[i], first, n, base + (size_t)i * f->tile_bytes);
+    for (int i = 0; i < in->of->nsteps; i++)
+      run_step(f, &in->steps[i], t, first, n, slot, base + (size_t)in->steps[i].slot * f->tile_bytes);
+  }
+}
+
+static bool run_call (frame *f, const frame_instr *in) {
+  neap_call k = in->call;                              /* kernels may use it up */
+  neap_scope s = neap_scope_open(&f->ctx);
+  bool ok = k.op->run(&k, in->out);
+  neap_scope_close(&f->ctx, s);
+  return ok;
+}
+
+bool frame_execute (frame *f, bool fixed, uint64_t t) {
+  for (int k = 0; k < f->p->ninstrs; k++) {
+    const frame_instr *in = &f->instrs[k];
+    if (in->of->fixed != fixed) continue;
+    if (in->of->group) run_group(f, in, t);
+    else if (!run_call(f, in)) return false;
+  }
+  return true;
+}

@@ -1,0 +1,71 @@
+/*
+** frame.h -- a program for one number of rows: memory, and instructions with every address filled in.
+** Invariant: a frame is used by one thread at a time and touches no other; its kernels run in a context of its own,
+** whose allocator keeps what it once got, so that a run allocates nothing after the first.
+*/
+#ifndef NEAP_PROGRAM_FRAME_H
+#define NEAP_PROGRAM_FRAME_H
+
+#include "program/program.h"
+
+typedef struct frame_source {
+  neap_tile_source s;
+  bool whole;                              /* in the arena as it is: tiles are read in place, tails too */
+  char *ready;                             /* one tile that serves every tile; filled by frame_refresh when fixed */
+  size_t ready_at;                         /* NO_TILE: none is wanted */
+  bool fixed;
+} frame_source;
+
+typedef struct frame_step {
+  neap_tile_kernel *kernel;                /* NULL: a draw */
+  int n, in[STEP_INPUTS], slot;
+  char *store; size_t size;                /* store NULL: in scratch */
+  const double *p; int64_t q;
+  const graph_node *node;
+  neap_dtype dtype;
+  int64_t width;                           /* of a draw: elements of a row; 0: the same for all rows */
+} frame_step;
+
+typedef struct frame_instr {
+  const instr *of;
+  int64_t n;                               /* elements of a group's values */
+  frame_step *steps; frame_source *sources;
+  neap_call call; neap_tensor **in, *out;
+} frame_instr;
+
+#define NO_TILE SIZE_MAX
+
+typedef struct frame_chunk { struct frame_chunk *next; size_t size; } frame_chunk;
+
+struct frame {
+  neap_program *p;
+  int64_t rows;
+  neap_context ctx;                        /* of its kernels */
+  frame_chunk *free;
+  neap_storage *stores;                    /* of each value; data NULL: in a group only */
+  char *arena; size_t arena_bytes;
+  char *ready; size_t ready_bytes;
+  char *scratch; size_t scratch_bytes, tile_bytes;
+  frame_instr *instrs; frame_step *steps; frame_source *sources;
+  neap_tensor *tensors; neap_tensor **pointers; int ntensors;
+  neap_tensor *outputs;                    /* views of what the graph gives */
+  atomic_bool busy;
+  int64_t row0;                            /* of the block that runs */
+  const program_run *run;
+};
+
+/* fixed: for the program's fixed instructions. NULL with an error. */
+frame *frame_new (neap_program *p, int64_t rows, bool fixed);
+void frame_free (frame *f);
+/* The memory of everything of one frame, in bytes. */
+size_t frame_bytes (const frame *f);
+/* How source i of an instruction is read; its data may still be missing. */
+void frame_set_source (frame *f, frame_instr *in, int i);
+/* Takes up the leaves and numbers of p->g and what the prologue made. */
+void frame_bind (frame *f);
+/* Tiles of what is fixed; after the prologue ran. */
+void frame_refresh (frame *f);
+/* Runs the (not) fixed instructions as step t of a run; false with an error in f->ctx. */
+bool frame_execute (frame *f, bool fixed, uint64_t t);
+
+#endif

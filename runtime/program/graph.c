@@ -1,0 +1,171 @@
+/*
+** graph.c -- building and comparing graphs.
+** Invariant: indices stay valid while arrays grow; a key holds no pointer, no leaf and no number but 0 and 1.
+*/
+#include "program/graph.h"
+#include <math.h>
+#include <string.h>
+
+graph *graph_new (neap_context *c) {
+  graph *g = neap_calloc(c, sizeof *g);
+  if (g) g->c = c;
+  return g;
+}
+
+void graph_free (graph *g) {
+  if (!g) return;
+  neap_context *c = g->c;
+  for (int i = 0; i < g->nvalues; i++) neap_storage_release(g->values[i].store);
+  for (int i = 0; i < g->nrngs; i++) neap_rng_release(g->rng[i]);
+  neap_free(c, g->values, (size_t)g->values_size * sizeof *g->values);
+  neap_free(c, g->nodes, (size_t)g->nodes_size * sizeof *g->nodes);
+  neap_free(c, g->refs, (size_t)g->refs_size * sizeof *g->refs);
+  neap_free(c, g, sizeof *g);
+}
+
+/* room for n + more entries of `each` bytes; the new ones zeroed */
+static bool grow (neap_context *c, void **list, int *size, int n, int more, size_t each) {
+  if (n + more > *size) {
+    int want = 2 * *size > n + more ? 2 * *size : n + more + 32;
+    void *p = neap_realloc(c, *list, (size_t)*size * each, (size_t)want * each);
+    if (!p) return false;
+    *list = p;
+    *size = want;
+  }
+  memset((char *)*list + (size_t)n * each, 0, (size_t)more * each);
+  return true;
+}
+
+int graph_value_new (graph *g) {
+  void *p = g->values;
+  if (!grow(g->c, &p, &g->values_size, g->nvalues, 1, sizeof *g->values)) return -1;
+  g->values = p;
+  return g->nvalues++;
+}
+
+int graph_node_new (graph *g) {
+  void *p = g->nodes;
+  if (!grow(g->c, &p, &g->nodes_size, g->nnodes, 1, sizeof *g->nodes)) return -1;
+  g->nodes = p;
+  return g->nnodes++;
+}
+
+int graph_refs_new (graph *g, int n) {
+  void *p = g->refs;
+  if (!grow(g->c, &p, &g->refs_size, g->nrefs, n, sizeof *g->refs)) return -1;
+  g->refs = p;
+  g->nrefs += n;
+  return g->nrefs - n;
+}
+
+/* ---- refs ---- */
+
+static row_size times (row_size a, row_size b) { return (row_size){ a.n * b.n, a.rows || b.rows }; }
+
+static void row_major (int ndim, const row_size *shape, row_size *strides) {
+  row_size step = { 1, false };
+  for (int i = ndim - 1; i >= 0; i--) { strides[i] = step; step = times(step, shape[i]); }
+}
+
+graph_ref graph_whole (const graph *g, int v) {
+  const graph_value *val = &g->values[v];
+  graph_ref r = { .value = v, .dtype = val->dtype, .ndim = val->ndim };
+  memcpy(r.shape, val->shape, sizeof r.shape);
+  row_major(r.ndim, r.shape, r.strides);
+  return r;
+}
+
+static bool same_size (row_size a, row_size b) { return a.n == b.n && a.rows == b.rows; }
+static bool is_one (row_size s) { return s.n == 1 && !s.rows; }
+
+bool graph_same_shape (const graph_ref *a, const graph_ref *b) {
+  if (a->ndim != b->ndim) return false;
+  for (int i = 0; i < a->ndim; i++) if (!same_size(a->shape[i], b->shape[i])) return false;
+  return true;
+}
+
+bool graph_same_ref (const graph_ref *a, const graph_ref *b) {
+  if (a->value != b->value || a->dtype != b->dtype || !same_size(a->offset, b->offset) || !graph_same_shape(a, b))
+    return false;
+  for (int i = 0; i < a->ndim; i++)
+    if (!is_one(a->shape[i]) && !same_size(a->strides[i], b->strides[i])) return false;
+  return true;
+}
+
+bool graph_is_whole (const graph *g, const graph_ref *r) {
+  graph_ref w = graph_whole(g, r->value);
+  return graph_same_ref(&w, r);
+}
+
+bool graph_elementwise (const graph_node *n) {
+  return n->op >= 0 && !neap_ops[n->op].run && !neap_ops[n->op].infer;
+}
+
+int64_t graph_numel (int ndim, const row_size *shape, int64_t rows) {
+  int64_t n = 1;
+  for (int i = 0; i < ndim; i++) n *= size_at(shape[i], rows);
+  return n;
+}
+
+/* ---- keys ---- */
+
+static bool put (neap_context *c, graph_key *k, const void *data, size_t n) {
+  if (k->n + n > k->size) {
+    size_t size = 2 * (k->n + n);
+    char *p = neap_realloc(c, k->data, k->size, size);
+    if (!p) return false;
+    k->data = p;
+    k->size = size;
+  }
+  memcpy(k->data + k->n, data, n);
+  k->n += n;
+  return true;
+}
+
+static bool put_int (neap_context *c, graph_key *k, int64_t v) { return put(c, k, &v, sizeof v); }
+static bool put_size (neap_context *c, graph_key *k, row_size s) { return put_int(c, k, s.n) && put_int(c, k, s.rows); }
+
+static bool put_ref (neap_context *c, graph_key *k, const graph_ref *r) {
+  bool ok = put_int(c, k, r->value) && put_int(c, k, r->dtype) && put_int(c, k, r->ndim) && put_size(c, k, r->offset);
+  for (int i = 0; ok && i < r->ndim; i++) ok = put_size(c, k, r->shape[i]) && put_size(c, k, r->strides[i]);
+  return ok;
+}
+
+static bool put_value (neap_context *c, graph_key *k, const graph_value *v) {
+  int64_t special = v->kind != VALUE_NUMBER ? 0 : v->number == 1 ? 1 : v->number == 0 && !signbit(v->number) ? 2 : 3;
+  bool ok = put_int(c, k, v->kind) && put_int(c, k, v->dtype) && put_int(c, k, v->ndim) && put_int(c, k, special);
+  for (int i = 0; ok && i < v->ndim; i++) ok = put_size(c, k, v->shape[i]);
+  return ok;
+}
+
+static bool put_node (neap_context *c, graph_key *k, graph *g, const graph_node *n) {
+  bool ok = put_int(c, k, n->op) && put_int(c, k, n->n) && put_int(c, k, n->out) && put_int(c, k, n->attr_rows) &&
+            put_int(c, k, n->rng) && put_int(c, k, n->draw) && put_int(c, k, n->has_attrs);
+  for (int i = 0; ok && i < n->n; i++) ok = put_ref(c, k, graph_in(g, n, i));
+  if (!ok || !n->has_attrs) return ok;
+  int count = n->a.count > 0 ? n->a.count : 0;
+  return put(c, k, n->a.f, sizeof n->a.f) && put(c, k, n->a.i, sizeof n->a.i) && put_int(c, k, n->a.count) &&
+         put(c, k, n->a.dims, (size_t)count * sizeof *n->a.dims);
+}
+
+static uint64_t hash (const char *p, size_t n) {       /* FNV-1a (Fowler, Noll, Vo) */
+  uint64_t h = 0xcbf29ce484222325u;
+  for (size_t i = 0; i < n; i++) h = (h ^ (unsigned char)p[i]) * 0x100000001b3u;
+  return h;
+}
+
+bool graph_make_key (graph *g, graph_key *k) {
+  neap_context *c = g->c;
+  bool ok = put_int(c, k, g->ninputs) && put_int(c, k, g->noutputs) && put_int(c, k, g->by_rows) &&
+            put_int(c, k, g->nrngs) && put_int(c, k, g->nvalues);
+  for (int i = 0; ok && i < g->nvalues; i++) ok = put_value(c, k, &g->values[i]);
+  for (int i = 0; ok && i < g->nnodes; i++) ok = put_node(c, k, g, &g->nodes[i]);
+  for (int i = 0; ok && i < g->noutputs; i++) ok = put_ref(c, k, &g->refs[g->outputs + i]);
+  if (ok) k->hash = hash(k->data, k->n);
+  return ok;
+}
+
+void graph_key_free (neap_context *c, graph_key *k) {
+  neap_free(c, k->data, k->size);
+  *k = (graph_key){ 0 };
+}

@@ -1,0 +1,90 @@
+/*
+** graph.h -- a recorded function: values, and the nodes that make them.
+** Invariant: a value is a piece of storage, row-major from its first element; views are no values: an operand (ref)
+** carries its own shape, strides and offset.  Nodes stand in an order in which they can be executed.
+*/
+#ifndef NEAP_PROGRAM_GRAPH_H
+#define NEAP_PROGRAM_GRAPH_H
+
+#include "op.h"
+
+/* n, or n for each row of the samples */
+typedef struct row_size { int64_t n; bool rows; } row_size;
+static inline int64_t size_at (row_size s, int64_t rows) { return s.rows ? s.n * rows : s.n; }
+
+enum { AXIS_SHARED = -1, AXIS_MIXED = -2 };            /* labels; 0 and above: the dimension that counts rows */
+enum { NODE_NORMAL = -1, NODE_UNIFORM = -2 };          /* nodes that are no op */
+enum { GRAPH_RNGS = 16 };
+
+typedef enum value_kind { VALUE_INPUT, VALUE_LEAF, VALUE_NUMBER, VALUE_NODE } value_kind;
+
+typedef struct graph_value {
+  value_kind kind;
+  neap_dtype dtype;
+  int ndim; row_size shape[NEAP_MAX_DIMS];
+  int maker;                               /* the node; the number of an input */
+  neap_storage *store;                     /* leaf: counted */
+  double number;                           /* the one number that every element is */
+  int axis;                                /* label */
+  bool fixed;                              /* made of leaves and numbers alone: once per run is enough */
+  bool used;
+} graph_value;
+
+typedef struct graph_ref {
+  int value;
+  neap_dtype dtype;
+  int ndim;
+  row_size shape[NEAP_MAX_DIMS], strides[NEAP_MAX_DIMS], offset;   /* in elements, from the storage's first */
+} graph_ref;
+
+typedef struct graph_node {
+  int op;                                  /* NEAP_OP_name, or a draw */
+  int n, first;                            /* operands: refs[first .. first + n) */
+  int out;                                 /* value */
+  bool has_attrs;
+  neap_attrs a; uint32_t attr_rows;        /* bits: i[0..4), dims[0..26) are per row */
+  int rng, draw;                           /* which stream, and which of a step's draws from it */
+} graph_node;
+
+typedef struct graph {
+  neap_context *c;
+  graph_value *values; int nvalues, values_size;
+  graph_node *nodes; int nnodes, nodes_size;
+  graph_ref *refs; int nrefs, refs_size;
+  int ninputs, noutputs, outputs;          /* inputs are the first values; outputs: refs[outputs ..) */
+  neap_rng *rng[GRAPH_RNGS]; int nrngs; uint64_t draws[GRAPH_RNGS];   /* counted; draws of one step */
+  bool by_rows;                            /* sizes hold for every number of rows */
+  bool blocks;                             /* each row depends on itself and on what is shared: rows may run in blocks */
+} graph;
+
+graph *graph_new (neap_context *c);
+void graph_free (graph *g);                            /* NULL is ignored */
+/* New entries, zeroed; -1 without memory. */
+int graph_value_new (graph *g);
+int graph_node_new (graph *g);
+int graph_refs_new (graph *g, int n);
+/* The ref that is all of value v. */
+graph_ref graph_whole (const graph *g, int v);
+bool graph_is_whole (const graph *g, const graph_ref *r);
+bool graph_same_shape (const graph_ref *a, const graph_ref *b);
+bool graph_same_ref (const graph_ref *a, const graph_ref *b);
+bool graph_elementwise (const graph_node *n);          /* by tile kernels */
+int64_t graph_numel (int ndim, const row_size *shape, int64_t rows);
+static inline graph_ref *graph_in (graph *g, const graph_node *n, int i) { return &g->refs[n->first + i]; }
+
+/* What the graph does, without the leaves and numbers it does it to: equal keys, equal programs.  Grows *buf. */
+typedef struct graph_key { char *data; size_t n, size; uint64_t hash; } graph_key;
+bool graph_make_key (graph *g, graph_key *key);
+void graph_key_free (neap_context *c, graph_key *key);
+
+/* rows.c: makes g, recorded at 2 rows, hold for any number by comparing with other, recorded at 3; false: it does not */
+bool graph_by_rows (graph *g, const graph *other);
+/* The same graph, with the same numbers? */
+bool graph_equal (graph *g, graph *other);
+/* Labels values; sets g->blocks. */
+void graph_label (graph *g);
+
+/* simplify.c: identities, common subexpressions, dead code, what is fixed, transposed weights.  False: no memory. */
+bool graph_simplify (graph *g);
+
+#endif

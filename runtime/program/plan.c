@@ -1,0 +1,308 @@
+/*
+** plan.c -- frames: where each value lies, and instructions with addresses.
+** Invariant: two values share memory only if the last instruction that reads one comes before the one that makes the
+** other.  Every value's memory is a multiple of ARENA_PAD bytes, so tile kernels may work on whole vectors.
+*/
+#include "program/frame.h"
+#include <string.h>
+
+enum { ARENA_PAD = 128 };                  /* NEAP_TILE_PAD doubles */
+
+typedef struct life { int value, from, to; size_t size, at; } life;
+
+static size_t value_bytes (const frame *f, int v) {
+  const graph_value *val = &f->p->g->values[v];
+  size_t n = (size_t)graph_numel(val->ndim, val->shape, f->rows) * neap_dtype_size(val->dtype);
+  return (n + ARENA_PAD) / ARENA_PAD * ARENA_PAD + ARENA_PAD;
+}
+
+/* ---- lifetimes ---- */
+
+static int last_use (const neap_program *p, int v) {
+  graph *g = p->g;
+  int last = p->instr_of[g->values[v].maker];
+  for (int i = 0; i < g->nnodes; i++)
+    for (int j = 0; j < g->nodes[i].n; j++)
+      if (graph_in(g, &g->nodes[i], j)->value == v && p->instr_of[i] > last) last = p->instr_of[i];
+  for (int i = 0; i < g->noutputs; i++) if (g->refs[g->outputs + i].value == v) last = p->ninstrs;
+  return last;
+}
+
+/* does this frame hold value v? */
+static bool holds (const frame *f, int v, bool fixed) {
+  const graph_value *val = &f->p->g->values[v];
+  if (val->kind == VALUE_INPUT) return !fixed;
+  return val->kind == VALUE_NODE && v < f->p->values && f->p->stored[v] && val->fixed == fixed;
+}
+
+static life lifetime (const frame *f, int v) {
+  const graph_value *val = &f->p->g->values[v];
+  bool always = val->kind == VALUE_INPUT || val->fixed;
+  return (life){ v, always ? -1 : f->p->instr_of[val->maker], always ? f->p->ninstrs : last_use(f->p, v),
+                 value_bytes(f, v), 0 };
+}
+
+/* the lowest place where l meets none of the n placed before it */
+static void place (life *l, const life *placed, int n) {
+  bool moved = true;
+  for (l->at = 0; moved;) {
+    moved = false;
+    for (int i = 0; i < n; i++) {
+      const life *o = &placed[i];
+      if (o->to < l->from || l->to < o->from || o->at + o->size <= l->at || l->at + l->size <= o->at) continue;
+      l->at = o->at + o->size;
+      moved = true;
+    }
+  }
+}
+
+static bool layout (frame *f, bool fixed) {
+  neap_context *c = f->p->c;
+  graph *g = f->p->g;
+  size_t bytes = (size_t)g->nvalues * sizeof(life);
+  life *l = neap_malloc(c, bytes);
+  int n = 0;
+  if (!l) return false;
+  for (int v = 0; v < g->nvalues; v++) {
+    if (!holds(f, v, fixed)) continue;
+    l[n] = lifetime(f, v);
+    place(&l[n], l, n);
+    if (l[n].at + l[n].size > f->arena_bytes) f->arena_bytes = l[n].at + l[n].size;
+    n++;
+  }
+  f->arena = neap_calloc(c, f->arena_bytes + 64);
+  char *base = (char *)(((uintptr_t)f->arena + 63) & ~(uintptr_t)63);
+  for (int i = 0; f->arena && i < n; i++) f->stores[l[i].value].data = base + l[i].at;
+  neap_free(c, l, bytes);
+  return f->arena != NULL;
+}
+
+/* ---- a context for the kernels ---- */
+
+enum { HEADER = 64 };
+
+static void *more_memory (frame *f, size_t n) {
+  neap_program *p = f->p;
+  pthread_mutex_lock(&p->lock);
+  bool ok = neap_ok(p->c);
+  frame_chunk *k = neap_malloc(p->c, HEADER + n);
+  if (!k && ok) neap_clear_error(p->c);                /* the kernel's own context tells */
+  pthread_mutex_unlock(&p->lock);
+  if (k) k->size = n;
+  return k;
+}
+
+static void *take_chunk (frame *f, size_t n) {
+  for (frame_chunk **k = &f->free; *k; k = &(*k)->next)
+    if ((*k)->size >= n && (*k)->size <= 2 * n + 64) {
+      frame_chunk *found = *k;
+      *k = found->next;
+      return found;
+    }
+  return more_memory(f, n);
+}
+
+/* as lua_Alloc; what is freed is kept for the next time */
+static void *frame_alloc (void *arg, void *ptr, size_t osize, size_t nsize) {
+  frame *f = arg;
+  frame_chunk *old = ptr ? (frame_chunk *)((char *)ptr - HEADER) : NULL, *k = nsize ? take_chunk(f, nsize) : NULL;
+  if (nsize && !k) return NULL;
+  if (old && k) memcpy((char *)k + HEADER, ptr, osize < nsize ? osize : nsize);
+  if (old) { old->next = f->free; f->free = old; }
+  return k ? (char *)k + HEADER : NULL;
+}
+
+static void open_context (frame *f) {
+  neap_context *c = &f->ctx;
+  const neap_context *from = f->p->c;
+  atomic_init(&c->refs, 1 << 30);
+  c->alloc = frame_alloc;
+  c->alloc_arg = f;
+  c->threads = 1;
+  c->default_dtype = from->default_dtype;
+  c->clock = 1;
+  c->floor = UINT64_MAX;                               /* no tape */
+  c->tiles = from->tiles;
+  c->blas = from->blas;
+  atomic_flag_clear(&c->free_lock);
+}
+
+/* ---- instructions ---- */
+
+static void *new_list (neap_context *c, int n, size_t each) { return neap_calloc(c, (size_t)(n ? n : 1) * each); }
+
+static void set_tensor (frame *f, neap_tensor *t, const graph_ref *r) {
+  *t = (neap_tensor){ .refs = 1 << 30, .dtype = r->dtype, .ndim = r->ndim, .ctx = &f->ctx };
+  for (int i = 0; i < r->ndim; i++) {
+    t->shape[i] = size_at(r->shape[i], f->rows);
+    t->strides[i] = size_at(r->strides[i], f->rows);
+  }
+  t->offset = size_at(r->offset, f->rows);
+  t->store = &f->stores[r->value];
+}
+
+static neap_attrs attrs_at (const graph_node *n, int64_t rows) {
+  neap_attrs a = n->a;
+  for (int i = 0; i < 4; i++) if (n->attr_rows >> i & 1) a.i[i] *= rows;
+  for (int i = 0; i < NEAP_ATTR_INTS; i++) if (n->attr_rows >> (4 + i) & 1) a.dims[i] *= rows;
+  return a;
+}
+
+static bool set_call (frame *f, frame_instr *in, neap_tensor **pointers) {
+  graph *g = f->p->g;
+  const graph_node *n = &g->nodes[in->of->node];
+  in->in = pointers;
+  for (int i = 0; i < n->n; i++) set_tensor(f, in->in[i], graph_in(g, n, i));
+  in->out = pointers[n->n];
+  graph_ref out = graph_whole(g, n->out);
+  set_tensor(f, in->out, &out);
+  in->call = (neap_call){ .c = &f->ctx, .op = &neap_ops[n->op], .n = n->n, .in = in->in };
+  if (n->has_attrs) in->call.a = attrs_at(n, f->rows);
+  neap_meta m;
+  bool ok = in->call.op->infer(&in->call, &m);
+  for (int i = 0; ok && i < m.ndim; i++) ok = m.ndim == in->out->ndim && m.shape[i] == in->out->shape[i];
+  return ok || neap_fail(f->p->c, NEAP_ESTATE, "program: %s does not hold for %lld rows", in->call.op->name,
+                         (long long)f->rows);
+}
+
+static bool set_step (frame *f, frame_step *s, const group_step *of) {
+  graph *g = f->p->g;
+  const graph_node *n = &g->nodes[of->node];
+  const graph_value *out = &g->values[n->out];
+  *s = (frame_step){ .n = of->n, .slot = of->slot, .node = n, .dtype = out->dtype, .p = n->a.f, .q = n->a.i[0] };
+  memcpy(s->in, of->in, sizeof s->in);
+  s->size = neap_dtype_size(out->dtype);
+  s->store = of->store ? f->stores[n->out].data : NULL;
+  if (n->op < 0) {
+    s->width = out->axis == 0 && f->rows ? graph_numel(out->ndim, out->shape, f->rows) / f->rows : 0;
+    return true;
+  }
+  neap_dtype d = graph_in(g, n, n->n - 1)->dtype;
+  s->kernel = f->p->c->tiles->op[n->op][d];
+  return s->kernel || neap_fail(f->p->c, NEAP_EDTYPE, "%s: not defined for %s", neap_ops[n->op].name, neap_dtype_name(d));
+}
+
+static bool set_group (frame *f, frame_instr *in) {
+  const instr *of = in->of;
+  graph *g = f->p->g;
+  const graph_value *v = &g->values[g->nodes[of->node].out];
+  in->n = graph_numel(v->ndim, v->shape, f->rows);
+  in->steps = f->steps + of->steps;
+  in->sources = f->sources + of->sources;
+  for (int i = 0; i < of->nsteps; i++) if (!set_step(f, &in->steps[i], &f->p->steps[of->steps + i])) return false;
+  return true;
+}
+
+static bool set_instrs (frame *f, bool fixed) {
+  neap_program *p = f->p;
+  neap_tensor **next = f->pointers;
+  for (int k = 0; k < p->ninstrs; k++) {
+    frame_instr *in = &f->instrs[k];
+    in->of = &p->instrs[k];
+    if (in->of->fixed != fixed) continue;
+    if (in->of->group ? !set_group(f, in) : !set_call(f, in, next)) return false;
+    if (!in->of->group) next += p->g->nodes[in->of->node].n + 1;
+  }
+  for (int i = 0; !fixed && i < p->g->noutputs; i++) set_tensor(f, &f->outputs[i], &p->g->refs[p->g->outputs + i]);
+  return true;
+}
+
+static int count_tensors (const neap_program *p) {
+  int n = 0;
+  for (int k = 0; k < p->ninstrs; k++) if (!p->instrs[k].group) n += p->g->nodes[p->instrs[k].node].n + 1;
+  return n;
+}
+
+static bool make_lists (frame *f) {
+  neap_program *p = f->p;
+  neap_context *c = p->c;
+  f->ntensors = count_tensors(p);
+  return (f->stores = new_list(c, p->g->nvalues, sizeof *f->stores)) &&
+         (f->instrs = new_list(c, p->ninstrs, sizeof *f->instrs)) &&
+         (f->steps = new_list(c, p->nsteps, sizeof *f->steps)) &&
+         (f->sources = new_list(c, p->nsources, sizeof *f->sources)) &&
+         (f->tensors = new_list(c, f->ntensors, sizeof *f->tensors)) &&
+         (f->pointers = new_list(c, f->ntensors, sizeof *f->pointers)) &&
+         (f->outputs = new_list(c, p->g->noutputs, sizeof *f->outputs));
+}
+
+static size_t tile_bytes (int64_t n, size_t size) {
+  size_t m = (size_t)(n < NEAP_TILE ? n : NEAP_TILE) + NEAP_TILE_PAD;
+  return (m * size + 63) / 64 * 64;
+}
+
+/* slots of groups, and the tiles of sources that one tile serves */
+static bool make_tiles (frame *f, bool fixed) {
+  neap_program *p = f->p;
+  f->ready_bytes = f->scratch_bytes = 64;
+  for (int k = 0; k < p->ninstrs; k++) {
+    frame_instr *in = &f->instrs[k];
+    if (!in->steps || in->of->fixed != fixed) continue;
+    if (f->tile_bytes < tile_bytes(in->n, sizeof(double))) f->tile_bytes = tile_bytes(in->n, sizeof(double));
+    for (int i = 0; i < in->of->nsources; i++) {
+      frame_source *s = &in->sources[i];
+      frame_set_source(f, in, i);
+      if (s->ready_at == NO_TILE) continue;
+      s->ready_at = f->ready_bytes - 64;
+      f->ready_bytes += tile_bytes(in->n, s->s.size);
+    }
+  }
+  f->scratch_bytes += (size_t)p->slots * f->tile_bytes;
+  f->scratch = neap_calloc(p->c, f->scratch_bytes);
+  f->ready = f->scratch ? neap_calloc(p->c, f->ready_bytes) : NULL;
+  return f->ready != NULL;
+}
+
+static bool build (frame *f, bool fixed) {
+  if (!make_lists(f)) return false;
+  for (int i = 0; i < f->ntensors; i++) f->pointers[i] = &f->tensors[i];
+  for (int v = 0; v < f->p->g->nvalues; v++) {
+    atomic_init(&f->stores[v].refs, 1 << 30);
+    f->stores[v].ctx = &f->ctx;
+  }
+  return layout(f, fixed) && set_instrs(f, fixed) && make_tiles(f, fixed);
+}
+
+size_t frame_bytes (const frame *f) {
+  size_t free = 0;
+  for (const frame_chunk *k = f->free; k; k = k->next) free += k->size;
+  return f->arena_bytes + f->scratch_bytes + f->ready_bytes + free;
+}
+
+frame *frame_new (neap_program *p, int64_t rows, bool fixed) {
+  frame *f = neap_calloc(p->c, sizeof *f);
+  if (!f) return NULL;
+  f->p = p;
+  f->rows = rows;
+  open_context(f);
+  if (build(f, fixed)) return f;
+  frame_free(f);
+  return NULL;
+}
+
+static void drop_list (neap_context *c, void *list, int n, size_t each) { neap_free(c, list, (size_t)(n ? n : 1) * each); }
+
+void frame_free (frame *f) {
+  if (!f) return;
+  neap_program *p = f->p;
+  neap_context *c = p->c;
+  neap_scope_close(&f->ctx, 0);
+  neap_free(&f->ctx, f->ctx.lent, f->ctx.lent_size * sizeof *f->ctx.lent);
+  neap_storage_trim(&f->ctx);
+  while (f->free) {
+    frame_chunk *k = f->free;
+    f->free = k->next;
+    neap_free(c, k, HEADER + k->size);
+  }
+  drop_list(c, f->stores, p->g->nvalues, sizeof *f->stores);
+  drop_list(c, f->instrs, p->ninstrs, sizeof *f->instrs);
+  drop_list(c, f->steps, p->nsteps, sizeof *f->steps);
+  drop_list(c, f->sources, p->nsources, sizeof *f->sources);
+  drop_list(c, f->tensors, f->ntensors, sizeof *f->tensors);
+  drop_list(c, f->pointers, f->ntensors, sizeof *f->pointers);
+  drop_list(c, f->outputs, p->g->noutputs, sizeof *f->outputs);
+  neap_free(c, f->scratch, f->scratch_bytes);
+  neap_free(c, f->ready, f->ready_bytes);
+  neap_free(c, f->arena, f->arena_bytes + 64);
+  neap_free(c, f, sizeof *f);
+}

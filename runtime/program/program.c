@@ -1,0 +1,79 @@
+/*
+** program.c -- the life of a program.
+*/
+#include "program/frame.h"
+#include <string.h>
+
+/* what products read besides rows: it should stay in the cache */
+static size_t weight_bytes (graph *g) {
+  size_t bytes = 0;
+  for (int i = 0; i < g->nnodes; i++) {
+    const graph_node *n = &g->nodes[i];
+    for (int j = 0; n->op == NEAP_OP_bmm && j < 2; j++) {
+      const graph_ref *r = graph_in(g, n, j);
+      if (g->values[r->value].fixed) bytes += (size_t)graph_numel(r->ndim, r->shape, 1) * neap_dtype_size(r->dtype);
+    }
+  }
+  return bytes;
+}
+
+/* a number becomes the element that its 8 bytes hold from now on */
+static void encode_numbers (graph *g) {
+  for (int i = 0; i < g->nvalues; i++) {
+    graph_value *v = &g->values[i];
+    double number = v->number;
+    if (v->kind == VALUE_NUMBER) neap_store_number(v->dtype, &v->number, 0, number);
+  }
+}
+
+neap_program *program_new (neap_context *c, graph *g, graph_key *key) {
+  neap_program *p = neap_calloc(c, sizeof *p);
+  if (!p) { graph_free(g); graph_key_free(c, key); return NULL; }
+  p->refs = 1;
+  p->c = c;
+  atomic_fetch_add(&c->refs, 1);
+  pthread_mutex_init(&p->lock, NULL);
+  p->g = g;
+  p->key = *key;
+  *key = (graph_key){ 0 };
+  if (graph_simplify(g)) {
+    graph_label(g);
+    p->weight_bytes = weight_bytes(g);
+    encode_numbers(g);
+    if (program_fuse(p)) return p;
+  }
+  program_release(p);
+  return NULL;
+}
+
+void program_keep (neap_program *p) { p->refs++; }
+
+enum { KEEP_BYTES = 1 << 20 };             /* of frames that nobody uses */
+
+void program_unbind (neap_program *p) {
+  size_t bytes = 0;
+  for (int i = 0; i < p->g->nvalues; i++) {
+    neap_storage_release(p->g->values[i].store);
+    p->g->values[i].store = NULL;
+  }
+  for (int i = 0; i < p->g->nrngs; i++) { neap_rng_release(p->g->rng[i]); p->g->rng[i] = NULL; }
+  for (int i = 0; i < p->nframes; i++) if (p->frames[i]) bytes += frame_bytes(p->frames[i]);
+  if (bytes > KEEP_BYTES) program_drop_frames(p);
+}
+
+void program_release (neap_program *p) {
+  if (!p || --p->refs > 0) return;
+  neap_context *c = p->c;
+  program_drop_frames(p);
+  frame_free(p->prologue);
+  neap_free(c, p->instrs, (size_t)p->instrs_size * sizeof *p->instrs);
+  neap_free(c, p->steps, (size_t)p->steps_size * sizeof *p->steps);
+  neap_free(c, p->sources, (size_t)p->sources_size * sizeof *p->sources);
+  neap_free(c, p->instr_of, (size_t)p->nodes * sizeof *p->instr_of);
+  neap_free(c, p->stored, (size_t)p->values * sizeof *p->stored);
+  graph_free(p->g);
+  graph_key_free(c, &p->key);
+  pthread_mutex_destroy(&p->lock);
+  neap_free(c, p, sizeof *p);
+  neap_context_release(c);
+}

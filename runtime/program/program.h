@@ -1,0 +1,96 @@
+/*
+** program.h -- a graph made ready to run: instructions in order, groups of elementwise nodes as one loop over tiles.
+** Invariant: a program holds no number of rows; a frame (frame.h) is the program for one number of them, with memory
+** of its own.  Fixed instructions run once per run, into memory that all frames read.
+*/
+#ifndef NEAP_PROGRAM_PROGRAM_H
+#define NEAP_PROGRAM_PROGRAM_H
+
+#include "program/graph.h"
+#include "kernels/chain.h"
+#include <pthread.h>
+
+enum { GROUP_SLOTS = 40, GROUP_SOURCES = 16, STEP_INPUTS = 3 };
+
+/* A node inside a group.  in: slots; slots below the group's sources hold those. */
+typedef struct group_step {
+  int node, n, in[STEP_INPUTS], slot;
+  bool store;                              /* needed outside the group: the result lies in the arena */
+} group_step;
+
+typedef struct instr {
+  bool group, fixed;
+  int node;                                /* a call of this node's kernel */
+  int steps, nsteps, sources, nsources;    /* a group: ranges of the program's lists */
+} instr;
+
+typedef struct frame frame;
+
+struct neap_program {
+  int refs;
+  neap_context *c;                         /* counted */
+  graph *g;                                /* its leaves and numbers are those of the next run */
+  graph_key key;
+  instr *instrs; int ninstrs, instrs_size;
+  group_step *steps; int nsteps, steps_size;
+  graph_ref *sources; int nsources, sources_size;
+  int *instr_of, nodes;                    /* of each node */
+  bool *stored; int values;                /* has memory: in an arena, or fixed */
+  int slots;                               /* of the largest group */
+  size_t weight_bytes;                     /* of leaves and fixed values that products read */
+  frame **frames; int nframes;             /* for `rows` and `rows` + 1 rows, in turn */
+  int64_t rows;
+  frame *prologue;                         /* runs the fixed instructions */
+  pthread_mutex_t lock;                    /* frames allocate */
+};
+
+/* Takes g and key over, also when it fails. */
+neap_program *program_new (neap_context *c, graph *g, graph_key *key);
+void program_keep (neap_program *p);
+void program_release (neap_program *p);    /* NULL is ignored */
+void program_drop_frames (neap_program *p);
+/* fuse.c */
+bool program_fuse (neap_program *p);
+
+/* One run: `steps` times the graph, outputs carried to inputs.
+** in[i]: row-major; out[j]: row-major, written; carry[j]: the input that output j replaces, or -1. */
+typedef struct program_run {
+  neap_program *p;
+  int64_t rows, steps;
+  neap_tensor *const *in; neap_tensor **out;
+  const int *carry;
+  neap_key key[GRAPH_RNGS]; uint64_t step[GRAPH_RNGS];
+  /* of the split */
+  int64_t nblocks;
+  atomic_int failed;
+  neap_status status; char error[NEAP_ERROR_BYTES]; int64_t failed_block;
+} program_run;
+
+/* Makes frames for r->rows, runs what is fixed.  Then program_go may be called any number of times. */
+bool program_prepare (program_run *r);
+/* Runs, and moves the random streams on.  False with r->status set (and nothing pending in the context) when a kernel
+** fails: out is then not whole, and the streams stand where they stood. */
+bool program_go (program_run *r);
+
+/* ---- making: capture.c ---- */
+
+/* What is recorded: makes out[0 .. *nout) from the inputs, the same way at every call.  False: it failed. */
+typedef bool (*capture_fn) (neap_context *c, void *arg, neap_tensor *const *in, int *nout, neap_tensor **out);
+enum { CAPTURE_OUTPUTS = 32, CAPTURE_INPUTS = 32 };
+
+typedef struct capture {
+  capture_fn fn; void *arg;
+  int n; neap_tensor *const *in;           /* examples: their values are used while recording */
+  const bool *by_rows;                     /* which inputs' first dimension counts rows */
+  int64_t rows;
+  char reason[256]; bool blame;            /* why it cannot be recorded; whether that is the function's doing */
+} capture;
+
+/* The program for w, made now or found in c's cache, holding the leaves and numbers of this recording: a counted
+** reference, or NULL: with w->reason set and no error, or with an error (an interrupt). */
+neap_program *program_capture (neap_context *c, capture *w);
+/* Gives leaves and streams back until the next capture binds others. */
+void program_unbind (neap_program *p);
+void program_cache_free (neap_context *c);
+
+#endif

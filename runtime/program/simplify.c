@@ -1,0 +1,223 @@
+/*
+** simplify.c -- the same values with less work: identities, common subexpressions, dead code, hoisting.
+** Invariant: what is computed stays the same to the bit, but for the layout of a weight that BLAS reads; draws are
+** never merged, moved or dropped from the count of a step.
+*/
+#include "program/graph.h"
+#include <string.h>
+
+/* ---- replacing a value by a ref ---- */
+
+static void replace_value (graph *g, int from, int to) {
+  for (int i = 0; i < g->nrefs; i++) if (g->refs[i].value == from) g->refs[i].value = to;
+}
+
+/* Every use of `from` sees what r shows.  Uses of all of it become r; other views need r to be a whole value. */
+static bool replace (graph *g, int from, graph_ref r) {
+  bool whole = graph_is_whole(g, &r);
+  for (int i = 0; i < g->nrefs && !whole; i++)
+    if (g->refs[i].value == from && !graph_is_whole(g, &g->refs[i])) return false;
+  if (whole) { replace_value(g, from, r.value); return true; }
+  for (int i = 0; i < g->nrefs; i++) if (g->refs[i].value == from) g->refs[i] = r;
+  return true;
+}
+
+/* ---- identities ---- */
+
+static bool is_number (const graph *g, const graph_ref *r, double v) {
+  return g->values[r->value].kind == VALUE_NUMBER && g->values[r->value].number == v;
+}
+
+/* x·1 = 1·x = x/1 = x */
+static void drop_ones (graph *g, graph_node *n) {
+  if (n->op != NEAP_OP_mul && n->op != NEAP_OP_div) return;
+  for (int i = n->op == NEAP_OP_mul ? 0 : 1; i < 2; i++)
+    if (is_number(g, graph_in(g, n, i), 1) && replace(g, n->out, *graph_in(g, n, 1 - i))) return;
+}
+
+/* x [.., M, 1] · y [.., 1, N] is an elementwise product */
+static void outer_product (graph *g, graph_node *n) {
+  if (n->op != NEAP_OP_bmm || !neap_is_float(g->values[n->out].dtype)) return;
+  graph_ref *x = graph_in(g, n, 0), *y = graph_in(g, n, 1);
+  int last = x->ndim - 1;
+  if (x->shape[last].n != 1 || x->shape[last].rows) return;
+  x->shape[last] = y->shape[last];
+  x->strides[last] = (row_size){ 0, false };
+  y->shape[last - 1] = x->shape[last - 1];
+  y->strides[last - 1] = (row_size){ 0, false };
+  n->op = NEAP_OP_mul;
+  n->has_attrs = false;
+}
+
+/* ---- silu(x) = x·sigmoid(x), where its derivative needs sigmoid(x) too ---- */
+
+static bool has_sigmoid (graph *g, const graph_ref *x) {
+  for (int i = 0; i < g->nnodes; i++)
+    if (g->nodes[i].op == NEAP_OP_sigmoid && graph_same_ref(graph_in(g, &g->nodes[i], 0), x)) return true;
+  return false;
+}
+
+/* a node before node i */
+static graph_node *insert (graph *g, int i) {
+  if (graph_node_new(g) < 0) return NULL;
+  memmove(&g->nodes[i + 1], &g->nodes[i], (size_t)(g->nnodes - 1 - i) * sizeof *g->nodes);
+  memset(&g->nodes[i], 0, sizeof *g->nodes);
+  return &g->nodes[i];
+}
+
+/* a node before node i with a result like v's and n operands; its index is i */
+static graph_node *insert_op (graph *g, int i, int op, const graph_ref *like, int n) {
+  int first = graph_refs_new(g, n), out = graph_value_new(g);
+  graph_node *node = first < 0 || out < 0 ? NULL : insert(g, i);
+  if (!node) return NULL;
+  graph_value *v = &g->values[out];
+  v->kind = VALUE_NODE;
+  v->dtype = like->dtype;
+  v->ndim = like->ndim;
+  memcpy(v->shape, like->shape, sizeof v->shape);
+  *node = (graph_node){ .op = op, .n = n, .first = first, .out = out };
+  return node;
+}
+
+static bool split_silu (graph *g, int i) {
+  graph_ref x = *graph_in(g, &g->nodes[i], 0);
+  graph_node *s = insert_op(g, i, NEAP_OP_sigmoid, &x, 1);
+  int first = graph_refs_new(g, 2);
+  if (!s || first < 0) return false;
+  *graph_in(g, s, 0) = x;
+  graph_node *silu = &g->nodes[i + 1];
+  silu->op = NEAP_OP_mul;
+  silu->n = 2;
+  silu->first = first;
+  *graph_in(g, silu, 0) = x;
+  *graph_in(g, silu, 1) = graph_whole(g, s->out);
+  return true;
+}
+
+static bool split_silus (graph *g) {
+  for (int i = 0; i < g->nnodes; i++)
+    if (g->nodes[i].op == NEAP_OP_silu && has_sigmoid(g, graph_in(g, &g->nodes[i], 0)) && !split_silu(g, i++))
+      return false;
+  return true;
+}
+
+/* ---- common subexpressions ---- */
+
+static bool same_node (graph *g, const graph_node *a, const graph_node *b) {
+  if (a->op != b->op || a->op < 0 || a->n != b->n || a->has_attrs != b->has_attrs || a->attr_rows != b->attr_rows)
+    return false;
+  const graph_value *x = &g->values[a->out], *y = &g->values[b->out];
+  if (x->dtype != y->dtype || x->ndim != y->ndim) return false;
+  if (a->has_attrs) {
+    int count = a->a.count > 0 ? a->a.count : 0;
+    if (memcmp(a->a.f, b->a.f, sizeof a->a.f) || memcmp(a->a.i, b->a.i, sizeof a->a.i) || a->a.count != b->a.count ||
+        memcmp(a->a.dims, b->a.dims, (size_t)count * sizeof *a->a.dims)) return false;
+  }
+  for (int i = 0; i < a->n; i++) if (!graph_same_ref(graph_in(g, a, i), graph_in(g, b, i))) return false;
+  return true;
+}
+
+/* numbers that are equal are one value */
+static void merge_numbers (graph *g) {
+  for (int i = 0; i < g->nvalues; i++)
+    for (int j = 0; j < i && g->values[i].kind == VALUE_NUMBER; j++) {
+      const graph_value *a = &g->values[i], *b = &g->values[j];
+      if (b->kind != VALUE_NUMBER || a->dtype != b->dtype || (a->number != 0 && a->number != 1)) continue;
+      if (memcmp(&a->number, &b->number, sizeof a->number) == 0) { replace_value(g, i, j); break; }
+    }
+}
+
+enum { SEARCH = 400 };                     /* nodes looked back at */
+
+static void merge_common (graph *g) {
+  for (int i = 0; i < g->nnodes; i++)
+    for (int j = i - 1; j >= 0 && j > i - SEARCH; j--)
+      if (same_node(g, &g->nodes[i], &g->nodes[j])) { replace_value(g, g->nodes[i].out, g->nodes[j].out); break; }
+}
+
+/* ---- dead code ---- */
+
+static void use (graph *g, int first, int n) {
+  for (int i = 0; i < n; i++) g->values[g->refs[first + i].value].used = true;
+}
+
+static void drop_dead (graph *g) {
+  int kept = g->nnodes;
+  for (int i = 0; i < g->nvalues; i++) g->values[i].used = false;
+  use(g, g->outputs, g->noutputs);
+  for (int i = g->nnodes - 1; i >= 0; i--)
+    if (g->values[g->nodes[i].out].used) {
+      use(g, g->nodes[i].first, g->nodes[i].n);
+      g->nodes[--kept] = g->nodes[i];
+    }
+  g->nnodes -= kept;
+  memmove(g->nodes, g->nodes + kept, (size_t)g->nnodes * sizeof *g->nodes);
+  for (int i = 0; i < g->nnodes; i++) g->values[g->nodes[i].out].maker = i;
+}
+
+/* ---- hoisting ---- */
+
+static bool is_fixed (graph *g, const graph_node *n) {
+  if (n->op < 0) return false;
+  for (int i = 0; i < g->values[n->out].ndim; i++) if (g->values[n->out].shape[i].rows) return false;
+  for (int i = 0; i < n->n; i++) if (!g->values[graph_in(g, n, i)->value].fixed) return false;
+  return true;
+}
+
+static void mark_fixed (graph *g) {
+  for (int i = 0; i < g->nvalues; i++)
+    g->values[i].fixed = g->values[i].kind == VALUE_LEAF || g->values[i].kind == VALUE_NUMBER;
+  for (int i = 0; i < g->nnodes; i++) g->values[g->nodes[i].out].fixed = is_fixed(g, &g->nodes[i]);
+}
+
+/* a fixed matrix read against its order, by a product that is not */
+static bool wants_copy (graph *g, const graph_node *n) {
+  if (n->op != NEAP_OP_bmm || g->values[n->out].fixed) return false;
+  const graph_ref *y = graph_in(g, n, 1);
+  int last = y->ndim - 1;
+  if (!g->values[y->value].fixed || g->values[y->value].kind == VALUE_NUMBER || y->ndim != 2) return false;
+  return y->strides[last].n != 1 && y->shape[last].n > 1 && y->shape[last - 1].n > 1 && !y->shape[last].rows &&
+         !y->shape[last - 1].rows;
+}
+
+static bool copy_weights (graph *g) {
+  for (int i = 0; i < g->nnodes; i++) {
+    if (!wants_copy(g, &g->nodes[i])) continue;
+    graph_ref y = *graph_in(g, &g->nodes[i], 1);
+    graph_node *n = insert_op(g, i, NEAP_OP_clone, &y, 1);
+    if (!n) return false;
+    *graph_in(g, n, 0) = y;
+    g->values[n->out].fixed = true;
+    *graph_in(g, &g->nodes[i + 1], 1) = graph_whole(g, n->out);
+    i++;
+  }
+  return true;
+}
+
+/* an output that shows an input is copied, for inputs are overwritten by the next step's */
+static bool copy_inputs (graph *g) {
+  for (int i = 0; i < g->noutputs; i++) {
+    graph_ref r = g->refs[g->outputs + i];
+    if (g->values[r.value].kind != VALUE_INPUT) continue;
+    graph_node *n = insert_op(g, g->nnodes, NEAP_OP_clone, &r, 1);
+    if (!n) return false;
+    *graph_in(g, n, 0) = r;
+    g->refs[g->outputs + i] = graph_whole(g, n->out);
+  }
+  return true;
+}
+
+bool graph_simplify (graph *g) {
+  merge_numbers(g);
+  for (int i = 0; i < g->nnodes; i++) { drop_ones(g, &g->nodes[i]); outer_product(g, &g->nodes[i]); }
+  for (int i = 0; i < g->nnodes; i++) drop_ones(g, &g->nodes[i]);
+  if (!split_silus(g)) return false;
+  merge_common(g);
+  drop_dead(g);
+  mark_fixed(g);
+  if (!copy_weights(g) || !copy_inputs(g)) return false;
+  merge_common(g);
+  drop_dead(g);
+  mark_fixed(g);
+  return true;
+}

@@ -1,0 +1,155 @@
+/*
+** program.c -- records a sampler's step and runs it many times.
+** Invariant: the state changes after whole chunks of steps only, tensors and random streams together.
+*/
+#include "sampler/program.h"
+#include <string.h>
+#include <time.h>
+
+enum { CHUNK_NS = 25 * 1000 * 1000, LONGEST = 1 << 20, ALONE_FROM = 64 };
+
+typedef struct recording {                 /* what the recorded function works on */
+  sampler_program *k;
+  neap_sampler *s; neap_energy *E; neap_state *st;
+} recording;
+
+static int find (const char names[][NEAP_STATE_NAME], int n, const char *name) {
+  for (int i = 0; i < n; i++) if (strcmp(names[i], name) == 0) return i;
+  return -1;
+}
+
+/* ---- recording ---- */
+
+/* a state with the inputs as its tensors */
+static neap_state *copy_state (neap_context *c, const recording *r, neap_tensor *const *in) {
+  neap_state *st = neap_state_new(c, r->st->rng);
+  for (int i = 0; st && i < r->k->nin; i++)
+    if (!neap_state_set(c, st, r->k->in[i], in[i])) { neap_state_free(st); return NULL; }
+  return st;
+}
+
+/* the entries that a step replaced are the outputs */
+static bool collect (neap_context *c, sampler_program *k, neap_state *st, neap_tensor *const *in, neap_tensor **out) {
+  k->nout = 0;
+  for (int i = 0; i < st->count; i++) {
+    int from = find(k->in, k->nin, st->entries[i].name);
+    neap_tensor *t = st->entries[i].t;
+    if (from >= 0 && t == in[from]) continue;
+    if (from >= 0 && (t->dtype != in[from]->dtype || !neap_same_shape(t, in[from])))
+      return neap_fail(c, NEAP_ESTATE, "%s: a step changes its shape or dtype", st->entries[i].name);
+    strcpy(k->out[k->nout], st->entries[i].name);
+    k->carry[k->nout] = from;
+    out[k->nout++] = neap_lend(c, neap_keep(t));
+  }
+  return true;
+}
+
+static bool record_step (neap_context *c, void *arg, neap_tensor *const *in, int *nout, neap_tensor **out) {
+  recording *r = arg;
+  neap_state *st = copy_state(c, r, in);
+  bool ok = st && r->s->kind->step(c, r->s, r->E, st) && neap_ok(c) && collect(c, r->k, st, in, out);
+  neap_state_free(st);
+  *nout = r->k->nout;
+  return ok && *nout > 0;
+}
+
+static void warn_once (neap_context *c, const capture *w, const char *sampler) {
+  if (!w->blame || c->warned_eager) return;
+  c->warned_eager = true;
+  neap_warn(c, "%s: the energy or step %s, so its steps run op by op, which is slower", sampler, w->reason);
+}
+
+static void record (sampler_program *k, neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st, int64_t rows) {
+  neap_tensor *in[NEAP_STATE_MAX];
+  bool by_rows[NEAP_STATE_MAX];
+  recording r = { k, s, E, st };
+  k->nin = st->count;
+  for (int i = 0; i < st->count; i++) {
+    in[i] = st->entries[i].t;
+    by_rows[i] = in[i]->ndim > 0 && in[i]->shape[0] == rows;
+    strcpy(k->in[i], st->entries[i].name);
+  }
+  capture w = { .fn = record_step, .arg = &r, .n = k->nin, .in = in, .by_rows = by_rows, .rows = rows };
+  k->p = program_capture(c, &w);
+  if (!k->p && neap_ok(c)) warn_once(c, &w, s->kind->name);
+}
+
+/* one block on several threads would be slower than ops that use them */
+static bool worth_it (const sampler_program *k, int64_t rows) {
+  return k->p->g->blocks || k->c->threads == 1 || rows < ALONE_FROM;
+}
+
+void sampler_program_open (sampler_program *k, neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {
+  neap_tensor *x = neap_state_get(st, "x");
+  k->c = c;
+  k->p = NULL;
+  k->chunk = 1;
+  if (!neap_ok(c) || !x || x->ndim < 1 || x->shape[0] == 0) return;
+  record(k, c, s, E, st, x->shape[0]);
+  if (!k->p) return;
+  k->run = (program_run){ .p = k->p, .rows = x->shape[0], .carry = k->carry };
+  if (worth_it(k, x->shape[0]) && program_prepare(&k->run)) return;
+  if (c->status != NEAP_EINTERRUPTED) neap_clear_error(c);             /* eager execution will tell */
+  sampler_program_close(k);
+}
+
+void sampler_program_close (sampler_program *k) {
+  if (!k->p) return;
+  program_unbind(k->p);
+  program_release(k->p);
+  k->p = NULL;
+}
+
+/* ---- running ---- */
+
+static int64_t now (void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static bool inputs (sampler_program *k, neap_state *st, neap_tensor **in) {
+  for (int i = 0; i < k->nin; i++) {
+    neap_tensor *t = neap_state_get(st, k->in[i]);
+    if (!t || !(in[i] = neap_contiguous_data(k->c, t))) return false;
+  }
+  return true;
+}
+
+static bool outputs (sampler_program *k, neap_tensor **out) {
+  const graph *g = k->p->g;
+  for (int j = 0; j < k->nout; j++) {
+    const graph_ref *r = &g->refs[g->outputs + j];
+    int64_t shape[NEAP_MAX_DIMS];
+    for (int d = 0; d < r->ndim; d++) shape[d] = size_at(r->shape[d], k->run.rows);
+    if (!(out[j] = neap_tensor_new(k->c, r->dtype, r->ndim, shape))) return false;
+  }
+  return true;
+}
+
+static bool run_chunk (sampler_program *k, neap_state *st, int64_t n) {
+  neap_tensor *in[NEAP_STATE_MAX], *out[NEAP_STATE_MAX];
+  if (!inputs(k, st, in) || !outputs(k, out)) return false;
+  k->run.in = in;
+  k->run.out = out;
+  k->run.steps = n;
+  int64_t from = now();
+  if (!program_go(&k->run)) return false;
+  int64_t each = (now() - from) / n + 1, fit = CHUNK_NS / each;
+  k->chunk = fit < 1 ? 1 : fit < LONGEST ? fit : LONGEST;
+  for (int j = 0; j < k->nout; j++) if (!neap_state_set(k->c, st, k->out[j], out[j])) return false;
+  return true;
+}
+
+int64_t sampler_program_advance (sampler_program *k, neap_state *st, int64_t n) {
+  int64_t done = 0;
+  while (done < n && neap_poll(k->c)) {
+    int64_t m = n - done < k->chunk ? n - done : k->chunk;
+    neap_scope s = neap_scope_open(k->c);
+    bool ok = run_chunk(k, st, m);
+    neap_scope_close(k->c, s);
+    if (!ok) break;
+    done += m;
+  }
+  return done;
+}

@@ -1,0 +1,29 @@
+/*
+** program.h -- a sampler's step as a program.
+** Invariant: what is recorded is the very step that runs eagerly, so both give the same draws; a step that cannot be
+** recorded runs eagerly.
+*/
+#ifndef NEAP_SAMPLER_PROGRAM_H
+#define NEAP_SAMPLER_PROGRAM_H
+
+#include "program/program.h"
+#include "sampler/sampler.h"
+
+struct sampler_program {
+  neap_context *c;
+  neap_program *p;                         /* NULL: steps run eagerly */
+  program_run run;
+  int nin, nout;
+  char in[NEAP_STATE_MAX][NEAP_STATE_NAME], out[NEAP_STATE_MAX][NEAP_STATE_NAME];   /* entries of the state */
+  int carry[NEAP_STATE_MAX];
+  int64_t chunk;                           /* steps that take about 25 ms */
+};
+
+/* Records one step.  Without success k->p is NULL, and only an interrupt leaves an error. */
+void sampler_program_open (sampler_program *k, neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st);
+void sampler_program_close (sampler_program *k);
+/* Up to n steps in whole chunks: how many were made.  Fewer than n: an error is pending (an interrupt, no memory), or a
+** kernel failed in the next steps, which eager execution will tell. */
+int64_t sampler_program_advance (sampler_program *k, neap_state *st, int64_t n);
+
+#endif
