@@ -244,6 +244,8 @@ void bind_take (lua_State *L, bind_args *k) {
   luaL_checkstack(L, d->nparams + 4, NULL);
   if (table) check_places(L, k, table);
   if (table) bind_options(L, table, k->name, d->options);
+  memset(k->a.f, 0, sizeof k->a.f);        /* recordings compare what the row does not use, too */
+  memset(k->a.i, 0, sizeof k->a.i);
   k->a.count = -1;
   k->a.text = NULL;
   for (int p = 0; p < d->npositional; p++) i = take_param(L, k, p, i);

@@ -89,7 +89,8 @@ static bool by_rows (graph *g, graph *other) { return graph_by_rows(g, other); }
 /* one that holds for all numbers of rows, else for w->rows alone */
 static graph *record_graph (neap_context *c, capture *w) {
   graph *g = joined(c, w, 2, 3, by_rows);
-  if (g || !neap_ok(c) || w->reason[0]) return g;
+  if (g || !neap_ok(c) || w->blame) return g;
+  w->reason[0] = '\0';                                 /* shapes may not fit so few rows */
   g = joined(c, w, w->rows, w->rows, graph_equal);
   if (!g && neap_ok(c)) say(w, "does something else at every call", true);
   return g;

@@ -113,10 +113,10 @@ static bool run_call (frame *f, const frame_instr *in) {
   return ok;
 }
 
-bool frame_execute (frame *f, bool fixed, uint64_t t) {
+bool frame_execute (frame *f, bool fixed, uint64_t t, bool last) {
   for (int k = 0; k < f->p->ninstrs; k++) {
     const frame_instr *in = &f->instrs[k];
-    if (in->of->fixed != fixed) continue;
+    if (in->of->fixed != fixed || (in->of->last && !last)) continue;
     if (in->of->group) run_group(f, in, t);
     else if (!run_call(f, in)) return false;
   }

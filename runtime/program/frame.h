@@ -65,7 +65,8 @@ void frame_set_source (frame *f, frame_instr *in, int i);
 void frame_bind (frame *f);
 /* Tiles of what is fixed; after the prologue ran. */
 void frame_refresh (frame *f);
-/* Runs the (not) fixed instructions as step t of a run; false with an error in f->ctx. */
-bool frame_execute (frame *f, bool fixed, uint64_t t);
+/* Runs the (not) fixed instructions as step t of a run, those for the last step only if it is; false with an error
+** in f->ctx. */
+bool frame_execute (frame *f, bool fixed, uint64_t t, bool last);
 
 #endif

@@ -43,17 +43,30 @@ static bool inputs_ready (builder *b, const graph_node *n, int k) {
   return true;
 }
 
-/* the latest group that node i can join; -1 */
-static int find_group (builder *b, int i) {
+static bool can_join (builder *b, int i, int k) {
   neap_program *p = b->p;
   const graph_node *n = &p->g->nodes[i];
-  for (int k = p->ninstrs - 1; k >= 0; k--) {
-    const instr *in = &p->instrs[k];
-    if (!in->group || in->fixed != p->g->values[n->out].fixed) continue;
-    if (!inputs_ready(b, n, k)) return -1;             /* nor any earlier one */
-    bool room = b->count[k] + b->sources[k] + 4 < GROUP_SLOTS && b->sources[k] + n->n <= GROUP_SOURCES;
-    if (room && same_space(p->g, n->out, p->g->nodes[b->group_first[k]].out)) return k;
+  const instr *in = &p->instrs[k];
+  if (!in->group || in->fixed != p->g->values[n->out].fixed || !inputs_ready(b, n, k)) return false;
+  bool room = b->count[k] + b->sources[k] + 4 < GROUP_SLOTS && b->sources[k] + n->n <= GROUP_SOURCES;
+  return room && same_space(p->g, n->out, p->g->nodes[b->group_first[k]].out);
+}
+
+/* the instruction that makes the last of n's operands; -1 when none does */
+static int last_maker (builder *b, const graph_node *n) {
+  int last = -1;
+  for (int i = 0; i < n->n; i++) {
+    const graph_value *v = &b->p->g->values[graph_in(b->p->g, n, i)->value];
+    if (v->kind == VALUE_NODE && b->p->instr_of[v->maker] > last) last = b->p->instr_of[v->maker];
   }
+  return last;
+}
+
+/* The group that node i joins: where its operands are made, while they are in cache, else the latest; -1: none. */
+static int find_group (builder *b, int i) {
+  int made = last_maker(b, &b->p->g->nodes[i]);
+  if (made >= 0 && can_join(b, i, made)) return made;
+  for (int k = b->p->ninstrs - 1; k > made; k--) if (can_join(b, i, k)) return k;
   return -1;
 }
 

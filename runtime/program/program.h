@@ -20,6 +20,7 @@ typedef struct group_step {
 
 typedef struct instr {
   bool group, fixed;
+  bool last;                               /* wanted by the last step of a run only: set by program_prepare */
   int node;                                /* a call of this node's kernel */
   int steps, nsteps, sources, nsources;    /* a group: ranges of the program's lists */
 } instr;
@@ -51,6 +52,9 @@ void program_release (neap_program *p);    /* NULL is ignored */
 void program_drop_frames (neap_program *p);
 /* fuse.c */
 bool program_fuse (neap_program *p);
+
+/* The program as text into out[0 .. room), as snprintf does; its length. */
+size_t program_explain (neap_program *p, char *out, size_t room);
 
 /* One run: `steps` times the graph, outputs carried to inputs.
 ** in[i]: row-major; out[j]: row-major, written; carry[j]: the input that output j replaces, or -1. */

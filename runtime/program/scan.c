@@ -50,7 +50,7 @@ static bool run_prologue (program_run *r) {
   frame_bind(p->prologue);
   frame_refresh(p->prologue);
   p->prologue->run = r;
-  if (frame_execute(p->prologue, true, 0)) return true;
+  if (frame_execute(p->prologue, true, 0, true)) return true;
   neap_fail(p->c, p->prologue->ctx.status, "%s", p->prologue->ctx.error);
   neap_clear_error(&p->prologue->ctx);
   return false;
@@ -66,11 +66,32 @@ static void set_streams (program_run *r) {
   }
 }
 
+static void want (neap_program *p, int v) {
+  const graph_value *val = &p->g->values[v];
+  if (val->kind == VALUE_NODE) p->instrs[p->instr_of[val->maker]].last = false;
+}
+
+/* Instructions that nothing carried depends on need not run but in the last step. */
+static void mark_last (program_run *r) {
+  neap_program *p = r->p;
+  graph *g = p->g;
+  for (int k = 0; k < p->ninstrs; k++) p->instrs[k].last = r->carry != NULL;
+  for (int j = 0; r->carry && j < g->noutputs; j++) if (r->carry[j] >= 0) want(p, g->refs[g->outputs + j].value);
+  for (int k = p->ninstrs - 1; k >= 0; k--) {
+    const instr *in = &p->instrs[k];
+    for (int i = 0; !in->last && i < (in->group ? in->nsteps : 1); i++) {
+      const graph_node *n = &g->nodes[in->group ? p->steps[in->steps + i].node : in->node];
+      for (int j = 0; j < n->n; j++) want(p, graph_in(g, n, j)->value);
+    }
+  }
+}
+
 bool program_prepare (program_run *r) {
   neap_program *p = r->p;
   if (!neap_ok(p->c)) return false;
   neap_blas_prepare(p->c);
   r->nblocks = count_blocks(p, r->rows);
+  mark_last(r);
   if (!make_frames(p, r) || !run_prologue(r)) return false;
   for (int i = 0; i < p->nframes; i++) {
     if (!p->frames[i]) continue;
@@ -135,7 +156,7 @@ static bool run_steps (frame *f) {
   const program_run *r = f->run;
   load(f);
   for (int64_t t = 0; t < r->steps; t++) {
-    if (!frame_execute(f, false, (uint64_t)t)) return false;
+    if (!frame_execute(f, false, (uint64_t)t, t + 1 == r->steps)) return false;
     if (t + 1 < r->steps) carry(f);
   }
   store(f);
