@@ -89,6 +89,7 @@ NEAP_API int luaopen_neap_core (lua_State *L);
 void open_tensor (lua_State *L);
 void open_ops (lua_State *L);
 void open_grad (lua_State *L);
+void open_compile (lua_State *L);
 void open_random (lua_State *L);
 void open_energy (lua_State *L);
 void open_sampler (lua_State *L);

@@ -5,6 +5,7 @@
 */
 #include "state.h"
 #include "show.h"
+#include "program/trace.h"
 #include <math.h>
 #include <string.h>
 
@@ -43,7 +44,10 @@ neap_tensor *bind_constant (lua_State *L, bind_state *S, int i, neap_dtype d) {
   double v = lua_tonumber(L, i);
   unsigned k = slot_of(v, d);
   neap_tensor *t = S->constants[k];
-  if (t && memcmp(&S->values[k], &v, sizeof v) == 0 && neap_dtype_of(t) == d) return neap_lend(S->c, neap_keep(t));
+  if (t && memcmp(&S->values[k], &v, sizeof v) == 0 && neap_dtype_of(t) == d) {
+    if (S->c->trace) neap_record_number(S->c, t, v);
+    return neap_lend(S->c, neap_keep(t));
+  }
   t = neap_keep(neap_scalar(S->c, d, v));
   if (!t) return NULL;
   neap_release(S->constants[k]);

@@ -131,6 +131,7 @@ int luaopen_neap_core (lua_State *L) {
   open_create(L);
   open_tensor(L);
   open_grad(L);
+  open_compile(L);
   open_random(L);
   open_threads(L);
   open_where(L);

@@ -14,7 +14,6 @@ typedef struct neap_node neap_node;
 typedef struct neap_tiles neap_tiles;      /* tile kernels of one instruction set: kernels/tile.h */
 typedef struct neap_pool neap_pool;        /* worker threads: pool.h */
 typedef struct neap_recording neap_recording;      /* a recording: program/trace.h */
-typedef struct neap_program neap_program;  /* a recorded function, ready to run: program/program.h */
 typedef struct program_cache program_cache;            /* programs made so far: program/cache.h */
 
 typedef struct neap_storage {

@@ -34,5 +34,6 @@ NEAP_API neap_tensor *neap_energy_mask_values (const neap_energy *E);
 #include "neap_samplers.h"
 #include "neap_losses.h"
 #include "neap_optim.h"
+#include "neap_programs.h"
 
 #endif

@@ -18,6 +18,7 @@ local function give (module, names)
   for name in names:gmatch "%S+" do field[name] = module end
 end
 give("neap.grad", "gradients grad value_and_grad vjp jvp hvp jacobian hessian laplacian vmap")
+give("neap.compile", "compile scan explain")
 give("neap.gradcheck", "gradcheck")
 give("neap.help", "help")
 give("neap.file", "save load")

@@ -51,7 +51,7 @@ static void swallow (neap_context *c, capture *w) {
 static graph *trace (neap_context *c, capture *w, neap_tensor *const *in) {
   neap_recording *t = trace_begin(c, w->n, in);
   if (!t) return NULL;
-  neap_tensor *out[CAPTURE_OUTPUTS];
+  neap_tensor *out[NEAP_PROGRAM_TENSORS];
   int nout = 0;
   bool ok = w->fn(c, w->arg, in, &nout, out) && neap_ok(c);
   graph *g = trace_end(t, nout, ok ? out : NULL);
@@ -62,7 +62,7 @@ static graph *trace (neap_context *c, capture *w, neap_tensor *const *in) {
 
 /* one recording, at so many rows */
 static graph *record (neap_context *c, capture *w, int64_t rows) {
-  neap_tensor *in[CAPTURE_INPUTS];
+  neap_tensor *in[NEAP_PROGRAM_TENSORS];
   neap_mode m = neap_no_grad(c);
   neap_scope s = neap_scope_open(c);
   bool ok = true;
@@ -151,7 +151,8 @@ void program_cache_free (neap_context *c) {
 
 neap_program *program_capture (neap_context *c, capture *w) {
   graph *g = neap_ok(c) && !c->trace ? record_graph(c, w) : NULL;
-  neap_program *p = g ? program_of(c, g) : NULL;
+  graph_key none = { 0 };
+  neap_program *p = !g ? NULL : w->own ? program_new(c, g, &none) : program_of(c, g);
   if (!p) swallow(c, w);
   return p;
 }

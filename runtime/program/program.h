@@ -78,15 +78,12 @@ bool program_go (program_run *r);
 
 /* ---- making: capture.c ---- */
 
-/* What is recorded: makes out[0 .. *nout) from the inputs, the same way at every call.  False: it failed. */
-typedef bool (*capture_fn) (neap_context *c, void *arg, neap_tensor *const *in, int *nout, neap_tensor **out);
-enum { CAPTURE_OUTPUTS = 32, CAPTURE_INPUTS = 32 };
-
 typedef struct capture {
-  capture_fn fn; void *arg;
+  neap_program_fn fn; void *arg;
   int n; neap_tensor *const *in;           /* examples: their values are used while recording */
   const bool *by_rows;                     /* which inputs' first dimension counts rows */
   int64_t rows;
+  bool own;                                /* a program that nobody else finds */
   char reason[256]; bool blame;            /* why it cannot be recorded; whether that is the function's doing */
 } capture;
 

@@ -1,0 +1,35 @@
+/*
+** neap_programs.h -- a function of tensors, recorded once and run as one native loop.
+** Included by neap_models.h.  Recording executes the function on examples and notes every op and draw.  What it reads
+** besides its inputs is frozen: tensors by reference (their elements are read anew at each run), all else by value.
+** A function that looks at values, writes in place or does something else at every call cannot be recorded.
+*/
+#ifndef NEAP_PROGRAMS_H
+#define NEAP_PROGRAMS_H
+
+typedef struct neap_program neap_program;    /* counted */
+
+enum { NEAP_PROGRAM_TENSORS = 32 };          /* inputs and outputs at most */
+
+/* Sets out[0 .. *nout), lent by the open scope, made from in.  False, with an error in c: it failed. */
+typedef bool (*neap_program_fn) (neap_context *c, void *arg, neap_tensor *const *in, int *nout, neap_tensor **out);
+
+/* Records fn, which is called two to four times.  in: n examples; inputs whose first dimension is as long as that of
+** the first one with dimensions carry rows, and where the function treats these alike the program serves any number of
+** them.  NULL with NEAP_ESTATE and the reason when fn cannot be recorded. */
+NEAP_API neap_program *neap_capture (neap_context *c, neap_program_fn fn, void *arg, int n, neap_tensor *const *in);
+/* Do n inputs have the dtypes and shapes that p was recorded for (rows may be other)? */
+NEAP_API bool neap_program_fits (const neap_program *p, int n, neap_tensor *const *in);
+NEAP_API int neap_program_outputs (const neap_program *p);
+/* Runs p: out[neap_program_outputs(p)], lent, not taped.  Draws go on in the streams that fn drew from. */
+NEAP_API bool neap_run (neap_context *c, neap_program *p, int n, neap_tensor *const *in, neap_tensor **out);
+/* Runs p steps times; output j replaces input j (their shapes and dtypes must agree), further inputs stay.  Rows run in
+** blocks, each through many steps before the next.  out as neap_run's after the last step; steps >= 1. */
+NEAP_API bool neap_scan (neap_context *c, neap_program *p, int64_t steps, int n, neap_tensor *const *in,
+                         neap_tensor **out);
+NEAP_API neap_program *neap_program_keep (neap_program *p);
+NEAP_API void neap_program_release (neap_program *p);                           /* NULL is ignored */
+/* The plan as text, as snprintf does: at most room bytes into buf; the length of all of it. */
+NEAP_API size_t neap_program_text (neap_program *p, char *buf, size_t room);
+
+#endif

@@ -1,0 +1,159 @@
+/*
+** api.c -- programs of a host's own functions: capture, run, scan.
+** Invariant: such a program is nobody else's, so what it holds by reference stays what it was recorded with.
+*/
+#include "program/program.h"
+#include <time.h>
+
+enum { CHUNK_NS = 25 * 1000 * 1000, LONGEST = 1 << 20 };
+
+/* ---- capture ---- */
+
+/* rows of the first input that has dimensions; 0: none has */
+static int64_t rows_of_inputs (int n, neap_tensor *const *in, bool *by_rows) {
+  int64_t rows = -1;
+  for (int i = 0; i < n; i++) {
+    if (rows < 0 && in[i]->ndim > 0) rows = in[i]->shape[0];
+    by_rows[i] = in[i]->ndim > 0 && in[i]->shape[0] == rows && rows > 0;
+  }
+  return rows > 0 ? rows : 0;
+}
+
+neap_program *neap_capture (neap_context *c, neap_program_fn fn, void *arg, int n, neap_tensor *const *in) {
+  bool by_rows[NEAP_PROGRAM_TENSORS];
+  if (!neap_ok(c)) return NULL;
+  if (n < 0 || n > NEAP_PROGRAM_TENSORS)
+    return neap_fail(c, NEAP_EARG, "capture: at most %d inputs expected, got %d", NEAP_PROGRAM_TENSORS, n);
+  for (int i = 0; i < n; i++) if (!in[i]) return neap_fail(c, NEAP_EARG, "capture: input %d is missing", i + 1);
+  capture w = { .fn = fn, .arg = arg, .n = n, .in = in, .by_rows = by_rows, .own = true };
+  w.rows = rows_of_inputs(n, in, by_rows);
+  neap_program *p = program_capture(c, &w);
+  if (!p && neap_ok(c)) neap_fail(c, NEAP_ESTATE, "capture: the function cannot be recorded: it %s", w.reason);
+  return p;
+}
+
+neap_program *neap_program_keep (neap_program *p) {
+  if (p) p->refs++;
+  return p;
+}
+
+void neap_program_release (neap_program *p) { program_release(p); }
+int neap_program_outputs (const neap_program *p) { return p->g->noutputs; }
+size_t neap_program_text (neap_program *p, char *buf, size_t room) { return program_explain(p, buf, room); }
+
+/* ---- running ---- */
+
+/* the number of rows that t gives an input; -1: it does not fit */
+static bool fits (const graph *g, int i, const neap_tensor *t, int64_t *rows) {
+  const graph_value *v = &g->values[i];
+  if (t->dtype != v->dtype || t->ndim != v->ndim) return false;
+  for (int d = 0; d < t->ndim; d++) {
+    if (v->shape[d].rows && *rows < 0) *rows = t->shape[d];
+    if (t->shape[d] != size_at(v->shape[d], *rows)) return false;
+  }
+  return true;
+}
+
+static bool fit_all (const neap_program *p, int n, neap_tensor *const *in, int64_t *rows) {
+  *rows = -1;
+  if (n != p->g->ninputs) return false;
+  for (int i = 0; i < n; i++) if (!in[i] || !fits(p->g, i, in[i], rows)) return false;
+  if (*rows < 0) *rows = 1;
+  return true;
+}
+
+bool neap_program_fits (const neap_program *p, int n, neap_tensor *const *in) {
+  int64_t rows;
+  return fit_all(p, n, in, &rows) && rows > 0;
+}
+
+static bool check_inputs (neap_context *c, neap_program *p, int n, neap_tensor *const *in, int64_t *rows) {
+  if (!neap_ok(c)) return false;
+  if (p->c != c) return neap_fail(c, NEAP_EARG, "run: the program belongs to another context");
+  if (fit_all(p, n, in, rows) && *rows > 0) return true;
+  return neap_fail(c, NEAP_ESHAPE, "run: the %d inputs do not have the shapes and dtypes that the program was recorded for", n);
+}
+
+static bool make_outputs (program_run *r, neap_tensor **out) {
+  const graph *g = r->p->g;
+  for (int j = 0; j < g->noutputs; j++) {
+    const graph_ref *o = &g->refs[g->outputs + j];
+    int64_t shape[NEAP_MAX_DIMS];
+    for (int d = 0; d < o->ndim; d++) shape[d] = size_at(o->shape[d], r->rows);
+    if (!(out[j] = neap_tensor_new(r->p->c, o->dtype, o->ndim, shape))) return false;
+  }
+  return true;
+}
+
+static bool go (program_run *r, neap_tensor **out) {
+  if (!make_outputs(r, out)) return false;
+  r->out = out;
+  return program_go(r) || neap_fail(r->p->c, r->status, "%s", r->error);
+}
+
+static int64_t now (void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* chunks of steps, what they give becoming the next one's inputs */
+static bool run_steps (program_run *r, int64_t steps, int n, neap_tensor **in, neap_tensor **out) {
+  int64_t chunk = steps > 1 ? 1 : steps;
+  for (int64_t done = 0; done < steps; done += r->steps) {
+    if (!neap_poll(r->p->c)) return false;
+    int64_t from = now();
+    r->steps = chunk < steps - done ? chunk : steps - done;
+    r->in = in;
+    if (!go(r, out)) return false;
+    int64_t fit = CHUNK_NS / ((now() - from) / r->steps + 1);
+    chunk = fit < 1 ? 1 : fit < LONGEST ? fit : LONGEST;
+    for (int j = 0; r->carry && j < n && j < r->p->g->noutputs; j++) in[j] = out[j];
+  }
+  return true;
+}
+
+static bool run_scan (neap_program *p, program_run *r, int64_t steps, int n, neap_tensor *const *from, neap_tensor **out) {
+  neap_tensor *in[NEAP_PROGRAM_TENSORS];
+  for (int i = 0; i < n; i++) if (!(in[i] = neap_contiguous_data(p->c, from[i]))) return false;
+  return program_prepare(r) && run_steps(r, steps, n, in, out);
+}
+
+static bool run_scoped (neap_program *p, program_run *r, int64_t steps, int n, neap_tensor *const *in, neap_tensor **out) {
+  neap_context *c = p->c;
+  neap_mode m = neap_no_grad(c);
+  neap_scope s = neap_scope_open(c);
+  bool ok = run_scan(p, r, steps, n, in, out);
+  for (int j = 0; ok && j < p->g->noutputs; j++) neap_keep(out[j]);
+  neap_scope_close(c, s);
+  neap_mode_restore(c, m);
+  for (int j = 0; ok && j < p->g->noutputs; j++) out[j] = neap_lend(c, out[j]);
+  return ok && neap_ok(c);
+}
+
+bool neap_run (neap_context *c, neap_program *p, int n, neap_tensor *const *in, neap_tensor **out) {
+  program_run r = { .p = p };
+  return check_inputs(c, p, n, in, &r.rows) && run_scoped(p, &r, 1, n, in, out);
+}
+
+/* do the outputs have the shapes of the first inputs? */
+static bool carries (neap_context *c, neap_program *p, int *carry) {
+  graph *g = p->g;
+  if (g->noutputs > g->ninputs)
+    return neap_fail(c, NEAP_ESHAPE, "scan: a step gives %d tensors for %d inputs", g->noutputs, g->ninputs);
+  for (int j = 0; j < g->noutputs; j++) {
+    graph_ref in = graph_whole(g, j);
+    const graph_ref *o = &g->refs[g->outputs + j];
+    if (!graph_same_shape(&in, o) || in.dtype != o->dtype)
+      return neap_fail(c, NEAP_ESHAPE, "scan: a step changes the shape or dtype of tensor %d of its carry", j + 1);
+    carry[j] = j;
+  }
+  return true;
+}
+
+bool neap_scan (neap_context *c, neap_program *p, int64_t steps, int n, neap_tensor *const *in, neap_tensor **out) {
+  int carry[NEAP_PROGRAM_TENSORS];
+  program_run r = { .p = p, .carry = carry };
+  if (steps < 1 && neap_ok(c)) return neap_fail(c, NEAP_EARG, "scan: at least 1 step expected, got %lld", (long long)steps);
+  return check_inputs(c, p, n, in, &r.rows) && carries(c, p, carry) && run_scoped(p, &r, steps, n, in, out);
+}

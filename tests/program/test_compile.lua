@@ -1,0 +1,137 @@
+-- neap.compile, neap.scan, neap.explain: equal to the function itself, eager where they must be.
+local lu = require "luaunit"
+local neap = require "neap"
+local T = {}
+
+local function distance (a, b) return (a - b):abs():max():item() end
+local function counting (f)
+  local n = {calls = 0}
+  return function (...) n.calls = n.calls + 1 return f(...) end, n
+end
+
+function T.test_compiled_equals_eager_for_any_number_of_rows ()
+  local w, b = neap.randn(3, 4), neap.randn(4)
+  local f, n = counting(function (x) return neap.matmul(x, w):add(b):silu():sum(2), (x * 2):exp() end)
+  local g = neap.compile(f)
+  for _, rows in ipairs{7, 1, 2, 64, 65, 1000} do
+    local x = neap.randn(rows, 3)
+    local a1, a2 = f(x)
+    local b1, b2 = g(x)
+    lu.assertTrue(distance(a1, b1) < 1e-5)
+    lu.assertEquals(distance(a2, b2), 0)
+  end
+  lu.assertEquals(n.calls, 6 + 1 + 2)                              -- by hand, at the first call, recorded
+end
+
+function T.test_gradients_inside ()
+  local f = neap.grad(function (x) return (x ^ 3):sum() end)
+  local g, x = neap.compile(f), neap.randn(5, 2)
+  for _ = 1, 3 do lu.assertTrue(distance(g(x), 3 * x * x) < 1e-5) end
+end
+
+function T.test_tensors_by_reference_numbers_by_value ()
+  local w, k = neap.tensor{1., 2.}, 1
+  local g = neap.compile(function (x) return x * w * k end)
+  local x = neap.ones(3, 2)
+  g(x)
+  w[{}] = 5
+  k = 10
+  lu.assertEquals(distance(g(x), neap.full({3, 2}, 5)), 0)
+end
+
+function T.test_arguments_besides_tensors ()
+  local g = neap.compile(function (o, k) return {y = o.x * k, name = o.name} end)
+  local x = neap.ones(2, 2)
+  for _ = 1, 2 do
+    for k = 1, 3 do
+      local r = g({x = x, name = "a"}, k)
+      lu.assertEquals(r.y:sum():item(), 4 * k)
+      lu.assertEquals(r.name, "a")
+    end
+  end
+end
+
+function T.test_derivatives_through_a_compiled_function ()
+  local w = neap.tensor{2.}:requires_grad()
+  local g = neap.compile(function (x) return (x * w):sum() end)
+  local x = neap.ones(4, 1)
+  for i = 1, 3 do
+    g(x):backward()
+    lu.assertEquals(w.grad:item(), 4 * i)
+  end
+  lu.assertEquals(distance(neap.grad(g)(x), neap.full({4, 1}, 2)), 0)
+end
+
+function T.test_draws_go_on ()
+  local rng1, rng2 = neap.rng(5), neap.rng(5)
+  local g = neap.compile(function (x) return x + rng1:normal(x.shape) end)
+  local x = neap.zeros(6, 2)
+  for _ = 1, 4 do lu.assertEquals(distance(g(x), rng2:normal(6, 2)), 0) end
+end
+
+function T.test_functions_that_look_at_values ()
+  local g = neap.compile(function (x) return x:sum():item() > 0 and x or -x end)
+  local x = neap.ones(3, 2)
+  for _ = 1, 2 do
+    lu.assertEquals(distance(g(x), x), 0)
+    lu.assertEquals(distance(g(-x), x), 0)
+  end
+end
+
+function T.test_equal_sums_and_rows_that_mix ()
+  local f = function (x) return x:softmax(1), x:mean(), neap.matmul(x:t(), x), x:cumsum(1) end
+  local g = neap.compile(f)
+  for _, rows in ipairs{4, 9, 70} do
+    local x = neap.randn(rows, 3)
+    for _ = 1, 2 do
+      local a, b = {f(x)}, {g(x)}
+      for i = 1, 4 do lu.assertTrue(distance(a[i], b[i]) < 1e-4, i) end
+    end
+  end
+end
+
+-- ---- scan ----
+
+function T.test_scan ()
+  local function step (carry) return {x = carry.x * .5 + carry.v, v = carry.v} end
+  local carry = {x = neap.ones(3, 2), v = neap.full({3, 2}, 1)}
+  for _, n in ipairs{0, 1, 4, 5, 50} do
+    local after, ys = neap.scan(step, carry, n)
+    local expected = 2 - .5 ^ n
+    lu.assertAlmostEquals(after.x[1][1]:item(), expected, 1e-6)
+    lu.assertNil(ys)
+  end
+end
+
+function T.test_scan_with_numbers_results_and_draws ()
+  local after, ys = neap.scan(function (c, _, t) return c + t, c * 1 end, neap.zeros(2), 10)
+  lu.assertEquals(after:totable(), {55, 55})
+  lu.assertEquals(ys.shape, {10, 2})
+  lu.assertEquals(neap.scan(function (c, _, t) return c + t end, neap.zeros(2), 10):totable(), {55, 55})
+  lu.assertEquals(neap.scan(function (c, x) return c + x end, neap.zeros(2), neap.ones(7, 2)):totable(), {7, 7})
+  local a, b = neap.rng(1), neap.rng(1)
+  local x = neap.scan(function (c) return c + a:normal(100, 2) end, neap.zeros(100, 2), 20)
+  local y = neap.zeros(100, 2)
+  for _ = 1, 20 do y = y + b:normal(100, 2) end
+  lu.assertTrue(distance(x, y) < 1e-5)
+  lu.assertEquals(distance(a:normal(3), b:normal(3)), 0)
+end
+
+function T.test_scan_is_differentiable ()
+  local w = neap.tensor{.5}:requires_grad()
+  local y = neap.scan(function (c) return c * w end, neap.ones(1), 6)
+  y:sum():backward()
+  lu.assertAlmostEquals(w.grad:item(), 6 * .5 ^ 5, 1e-6)
+end
+
+-- ---- explain ----
+
+function T.test_explain ()
+  local E = neap.energy.mlp{sizes = {2, 8}}
+  local plan = neap.explain(function (x) return neap.no_grad(function () return E(x) end) end, neap.randn(6, 2))
+  lu.assertStrContains(plan, "in blocks of rows")
+  lu.assertStrContains(plan, "bmm")
+  lu.assertStrContains(plan, "loop of 2 over [B, 8]")
+end
+
+return T
