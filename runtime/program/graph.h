@@ -24,6 +24,7 @@ typedef struct graph_value {
   int ndim; row_size shape[NEAP_MAX_DIMS];
   int maker;                               /* the node; the number of an input */
   neap_storage *store;                     /* leaf: counted */
+  size_t bytes;                            /* leaf: what it holds if it was made while recording, else 0 */
   double number;                           /* the one number that every element is */
   int axis;                                /* label */
   bool fixed;                              /* made of leaves and numbers alone: once per run is enough */

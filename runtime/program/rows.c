@@ -49,7 +49,7 @@ static bool join_ref (graph_ref *a, const graph_ref *b) {
 /* a constant made anew by each recording must be the same one */
 static bool same_leaf (const graph_value *a, const graph_value *b) {
   return a->store == b->store ||
-         (a->store->bytes == b->store->bytes && memcmp(a->store->data, b->store->data, a->store->bytes) == 0);
+         (a->bytes && a->bytes == b->bytes && memcmp(a->store->data, b->store->data, a->bytes) == 0);
 }
 
 static bool join_value (graph_value *a, const graph_value *b) {

@@ -169,7 +169,8 @@ void neap_record_number (neap_context *c, const neap_tensor *x, double number) {
 }
 
 void trace_constant (neap_context *c, const neap_tensor *x) {
-  if (!c->trace->failed) leaf(c->trace, x);
+  int v = c->trace->failed ? -1 : leaf(c->trace, x);
+  if (v >= 0) c->trace->g->values[v].bytes = (size_t)neap_numel(x) * neap_dtype_size(x->dtype);
 }
 
 /* Leaves and numbers do not change while a program runs; what was computed does. */
