@@ -162,7 +162,7 @@ static neap_tensor *apply_primitive (neap_call *k, const neap_attrs *a) {
   if (!check_bounds(k) || !promote(k)) return NULL;
   if (!(k->op->infer ? k->op->infer(k, &m) : broadcast(k, &m))) return NULL;
   neap_tensor *out = run(k, &m);
-  if (out && !m.view && k->c->trace) trace_op(k, a, out);
+  if (out && k->c->trace) { if (m.view) trace_view(k); else trace_op(k, a, out); }
   return out ? tape(k, out, a) : NULL;
 }
 

@@ -28,6 +28,7 @@ neap_program *neap_capture (neap_context *c, neap_program_fn fn, void *arg, int 
   capture w = { .fn = fn, .arg = arg, .n = n, .in = in, .by_rows = by_rows, .own = true };
   w.rows = rows_of_inputs(n, in, by_rows);
   neap_program *p = program_capture(c, &w);
+  if (p) p->only = w.rows;
   if (!p && neap_ok(c)) neap_fail(c, NEAP_ESTATE, "capture: the function cannot be recorded: it %s", w.reason);
   return p;
 }
@@ -59,7 +60,7 @@ static bool fit_all (const neap_program *p, int n, neap_tensor *const *in, int64
   if (n != p->g->ninputs) return false;
   for (int i = 0; i < n; i++) if (!in[i] || !fits(p->g, i, in[i], rows)) return false;
   if (*rows < 0) *rows = 1;
-  return true;
+  return !p->g->by_rows || p->only == *rows || p->only == 0;
 }
 
 bool neap_program_fits (const neap_program *p, int n, neap_tensor *const *in) {

@@ -86,9 +86,18 @@ static graph *joined (neap_context *c, capture *w, int64_t rows, int64_t again, 
 
 static bool by_rows (graph *g, graph *other) { return graph_by_rows(g, other); }
 
+/* A function of the host's may do something else for its number of rows than for 2 and 3. */
+static bool confirmed (neap_context *c, capture *w, graph *g) {
+  graph *o = record(c, w, w->rows);
+  bool ok = o && graph_holds_at(g, o, w->rows);
+  graph_free(o);
+  return ok;
+}
+
 /* one that holds for all numbers of rows, else for w->rows alone */
 static graph *record_graph (neap_context *c, capture *w) {
   graph *g = joined(c, w, 2, 3, by_rows);
+  if (g && w->own && !confirmed(c, w, g)) { graph_free(g); g = NULL; }
   if (g || !neap_ok(c) || w->blame) return g;
   w->reason[0] = '\0';                                 /* shapes may not fit so few rows */
   g = joined(c, w, w->rows, w->rows, graph_equal);

@@ -54,6 +54,7 @@ typedef struct graph {
   graph_ref *refs; int nrefs, refs_size;
   int ninputs, noutputs, outputs;          /* inputs are the first values; outputs: refs[outputs ..) */
   neap_rng *rng[GRAPH_RNGS]; int nrngs; uint64_t draws[GRAPH_RNGS];   /* counted; draws of one step */
+  int64_t guards;                          /* hash of sizes that views were cut by: a part of what is compared */
   bool by_rows;                            /* sizes hold for every number of rows */
   bool blocks;                             /* each row depends on itself and on what is shared: rows may run in blocks */
 } graph;
@@ -80,6 +81,8 @@ void graph_key_free (neap_context *c, graph_key *key);
 
 /* rows.c: makes g, recorded at 2 rows, hold for any number by comparing with other, recorded at 3; false: it does not */
 bool graph_by_rows (graph *g, const graph *other);
+/* Is o, recorded at so many rows, what g (by rows) says for them? */
+bool graph_holds_at (const graph *g, const graph *o, int64_t rows);
 /* The same graph, with the same numbers? */
 bool graph_equal (graph *g, graph *other);
 /* Labels values; sets g->blocks. */

@@ -40,7 +40,7 @@ struct neap_program {
   int slots;                               /* of the largest group */
   size_t weight_bytes;                     /* of leaves and fixed values that products read */
   frame **frames; int nframes;             /* for `rows` and `rows` + 1 rows, in turn */
-  int64_t rows;
+  int64_t rows, only;                      /* only: serves this number of rows; 0: any */
   frame *prologue;                         /* runs the fixed instructions */
   pthread_mutex_t lock;                    /* frames allocate */
 };

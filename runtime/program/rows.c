@@ -66,7 +66,7 @@ static bool join_node (graph_node *a, const graph_node *b) {
 
 static bool join_all (graph *g, const graph *o) {
   if (g->nvalues != o->nvalues || g->nnodes != o->nnodes || g->nrefs != o->nrefs || g->noutputs != o->noutputs ||
-      g->nrngs != o->nrngs) return false;
+      g->nrngs != o->nrngs || g->guards != o->guards) return false;
   for (int i = 0; i < g->nrngs; i++) if (g->rng[i] != o->rng[i] || g->draws[i] != o->draws[i]) return false;
   for (int i = 0; i < g->nvalues; i++) if (!join_value(&g->values[i], &o->values[i])) return false;
   for (int i = 0; i < g->nnodes; i++) if (!join_node(&g->nodes[i], &o->nodes[i])) return false;
@@ -75,6 +75,51 @@ static bool join_all (graph *g, const graph *o) {
 }
 
 bool graph_by_rows (graph *g, const graph *other) { return g->by_rows = join_all(g, other); }
+
+/* ---- is o, recorded at so many rows, what g says for them? ---- */
+
+static bool is_at (row_size s, row_size found, int64_t rows) { return size_at(s, rows) == found.n; }
+
+static bool sizes_at (int n, const row_size *a, const row_size *b, int64_t rows) {
+  for (int i = 0; i < n; i++) if (!is_at(a[i], b[i], rows)) return false;
+  return true;
+}
+
+static bool ref_at (const graph_ref *a, const graph_ref *b, int64_t rows) {
+  return a->value == b->value && a->dtype == b->dtype && a->ndim == b->ndim && is_at(a->offset, b->offset, rows) &&
+         sizes_at(a->ndim, a->shape, b->shape, rows) && sizes_at(a->ndim, a->strides, b->strides, rows);
+}
+
+static bool value_at (const graph_value *a, const graph_value *b, int64_t rows) {
+  graph_value x = *a, y = *b;
+  bool ok = sizes_at(a->ndim, a->shape, b->shape, rows);
+  x.ndim = y.ndim = a->ndim == b->ndim ? 0 : a->ndim;
+  return ok && a->ndim == b->ndim && join_value(&x, &y);
+}
+
+static bool attrs_at (const graph_node *a, const graph_node *b, int64_t rows) {
+  if (!a->has_attrs) return true;
+  if (memcmp(a->a.f, b->a.f, sizeof a->a.f) != 0 || a->a.count != b->a.count) return false;
+  for (int i = 0; i < 4; i++)
+    if (!is_at((row_size){ a->a.i[i], a->attr_rows >> i & 1 }, (row_size){ b->a.i[i], false }, rows)) return false;
+  for (int i = 0; i < a->a.count; i++)
+    if (!is_at((row_size){ a->a.dims[i], a->attr_rows >> (4 + i) & 1 }, (row_size){ b->a.dims[i], false }, rows)) return false;
+  return true;
+}
+
+static bool node_at (const graph_node *a, const graph_node *b, int64_t rows) {
+  return a->op == b->op && a->n == b->n && a->first == b->first && a->out == b->out && a->rng == b->rng &&
+         a->draw == b->draw && a->has_attrs == b->has_attrs && attrs_at(a, b, rows);
+}
+
+bool graph_holds_at (const graph *g, const graph *o, int64_t rows) {
+  if (g->nvalues != o->nvalues || g->nnodes != o->nnodes || g->nrefs != o->nrefs || g->noutputs != o->noutputs ||
+      g->nrngs != o->nrngs || g->guards != o->guards) return false;
+  for (int i = 0; i < g->nvalues; i++) if (!value_at(&g->values[i], &o->values[i], rows)) return false;
+  for (int i = 0; i < g->nnodes; i++) if (!node_at(&g->nodes[i], &o->nodes[i], rows)) return false;
+  for (int i = 0; i < g->nrefs; i++) if (!ref_at(&g->refs[i], &o->refs[i], rows)) return false;
+  return true;
+}
 
 static bool any_rows (const graph *g) {
   for (int i = 0; i < g->nrefs; i++)

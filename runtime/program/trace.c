@@ -119,6 +119,7 @@ static graph_node *new_node (neap_recording *t, int op, const neap_tensor *out) 
 void trace_op (neap_call *k, const neap_attrs *a, const neap_tensor *out) {
   neap_recording *t = k->c->trace;
   if (t->failed) return;
+  if (k->op == &neap_ops[NEAP_OP_nonzero]) { trace_refuse(k->c, "makes a tensor whose size depends on values"); return; }
   int first = new_refs(t, k->n, k->in);
   graph_node *n = first < 0 ? NULL : new_node(t, (int)(k->op - neap_ops), out);
   if (!n) return;
@@ -127,6 +128,17 @@ void trace_op (neap_call *k, const neap_attrs *a, const neap_tensor *out) {
   n->has_attrs = a != NULL;
   if (a) n->a = *a;
   n->a.text = NULL;
+}
+
+/* Where a view is cut may depend on sizes in other ways than in proportion: those are compared as they are. */
+void trace_view (neap_call *k) {
+  graph *g = k->c->trace->g;
+  const neap_tensor *x = k->in[0];
+  if (k->op == &neap_ops[NEAP_OP_slice]) {
+    int64_t axis = k->a.i[0] < 0 ? k->a.i[0] + x->ndim : k->a.i[0] - 1;
+    g->guards = g->guards * 31 + x->shape[axis];
+  } else if (k->op == &neap_ops[NEAP_OP_diagonal])
+    g->guards = (g->guards * 31 + x->shape[x->ndim - 2]) * 31 + x->shape[x->ndim - 1];
 }
 
 /* also when recording has failed, for the stream must be put back */

@@ -30,6 +30,7 @@ void trace_free (neap_recording *t);
 
 /* ---- hooks, called where c->trace is set ---- */
 void trace_op (neap_call *k, const neap_attrs *a, const neap_tensor *out);
+void trace_view (neap_call *k);                                        /* op made a view */
 int trace_stream (neap_context *c, neap_rng *r);                       /* r is about to change; its number, or -1 */
 void trace_draw (neap_context *c, int node, neap_rng *r, const neap_tensor *out);   /* drawn just now */
 void trace_new (neap_context *c, const neap_tensor *t);                /* some storage */

@@ -20,7 +20,8 @@ function T.test_compiled_equals_eager_for_any_number_of_rows ()
     lu.assertTrue(distance(a1, b1) < 1e-5)
     lu.assertEquals(distance(a2, b2), 0)
   end
-  lu.assertEquals(n.calls, 6 + 1 + 2)                              -- by hand, at the first call, recorded
+  for _ = 1, 9 do g(neap.randn(64, 3)) end
+  lu.assertTrue(n.calls <= 6 * 6)                                  -- by hand, at first calls, recorded
 end
 
 function T.test_gradients_inside ()
