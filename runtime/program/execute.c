@@ -34,7 +34,7 @@ void frame_set_source (frame *f, frame_instr *in, int i) {
   bool owned = v->kind == VALUE_NODE || v->kind == VALUE_INPUT;
   bool same = s->s.kind == SOURCE_CONSTANT || (s->s.period && NEAP_TILE % s->s.period == 0) || in->n <= NEAP_TILE;
   s->whole = s->s.kind == SOURCE_DIRECT && (owned || in->n % NEAP_TILE_PAD == 0);
-  s->fixed = v->fixed;
+  s->fixed = f->prologue ? v->kind != VALUE_NODE : v->fixed;           /* there before this frame runs */
   if (!same || s->whole) s->ready_at = NO_TILE;
   s->ready = s->ready_at == NO_TILE || !f->ready ? NULL
            : (char *)(((uintptr_t)f->ready + 63) & ~(uintptr_t)63) + s->ready_at;

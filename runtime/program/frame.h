@@ -40,6 +40,7 @@ typedef struct frame_chunk { struct frame_chunk *next; size_t size; } frame_chun
 struct frame {
   neap_program *p;
   int64_t rows;
+  bool prologue;                           /* runs what is fixed */
   neap_context ctx;                        /* of its kernels */
   frame_chunk *free;
   neap_storage *stores;                    /* of each value; data NULL: in a group only */

@@ -274,6 +274,7 @@ frame *frame_new (neap_program *p, int64_t rows, bool fixed) {
   if (!f) return NULL;
   f->p = p;
   f->rows = rows;
+  f->prologue = fixed;
   open_context(f);
   if (build(f, fixed)) return f;
   frame_free(f);

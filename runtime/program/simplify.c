@@ -12,8 +12,25 @@ static void replace_value (graph *g, int from, int to) {
   for (int i = 0; i < g->nrefs; i++) if (g->refs[i].value == from) g->refs[i].value = to;
 }
 
+/* one number everywhere */
+static bool is_uniform (const graph *g, const graph_ref *r) {
+  const graph_value *v = &g->values[r->value];
+  return v->kind == VALUE_NUMBER || (v->kind == VALUE_NODE && v->ndim == 0);
+}
+
+/* whatever a ref showed of `from`, it shows the one number `to` */
+static void replace_uniform (graph *g, int from, int to) {
+  for (int i = 0; i < g->nrefs; i++) {
+    if (g->refs[i].value != from) continue;
+    g->refs[i].value = to;
+    g->refs[i].offset = (row_size){ 0, false };
+    memset(g->refs[i].strides, 0, sizeof g->refs[i].strides);
+  }
+}
+
 /* Every use of `from` sees what r shows.  Uses of all of it become r; other views need r to be a whole value. */
 static bool replace (graph *g, int from, graph_ref r) {
+  if (is_uniform(g, &r)) { replace_uniform(g, from, r.value); return true; }
   bool whole = graph_is_whole(g, &r);
   for (int i = 0; i < g->nrefs && !whole; i++)
     if (g->refs[i].value == from && !graph_is_whole(g, &g->refs[i])) return false;
@@ -47,6 +64,16 @@ static void outer_product (graph *g, graph_node *n) {
   y->strides[last - 1] = (row_size){ 0, false };
   n->op = NEAP_OP_mul;
   n->has_attrs = false;
+}
+
+/* An elementwise node of uniform operands makes one number. */
+static void shrink (graph *g, graph_node *n) {
+  graph_value *out = &g->values[n->out];
+  if (!graph_elementwise(n) || n->n == 0 || out->ndim == 0) return;
+  for (int i = 0; i < n->n; i++) if (!is_uniform(g, graph_in(g, n, i))) return;
+  for (int i = 0; i < n->n; i++) graph_in(g, n, i)->ndim = 0;
+  out->ndim = 0;
+  replace_uniform(g, n->out, n->out);
 }
 
 /* ---- silu(x) = x·sigmoid(x), where its derivative needs sigmoid(x) too ---- */
@@ -209,7 +236,11 @@ static bool copy_inputs (graph *g) {
 
 bool graph_simplify (graph *g) {
   merge_numbers(g);
-  for (int i = 0; i < g->nnodes; i++) { drop_ones(g, &g->nodes[i]); outer_product(g, &g->nodes[i]); }
+  for (int i = 0; i < g->nnodes; i++) {
+    drop_ones(g, &g->nodes[i]);
+    outer_product(g, &g->nodes[i]);
+    shrink(g, &g->nodes[i]);
+  }
   for (int i = 0; i < g->nnodes; i++) drop_ones(g, &g->nodes[i]);
   if (!split_silus(g)) return false;
   merge_common(g);
