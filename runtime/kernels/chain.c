@@ -70,6 +70,33 @@ void neap_tile_source_set (neap_tile_source *s, const neap_tensor *t) {
   }
 }
 
+enum { NARROW = 16 };
+
+/* A column repeated along a narrow innermost dimension, [n, 1] -> [n, width]: each element width times. */
+#define SPREAD(type) \
+  static void spread_##type (const char *data, int64_t stride, int64_t width, int64_t first, int64_t n, char *out) { \
+    const type *x = (const type *)data; \
+    type *o = (type *)out; \
+    int64_t row = first / width, at = first % width; \
+    for (int64_t i = 0; i < n; row++, at = 0) { \
+      type v = x[row * stride]; \
+      for (; at < width && i < n; at++) o[i++] = v; \
+    } \
+  }
+SPREAD(uint64_t)
+SPREAD(uint32_t)
+SPREAD(uint8_t)
+
+static bool spread (const neap_tile_source *s, int64_t first, int64_t n, char *out) {
+  if (s->ndim != 2 || s->strides[1] != 0 || s->shape[1] > NARROW) return false;
+  switch (s->size) {
+    case 8: spread_uint64_t(s->data, s->strides[0], s->shape[1], first, n, out); break;
+    case 4: spread_uint32_t(s->data, s->strides[0], s->shape[1], first, n, out); break;
+    default: spread_uint8_t(s->data, s->strides[0], s->shape[1], first, n, out);
+  }
+  return true;
+}
+
 /* runs along the innermost dimension, then carries into the outer ones */
 static void gather_runs (const neap_tile_source *s, int64_t first, int64_t n, char *out) {
   int last = s->ndim - 1;
@@ -98,6 +125,7 @@ static void gather_runs (const neap_tile_source *s, int64_t first, int64_t n, ch
 void neap_tile_gather (const neap_tile_source *s, int64_t first, int64_t n, void *out) {
   if (s->kind == SOURCE_DIRECT) { memcpy(out, s->data + (size_t)first * s->size, (size_t)n * s->size); return; }
   if (s->kind == SOURCE_CONSTANT) { repeat(out, s->data, n, s->size); return; }
+  if (spread(s, first, n, out)) return;
   if (!s->period || s->period >= n) { gather_runs(s, first, n, out); return; }
   gather_runs(s, first % s->period, s->period, out);
   for (int64_t have = s->period; have < n; have *= 2)

@@ -54,7 +54,7 @@ typedef struct graph {
   graph_ref *refs; int nrefs, refs_size;
   int ninputs, noutputs, outputs;          /* inputs are the first values; outputs: refs[outputs ..) */
   neap_rng *rng[GRAPH_RNGS]; int nrngs; uint64_t draws[GRAPH_RNGS];   /* counted; draws of one step */
-  int64_t guards;                          /* hash of sizes that views were cut by: a part of what is compared */
+  uint64_t guards;                         /* hash of sizes that views were cut by: a part of what is compared */
   bool by_rows;                            /* sizes hold for every number of rows */
   bool blocks;                             /* each row depends on itself and on what is shared: rows may run in blocks */
 } graph;

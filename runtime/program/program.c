@@ -17,6 +17,16 @@ static size_t weight_bytes (graph *g) {
   return bytes;
 }
 
+static size_t row_bytes (const neap_program *p) {
+  size_t bytes = 0;
+  for (int v = 0; v < p->values; v++) {
+    const graph_value *val = &p->g->values[v];
+    if (val->axis >= 0 && (p->stored[v] || val->kind == VALUE_INPUT))
+      bytes += (size_t)graph_numel(val->ndim, val->shape, 1) * neap_dtype_size(val->dtype);
+  }
+  return bytes;
+}
+
 /* a number becomes the element that its 8 bytes hold from now on */
 static void encode_numbers (graph *g) {
   for (int i = 0; i < g->nvalues; i++) {
@@ -40,7 +50,10 @@ neap_program *program_new (neap_context *c, graph *g, graph_key *key) {
     graph_label(g);
     p->weight_bytes = weight_bytes(g);
     encode_numbers(g);
-    if (program_fuse(p)) return p;
+    if (program_fuse(p)) {
+      p->row_bytes = row_bytes(p);
+      return p;
+    }
   }
   program_release(p);
   return NULL;

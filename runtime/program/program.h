@@ -39,6 +39,7 @@ struct neap_program {
   bool *stored; int values;                /* has memory: in an arena, or fixed */
   int slots;                               /* of the largest group */
   size_t weight_bytes;                     /* of leaves and fixed values that products read */
+  size_t row_bytes;                        /* of one row's values in memory */
   frame **frames; int nframes;             /* for `rows` and `rows` + 1 rows, in turn */
   int64_t rows, only;                      /* only: serves this number of rows; 0: any */
   frame *prologue;                         /* runs the fixed instructions */

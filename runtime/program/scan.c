@@ -6,12 +6,20 @@
 #include "program/frame.h"
 #include <string.h>
 
-enum { BLOCK_ROWS = 48, WIDE_ROWS = 256, SPLIT_FROM = 64 };   /* 48: above it OpenBLAS leaves its small kernels */
+enum { BLOCK_ROWS = 48, WIDE_ROWS = 256, LONG_BLOCK = 512, VALUES_IN_CACHE = 256 << 10, SPLIT_FROM = 64 };   /* 48: above it OpenBLAS leaves its small kernels */
 #define WEIGHTS_IN_CACHE (512u << 10)      /* bytes: half of a common L2 */
+
+/* Rows of a block.  Without products it is the values that should stay in cache, and instructions that should count. */
+static int64_t block_rows (const neap_program *p) {
+  if (p->weight_bytes > WEIGHTS_IN_CACHE) return WIDE_ROWS;
+  if (p->weight_bytes > 0) return BLOCK_ROWS;
+  int64_t fit = VALUES_IN_CACHE / (int64_t)(p->row_bytes + 1);
+  return fit < BLOCK_ROWS ? BLOCK_ROWS : fit < LONG_BLOCK ? fit : LONG_BLOCK;
+}
 
 /* an even number of equal blocks from SPLIT_FROM rows on */
 static int64_t count_blocks (const neap_program *p, int64_t rows) {
-  int64_t each = p->weight_bytes <= WEIGHTS_IN_CACHE ? BLOCK_ROWS : WIDE_ROWS;
+  int64_t each = block_rows(p);
   if (!p->g->blocks || rows < SPLIT_FROM || rows < each) return 1;
   int64_t n = (rows + each - 1) / each;
   return n + (n & 1);

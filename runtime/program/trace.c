@@ -136,9 +136,9 @@ void trace_view (neap_call *k) {
   const neap_tensor *x = k->in[0];
   if (k->op == &neap_ops[NEAP_OP_slice]) {
     int64_t axis = k->a.i[0] < 0 ? k->a.i[0] + x->ndim : k->a.i[0] - 1;
-    g->guards = g->guards * 31 + x->shape[axis];
+    g->guards = g->guards * 31 + (uint64_t)x->shape[axis];
   } else if (k->op == &neap_ops[NEAP_OP_diagonal])
-    g->guards = (g->guards * 31 + x->shape[x->ndim - 2]) * 31 + x->shape[x->ndim - 1];
+    g->guards = (g->guards * 31 + (uint64_t)x->shape[x->ndim - 2]) * 31 + (uint64_t)x->shape[x->ndim - 1];
 }
 
 /* also when recording has failed, for the stream must be put back */
