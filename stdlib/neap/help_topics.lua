@@ -58,6 +58,12 @@ return {
     laplacian = {"neap.laplacian(f, x)",
       "the trace of the Hessian; one for each row where f gives one number for each row of x"},
     vmap = {"neap.vmap(f)", "a function that calls f for each row of its arguments and stacks the results"},
+    compile = {"neap.compile(f)", "f as a function that runs as one program.  What f reads besides its arguments is " ..
+      "frozen: tensors by reference, all else by value; f is called a few times on examples, and itself where " ..
+      "derivatives by outer variables are wanted"},
+    scan = {"neap.scan(step, carry, n | xs)",
+      "carry, ys after n steps carry, y = step(carry, x_t, t), or one for each row of xs, as one loop where that can be"},
+    explain = {"neap.explain(f, …)", "the program of f(…) as text: what runs once, loops over elements, calls, sizes"},
     gradcheck = {"neap.gradcheck(f, inputs [, {order=1, tol=1e-6, step=1e-3, directions=2, seed=1}])",
       "whether f's derivatives up to that order agree with differences, and a report {worst=, order=, tol=}"},
   }},
