@@ -4,6 +4,7 @@
 ** element is computed whole in one task; so results are the same bits for any number of threads.
 */
 #include "linalg.h"
+#include "matmul.h"
 #include <limits.h>
 #include <string.h>
 
@@ -12,21 +13,6 @@ enum { LOOPS = 64,                         /* products of up to so many multipli
 #define GRAIN 4e6                          /* multiplications a task should have: about 0.1 ms on one core */
 #define CALL 1e3                           /* what a product costs besides, in multiplications */
 #define IN_CACHE (1 << 16)                 /* elements of the shared operand that stay in L2 beside the rest */
-
-typedef struct product product;
-typedef void (*multiply_fn) (const product *p, const void *x, const void *y, void *out, int64_t m, int64_t n);
-
-struct product {
-  neap_context *c;
-  const neap_tensor *x, *y;
-  neap_tensor *out;
-  int64_t m, n, k, batch;
-  bool xt, yt; int ldx, ldy;               /* how BLAS reads x and y: transposed, and the leading dimension */
-  bool blas;                               /* otherwise loops over strides */
-  multiply_fn multiply;
-  int64_t items, slabs, width; bool by_rows;   /* a task: items of the batch, or one slab of rows (columns) of one */
-  atomic_int failed;
-};
 
 /* ---- kernels: x [m, k] · y [k, n] -> out [m, n], rows of out p->n apart ---- */
 
@@ -170,16 +156,41 @@ bool infer_bmm (neap_call *k, neap_meta *out) {
   return true;
 }
 
-bool run_bmm (neap_call *k, neap_tensor *out) {
+static product product_of (neap_call *k, neap_tensor *out) {
   product p = { .c = k->c, .x = k->in[0], .y = k->in[1], .out = out };
-  p.m = out->shape[out->ndim - 2]; p.n = out->shape[out->ndim - 1]; p.k = p.x->shape[out->ndim - 1];
+  p.m = out->shape[out->ndim - 2];
+  p.n = out->shape[out->ndim - 1];
+  p.k = p.x->shape[out->ndim - 1];
   p.batch = linalg_batch(out);
+  return p;
+}
+
+bool run_bmm (neap_call *k, neap_tensor *out) {
+  product p = product_of(k, out);
   if (neap_numel(out) == 0) return true;
   if (p.k == 0) { memset(neap_ptr(out), 0, (size_t)neap_numel(out) * neap_dtype_size(out->dtype)); return true; }
   if (!choose(&p)) return false;
   cut(&p);
   neap_parallel(k->c, (p.batch + p.items - 1) / p.items * p.slabs, run_task, &p);
   return !p.failed || neap_blas_refuse(k->c, "matmul");
+}
+
+bool matmul_plan (neap_call *k, neap_tensor *out, matmul_product *p) {
+  bool t;
+  int ld;
+  *p = product_of(k, out);
+  if (p->batch != 1 || p->m * p->n * p->k == 0) return false;
+  if (!layout(p->x, &t, &ld) || !layout(p->y, &t, &ld) || !choose(p)) return false;    /* choose copies nothing then */
+  cut(p);
+  return p->slabs == 1;
+}
+
+bool matmul_run (const matmul_product *p) {
+  int token = p->blas ? neap_blas_enter(p->c) : 0;
+  if (token < 0) return neap_blas_refuse(p->c, "matmul");
+  p->multiply(p, neap_ptr(p->x), neap_ptr(p->y), neap_ptr(p->out), p->m, p->n);
+  if (p->blas) neap_blas_leave(p->c, token);
+  return true;
 }
 
 /* ---- matmul: any two shapes with one dimension or more ---- */

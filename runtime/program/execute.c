@@ -118,7 +118,7 @@ bool frame_execute (frame *f, bool fixed, uint64_t t, bool last) {
     const frame_instr *in = &f->instrs[k];
     if (in->of->fixed != fixed || (in->of->last && !last)) continue;
     if (in->of->group) run_group(f, in, t);
-    else if (!run_call(f, in)) return false;
+    else if (in->product ? !matmul_run(&in->plan) : !run_call(f, in)) return false;
   }
   return true;
 }

@@ -7,6 +7,7 @@
 #define NEAP_PROGRAM_FRAME_H
 
 #include "program/program.h"
+#include "ops/matmul.h"
 
 typedef struct frame_source {
   neap_tile_source s;
@@ -31,6 +32,7 @@ typedef struct frame_instr {
   int64_t n;                               /* elements of a group's values */
   frame_step *steps; frame_source *sources;
   neap_call call; neap_tensor **in, *out;
+  bool product; matmul_product plan;       /* a call of bmm that needs no more than one call of BLAS */
 } frame_instr;
 
 #define NO_TILE SIZE_MAX

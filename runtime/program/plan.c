@@ -161,6 +161,7 @@ static bool set_call (frame *f, frame_instr *in, neap_tensor **pointers) {
   neap_meta m;
   bool ok = in->call.op->infer(&in->call, &m);
   for (int i = 0; ok && i < m.ndim; i++) ok = m.ndim == in->out->ndim && m.shape[i] == in->out->shape[i];
+  in->product = ok && n->op == NEAP_OP_bmm && matmul_plan(&in->call, in->out, &in->plan);
   return ok || neap_fail(f->p->c, NEAP_ESTATE, "program: %s does not hold for %lld rows", in->call.op->name,
                          (long long)f->rows);
 }

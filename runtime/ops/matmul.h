@@ -1,0 +1,32 @@
+/*
+** matmul.h -- one matrix product, planned once and run many times.
+** Invariant: a plan holds its tensors' addresses, and reads their storages anew at each run.
+*/
+#ifndef NEAP_OPS_MATMUL_H
+#define NEAP_OPS_MATMUL_H
+
+#include "op.h"
+
+typedef struct matmul_product matmul_product;
+typedef matmul_product product;
+typedef void (*multiply_fn) (const product *p, const void *x, const void *y, void *out, int64_t m, int64_t n);
+
+struct matmul_product {
+  neap_context *c;
+  const neap_tensor *x, *y;
+  neap_tensor *out;
+  int64_t m, n, k, batch;
+  bool xt, yt; int ldx, ldy;               /* how BLAS reads x and y: transposed, and the leading dimension */
+  bool blas;                               /* otherwise loops over strides */
+  multiply_fn multiply;
+  int64_t items, slabs, width; bool by_rows;   /* a task: items of the batch, or one slab of rows (columns) of one */
+  atomic_int failed;
+};
+
+/* Plans bmm for a call whose result is one matrix made in one task from operands as they are, whose elements need
+** not be there yet; false: it is not that. */
+bool matmul_plan (neap_call *k, neap_tensor *out, matmul_product *p);
+/* On any thread, with k->c of the plan its own. */
+bool matmul_run (const matmul_product *p);
+
+#endif
