@@ -123,24 +123,28 @@ static bool put (neap_context *c, graph_key *k, const void *data, size_t n) {
 }
 
 static bool put_int (neap_context *c, graph_key *k, int64_t v) { return put(c, k, &v, sizeof v); }
-static bool put_size (neap_context *c, graph_key *k, row_size s) { return put_int(c, k, s.n) && put_int(c, k, s.rows); }
+static int64_t packed (row_size s) { return s.n * 2 + s.rows; }
 
 static bool put_ref (neap_context *c, graph_key *k, const graph_ref *r) {
-  bool ok = put_int(c, k, r->value) && put_int(c, k, r->dtype) && put_int(c, k, r->ndim) && put_size(c, k, r->offset);
-  for (int i = 0; ok && i < r->ndim; i++) ok = put_size(c, k, r->shape[i]) && put_size(c, k, r->strides[i]);
-  return ok;
+  int64_t list[4 + 2 * NEAP_MAX_DIMS] = { r->value, r->dtype, r->ndim, packed(r->offset) };
+  int n = 4;
+  for (int i = 0; i < r->ndim; i++) {
+    list[n++] = packed(r->shape[i]);
+    list[n++] = packed(r->strides[i]);
+  }
+  return put(c, k, list, (size_t)n * sizeof *list);
 }
 
 static bool put_value (neap_context *c, graph_key *k, const graph_value *v) {
   int64_t special = v->kind != VALUE_NUMBER ? 0 : v->number == 1 ? 1 : v->number == 0 && !signbit(v->number) ? 2 : 3;
-  bool ok = put_int(c, k, v->kind) && put_int(c, k, v->dtype) && put_int(c, k, v->ndim) && put_int(c, k, special);
-  for (int i = 0; ok && i < v->ndim; i++) ok = put_size(c, k, v->shape[i]);
-  return ok;
+  int64_t list[4 + NEAP_MAX_DIMS] = { v->kind, v->dtype, v->ndim, special };
+  for (int i = 0; i < v->ndim; i++) list[4 + i] = packed(v->shape[i]);
+  return put(c, k, list, (size_t)(4 + v->ndim) * sizeof *list);
 }
 
 static bool put_node (neap_context *c, graph_key *k, graph *g, const graph_node *n) {
-  bool ok = put_int(c, k, n->op) && put_int(c, k, n->n) && put_int(c, k, n->out) && put_int(c, k, n->attr_rows) &&
-            put_int(c, k, n->rng) && put_int(c, k, n->draw) && put_int(c, k, n->has_attrs);
+  const int64_t list[] = { n->op, n->n, n->out, n->attr_rows, n->rng, n->draw, n->has_attrs };
+  bool ok = put(c, k, list, sizeof list);
   for (int i = 0; ok && i < n->n; i++) ok = put_ref(c, k, graph_in(g, n, i));
   if (!ok || !n->has_attrs) return ok;
   int count = n->a.count > 0 ? n->a.count : 0;
@@ -148,9 +152,14 @@ static bool put_node (neap_context *c, graph_key *k, graph *g, const graph_node 
          put(c, k, n->a.dims, (size_t)count * sizeof *n->a.dims);
 }
 
-static uint64_t hash (const char *p, size_t n) {       /* FNV-1a (Fowler, Noll, Vo) */
-  uint64_t h = 0xcbf29ce484222325u;
-  for (size_t i = 0; i < n; i++) h = (h ^ (unsigned char)p[i]) * 0x100000001b3u;
+/* of a key, which is a list of 8-byte numbers; equal hashes are compared whole */
+static uint64_t hash (const char *p, size_t n) {
+  uint64_t h = 0xcbf29ce484222325u, v;
+  for (size_t i = 0; i + sizeof v <= n; i += sizeof v) {
+    memcpy(&v, p + i, sizeof v);
+    h = (h ^ v) * 0x9e3779b97f4a7c15u;
+    h ^= h >> 29;
+  }
   return h;
 }
 

@@ -105,7 +105,10 @@ static int new_refs (neap_recording *t, int n, neap_tensor *const *in) {
   return first;
 }
 
+enum { LONGEST = 3000 };                   /* nodes; planning takes time with their square */
+
 static graph_node *new_node (neap_recording *t, int op, const neap_tensor *out) {
+  if (t->g->nnodes == LONGEST) { trace_refuse(t->c, "is too long to be recorded"); return NULL; }
   int n = graph_node_new(t->g);
   if (n < 0) { refuse_memory(t); return NULL; }
   graph_value *v = new_value(t, out, VALUE_NODE);
