@@ -17,7 +17,8 @@ static program_box *check_program (lua_State *L, int i) { return luaL_checkudata
 static int take_list (lua_State *L, int i, neap_tensor **list) {
   luaL_checktype(L, i, LUA_TTABLE);
   lua_Unsigned n = lua_rawlen(L, i);
-  if (n > NEAP_PROGRAM_TENSORS) return luaL_error(L, "a program takes at most %d tensors, got %d", NEAP_PROGRAM_TENSORS, (int)n);
+  if (n > NEAP_PROGRAM_TENSORS)
+    return luaL_error(L, "a program takes at most %d tensors, got %d", NEAP_PROGRAM_TENSORS, (int)n);
   for (int j = 0; j < (int)n; j++) {
     lua_rawgeti(L, i, j + 1);
     if (!(list[j] = bind_totensor(L, -1)))

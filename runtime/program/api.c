@@ -72,7 +72,8 @@ static bool check_inputs (neap_context *c, neap_program *p, int n, neap_tensor *
   if (!neap_ok(c)) return false;
   if (p->c != c) return neap_fail(c, NEAP_EARG, "run: the program belongs to another context");
   if (fit_all(p, n, in, rows) && *rows > 0) return true;
-  return neap_fail(c, NEAP_ESHAPE, "run: the %d inputs do not have the shapes and dtypes that the program was recorded for", n);
+  return neap_fail(c, NEAP_ESHAPE, "run: the %d inputs do not have the shapes and dtypes that the program was recorded "
+                   "for", n);
 }
 
 static bool make_outputs (program_run *r, neap_tensor **out) {
@@ -114,13 +115,15 @@ static bool run_steps (program_run *r, int64_t steps, int n, neap_tensor **in, n
   return true;
 }
 
-static bool run_scan (neap_program *p, program_run *r, int64_t steps, int n, neap_tensor *const *from, neap_tensor **out) {
+static bool run_scan (neap_program *p, program_run *r, int64_t steps, int n, neap_tensor *const *from,
+                      neap_tensor **out) {
   neap_tensor *in[NEAP_PROGRAM_TENSORS];
   for (int i = 0; i < n; i++) if (!(in[i] = neap_contiguous_data(p->c, from[i]))) return false;
   return program_prepare(r) && run_steps(r, steps, n, in, out);
 }
 
-static bool run_scoped (neap_program *p, program_run *r, int64_t steps, int n, neap_tensor *const *in, neap_tensor **out) {
+static bool run_scoped (neap_program *p, program_run *r, int64_t steps, int n, neap_tensor *const *in,
+                        neap_tensor **out) {
   neap_context *c = p->c;
   neap_mode m = neap_no_grad(c);
   neap_scope s = neap_scope_open(c);
@@ -155,6 +158,7 @@ static bool carries (neap_context *c, neap_program *p, int *carry) {
 bool neap_scan (neap_context *c, neap_program *p, int64_t steps, int n, neap_tensor *const *in, neap_tensor **out) {
   int carry[NEAP_PROGRAM_TENSORS];
   program_run r = { .p = p, .carry = carry };
-  if (steps < 1 && neap_ok(c)) return neap_fail(c, NEAP_EARG, "scan: at least 1 step expected, got %lld", (long long)steps);
+  if (steps < 1 && neap_ok(c))
+    return neap_fail(c, NEAP_EARG, "scan: at least 1 step expected, got %lld", (long long)steps);
   return check_inputs(c, p, n, in, &r.rows) && carries(c, p, carry) && run_scoped(p, &r, steps, n, in, out);
 }

@@ -32,7 +32,8 @@ static void put_operand (text *t, const graph_ref *r) {
   const graph_value *v = &t->p->g->values[r->value];
   static const char *const kinds[] = { "input", "tensor", "number", "%" };
   put(t, " %s%d", kinds[v->kind], v->kind == VALUE_INPUT ? v->maker + 1 : r->value);
-  if (v->kind != VALUE_NUMBER && (v->kind == VALUE_LEAF || !graph_is_whole(t->p->g, r))) put_shape(t, r->ndim, r->shape);
+  bool part = v->kind == VALUE_LEAF || !graph_is_whole(t->p->g, r);
+  if (v->kind != VALUE_NUMBER && part) put_shape(t, r->ndim, r->shape);
 }
 
 static const char *label (const graph_value *v) {

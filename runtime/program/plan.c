@@ -180,7 +180,8 @@ static bool set_step (frame *f, frame_step *s, const group_step *of) {
   }
   neap_dtype d = graph_in(g, n, n->n - 1)->dtype;
   s->kernel = f->p->c->tiles->op[n->op][d];
-  return s->kernel || neap_fail(f->p->c, NEAP_EDTYPE, "%s: not defined for %s", neap_ops[n->op].name, neap_dtype_name(d));
+  return s->kernel ||
+         neap_fail(f->p->c, NEAP_EDTYPE, "%s: not defined for %s", neap_ops[n->op].name, neap_dtype_name(d));
 }
 
 static bool set_group (frame *f, frame_instr *in) {
@@ -282,7 +283,9 @@ frame *frame_new (neap_program *p, int64_t rows, bool fixed) {
   return NULL;
 }
 
-static void drop_list (neap_context *c, void *list, int n, size_t each) { neap_free(c, list, (size_t)(n ? n : 1) * each); }
+static void drop_list (neap_context *c, void *list, int n, size_t each) {
+  neap_free(c, list, (size_t)(n ? n : 1) * each);
+}
 
 void frame_free (frame *f) {
   if (!f) return;

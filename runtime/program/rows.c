@@ -103,7 +103,8 @@ static bool attrs_at (const graph_node *a, const graph_node *b, int64_t rows) {
   for (int i = 0; i < 4; i++)
     if (!is_at((row_size){ a->a.i[i], a->attr_rows >> i & 1 }, (row_size){ b->a.i[i], false }, rows)) return false;
   for (int i = 0; i < a->a.count; i++)
-    if (!is_at((row_size){ a->a.dims[i], a->attr_rows >> (4 + i) & 1 }, (row_size){ b->a.dims[i], false }, rows)) return false;
+    if (!is_at((row_size){ a->a.dims[i], a->attr_rows >> (4 + i) & 1 }, (row_size){ b->a.dims[i], false }, rows))
+      return false;
   return true;
 }
 

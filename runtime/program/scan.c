@@ -6,7 +6,8 @@
 #include "program/frame.h"
 #include <string.h>
 
-enum { BLOCK_ROWS = 48, WIDE_ROWS = 256, LONG_BLOCK = 512, VALUES_IN_CACHE = 256 << 10, SPLIT_FROM = 64 };   /* 48: above it OpenBLAS leaves its small kernels */
+/* 48: above it OpenBLAS leaves its small kernels */
+enum { BLOCK_ROWS = 48, WIDE_ROWS = 256, LONG_BLOCK = 512, VALUES_IN_CACHE = 256 << 10, SPLIT_FROM = 64 };
 #define WEIGHTS_IN_CACHE (512u << 10)      /* bytes: half of a common L2 */
 
 /* Rows of a block.  Without products it is the values that should stay in cache, and instructions that should count. */
@@ -113,7 +114,8 @@ bool program_prepare (program_run *r) {
 
 /* rows [from, from + n) of t, a tensor whose first dimension counts rows, or all of it */
 static char *rows_of (const neap_tensor *t, bool by_rows, int64_t from, int64_t n, size_t *bytes) {
-  size_t all = (size_t)neap_numel(t) * neap_dtype_size(t->dtype), row = by_rows && t->shape[0] ? all / (size_t)t->shape[0] : 0;
+  size_t all = (size_t)neap_numel(t) * neap_dtype_size(t->dtype);
+  size_t row = by_rows && t->shape[0] ? all / (size_t)t->shape[0] : 0;
   *bytes = by_rows ? row * (size_t)n : all;
   return (char *)neap_ptr(t) + row * (size_t)from;
 }
@@ -126,7 +128,8 @@ static void load (frame *f) {
   const graph *g = f->p->g;
   for (int i = 0; i < g->ninputs; i++) {
     size_t bytes;
-    const char *from = rows_of(f->run->in[i], has_rows(f, g->values[i].shape, g->values[i].ndim), f->row0, f->rows, &bytes);
+    bool by_rows = has_rows(f, g->values[i].shape, g->values[i].ndim);
+    const char *from = rows_of(f->run->in[i], by_rows, f->row0, f->rows, &bytes);
     memcpy(f->stores[i].data, from, bytes);
   }
 }
@@ -174,8 +177,10 @@ static bool run_steps (frame *f) {
 /* a free frame for so many rows; there is one for each thread */
 static frame *take_frame (neap_program *p, int64_t rows) {
   for (;;)
-    for (int i = 0; i < p->nframes; i++)
-      if (p->frames[i] && p->frames[i]->rows == rows && !atomic_exchange(&p->frames[i]->busy, true)) return p->frames[i];
+    for (int i = 0; i < p->nframes; i++) {
+      frame *f = p->frames[i];
+      if (f && f->rows == rows && !atomic_exchange(&f->busy, true)) return f;
+    }
 }
 
 /* the error of the first block counts, whichever fails first */

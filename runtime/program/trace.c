@@ -122,7 +122,8 @@ static graph_node *new_node (neap_recording *t, int op, const neap_tensor *out) 
 void trace_op (neap_call *k, const neap_attrs *a, const neap_tensor *out) {
   neap_recording *t = k->c->trace;
   if (t->failed) return;
-  if (k->op == &neap_ops[NEAP_OP_nonzero]) { trace_refuse(k->c, "makes a tensor whose size depends on values"); return; }
+  if (k->op == &neap_ops[NEAP_OP_nonzero]) trace_refuse(k->c, "makes a tensor whose size depends on values");
+  if (t->failed) return;
   int first = new_refs(t, k->n, k->in);
   graph_node *n = first < 0 ? NULL : new_node(t, (int)(k->op - neap_ops), out);
   if (!n) return;

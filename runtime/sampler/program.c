@@ -59,7 +59,8 @@ static void warn_once (neap_context *c, const capture *w, const char *sampler) {
   neap_warn(c, "%s: the energy or step %s, so its steps run op by op, which is slower", sampler, w->reason);
 }
 
-static void record (sampler_program *k, neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st, int64_t rows) {
+static void record (sampler_program *k, neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st,
+                    int64_t rows) {
   neap_tensor *in[NEAP_STATE_MAX];
   bool by_rows[NEAP_STATE_MAX];
   recording r = { k, s, E, st };

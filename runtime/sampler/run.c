@@ -158,7 +158,8 @@ static int64_t steps_to_next (const run *r) {
 
 /* A callback of the host may change anything between two steps that a function reads. */
 static bool may_record (const run *r) {
-  return r->cfg.steps + r->cfg.warmup >= 4 && !(r->cfg.progress && (r->E->function || r->E->nparts || r->s->custom.step));
+  bool host = r->E->function || r->E->nparts || r->s->custom.step;
+  return r->cfg.steps + r->cfg.warmup >= 4 && !(r->cfg.progress && host);
 }
 
 static bool iterate (run *r) {

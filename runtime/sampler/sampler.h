@@ -67,7 +67,8 @@ neap_tensor *sampler_start (neap_context *c, const char *who, neap_start start, 
                             int ndim, const int64_t *shape, neap_tensor *data);
 neap_start sampler_default_start (const neap_sampler *s, neap_start start);
 /* n steps without computing anything anew first: for chains that came from init just now.  k: their program (see
-** sampler/program.h), closed when a step fails in it; NULL: eagerly.  How many were made; fewer than n: with an error. */
+** sampler/program.h), closed when a step fails in it; NULL: eagerly.  How many were made; fewer than n: with an
+** error. */
 typedef struct sampler_program sampler_program;
 int64_t sampler_advance (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st, sampler_program *k,
                          int64_t n);

@@ -70,6 +70,16 @@ function T.test_draws_go_on ()
   for _ = 1, 4 do lu.assertEquals(distance(g(x), rng2:normal(6, 2)), 0) end
 end
 
+function T.test_two_draws_are_two ()
+  local rng1, rng2 = neap.rng(5), neap.rng(5)
+  local g = neap.compile(function (x) return x + rng1:normal(x.shape) - 2 * rng1:normal(x.shape) end)
+  local x = neap.zeros(70, 2)
+  for _ = 1, 3 do
+    local a, b = rng2:normal(70, 2), rng2:normal(70, 2)
+    lu.assertEquals(distance(g(x), a - 2 * b), 0)
+  end
+end
+
 function T.test_functions_that_look_at_values ()
   local g = neap.compile(function (x) return x:sum():item() > 0 and x or -x end)
   local x = neap.ones(3, 2)

@@ -23,8 +23,9 @@ local function energies (dtype)
     lua = neap.energy(function (x) return (x * x):sum(2) * .5 + (x:slice(2, 1, 1) * 3):sin():sum(2) end, {event = {2}}),
     constants = neap.energy(function (x) return neap.einsum("bi,ij,bj->b", x - t{1, 2}, neap.eye(2, {dtype = dtype}), x)
                             end, {event = {2}}),
-    reduce = neap.energy(function (x) return x:logsumexp(2) + x:abs():amax(2) + neap.cat({x, -x}, 2):square():sum(2) end,
-                         {event = {2}}),
+    reduce = neap.energy(function (x)
+      return x:logsumexp(2) + x:abs():amax(2) + neap.cat({x, -x}, 2):square():sum(2)
+    end, {event = {2}}),
   }
 end
 
@@ -58,7 +59,8 @@ end
 
 function T.test_no_chains ()
   for _, s in pairs(samplers) do
-    lu.assertEquals(s:step(energies("float32").mlp, s:init(energies("float32").mlp, neap.zeros(0, 2)), 5).x.shape, {0, 2})
+    local E = energies("float32").mlp
+    lu.assertEquals(s:step(E, s:init(E, neap.zeros(0, 2)), 5).x.shape, {0, 2})
   end
 end
 
@@ -100,6 +102,15 @@ end
 function T.test_rows_that_mix ()
   local E = neap.energy(function (x) return ((x - x:mean(1)) ^ 2):sum(2) end, {event = {2}})
   for _, rows in ipairs{1, 2, 5, 64, 100} do
+    local one, five = both(samplers.langevin, E, neap.randn(rows, 2))
+    lu.assertTrue(distance(one.x, five.x) < 1e-4)
+  end
+end
+
+-- The first ten rows are all rows of a recording at two.
+function T.test_rows_that_are_cut ()
+  local E = neap.energy(function (x) return (x - x:slice(1, 1, 10):sum(1) * .1):square():sum(2) end, {event = {2}})
+  for _, rows in ipairs{3, 10, 100} do
     local one, five = both(samplers.langevin, E, neap.randn(rows, 2))
     lu.assertTrue(distance(one.x, five.x) < 1e-4)
   end
