@@ -15,7 +15,8 @@ enum { NEAP_PROGRAM_TENSORS = 32 };          /* inputs and outputs at most */
 typedef bool (*neap_program_fn) (neap_context *c, void *arg, neap_tensor *const *in, int *nout, neap_tensor **out);
 
 /* Records fn, which is called three to five times.  in: n examples; inputs whose first dimension is as long as that of
-** the first one with dimensions carry rows, and where the function treats these alike they are run in blocks.  NULL with NEAP_ESTATE and the reason when fn cannot be recorded. */
+** the first one with dimensions carry rows, and where the function treats these alike they are run in blocks.
+** NULL with NEAP_ESTATE and the reason when fn cannot be recorded. */
 NEAP_API neap_program *neap_capture (neap_context *c, neap_program_fn fn, void *arg, int n, neap_tensor *const *in);
 /* Do n inputs have the dtypes and shapes that p was recorded for? */
 NEAP_API bool neap_program_fits (const neap_program *p, int n, neap_tensor *const *in);

@@ -47,6 +47,7 @@ void neap_rng_release (neap_rng *r) {
 neap_rng *neap_rng_default (neap_context *c) { return c->rng; }
 neap_rng_state neap_rng_get (const neap_rng *r) { return r->state; }
 void neap_rng_set (neap_rng *r, neap_rng_state s) {
+  if (memcmp(&r->state, &s, sizeof s) == 0) return;
   if (r->ctx->trace) trace_stream(r->ctx, r);
   trace_refuse(r->ctx, "sets a random stream");
   r->state = s;

@@ -56,7 +56,7 @@ typedef struct graph {
   neap_rng *rng[GRAPH_RNGS]; int nrngs; uint64_t draws[GRAPH_RNGS];   /* counted; draws of one step */
   uint64_t guards;                         /* hash of sizes that views were cut by: a part of what is compared */
   bool by_rows;                            /* sizes hold for every number of rows */
-  bool blocks;                             /* each row depends on itself and on what is shared: rows may run in blocks */
+  bool blocks;                             /* each row depends on itself and on what is shared alone */
 } graph;
 
 graph *graph_new (neap_context *c);
@@ -79,7 +79,8 @@ typedef struct graph_key { char *data; size_t n, size; uint64_t hash; } graph_ke
 bool graph_make_key (graph *g, graph_key *key);
 void graph_key_free (neap_context *c, graph_key *key);
 
-/* rows.c: makes g, recorded at 2 rows, hold for any number by comparing with other, recorded at 3; false: it does not */
+/* rows.c: makes g, recorded at 2 rows, hold for any number by comparing with other, recorded at 3; false: it
+** does not */
 bool graph_by_rows (graph *g, const graph *other);
 /* Is o, recorded at so many rows, what g (by rows) says for them? */
 bool graph_holds_at (const graph *g, const graph *o, int64_t rows);
