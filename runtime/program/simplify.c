@@ -178,7 +178,7 @@ static void drop_dead (graph *g) {
       g->nodes[--kept] = g->nodes[i];
     }
   g->nnodes -= kept;
-  memmove(g->nodes, g->nodes + kept, (size_t)g->nnodes * sizeof *g->nodes);
+  if (g->nnodes) memmove(g->nodes, g->nodes + kept, (size_t)g->nnodes * sizeof *g->nodes);
   for (int i = 0; i < g->nnodes; i++) g->values[g->nodes[i].out].maker = i;
 }
 
