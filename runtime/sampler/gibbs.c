@@ -31,6 +31,6 @@ static bool step (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *
   return v && neap_state_set(c, st, "h", h) && neap_state_set(c, st, "x", v);
 }
 
-static const neap_sampler_kind gibbs = { "gibbs", false, NEAP_START_BERNOULLI, init, step };
+static const neap_sampler_kind gibbs = { "gibbs", false, NEAP_START_BERNOULLI, init, step, true };
 
 neap_sampler *neap_sampler_gibbs (neap_context *c) { return sampler_new(c, &gibbs); }
