@@ -108,27 +108,23 @@ static int make_langevin (lua_State *L) {
   return finish(L, sc);
 }
 
-static int make_random_walk (lua_State *L) {
-  static const char *const names[] = { "scale", NULL };
-  bind_options(L, 1, "sampler.random_walk", names);
-  double scale = bind_neednumber(L, 1, "sampler.random_walk", "scale");
+/* a sampler of one number, its scale or step size */
+static int make_of_number (lua_State *L, const char *fname, const char *option,
+                           neap_sampler *(*make) (neap_context *c, double v)) {
+  bind_options(L, 1, fname, (const char *const[]){ option, NULL });
+  double v = bind_neednumber(L, 1, fname, option);
   neap_context *c = bind_context(L);
   neap_sampler **box = bind_samplerbox(L);
   neap_scope sc = neap_scope_open(c);
-  *box = neap_sampler_random_walk(c, scale);
+  *box = make(c, v);
   return finish(L, sc);
 }
 
-static int make_mala (lua_State *L) {
-  static const char *const names[] = { "step_size", NULL };
-  bind_options(L, 1, "sampler.mala", names);
-  double eps = bind_neednumber(L, 1, "sampler.mala", "step_size");
-  neap_context *c = bind_context(L);
-  neap_sampler **box = bind_samplerbox(L);
-  neap_scope sc = neap_scope_open(c);
-  *box = neap_sampler_mala(c, eps);
-  return finish(L, sc);
+static int make_random_walk (lua_State *L) {
+  return make_of_number(L, "sampler.random_walk", "scale", neap_sampler_random_walk);
 }
+
+static int make_mala (lua_State *L) { return make_of_number(L, "sampler.mala", "step_size", neap_sampler_mala); }
 
 static int make_hmc (lua_State *L) {
   static const char *const names[] = { "step_size", "leapfrog_steps", NULL };

@@ -1,4 +1,6 @@
--- folder.lua -- a folder for the files of a test, and raw bytes in them.
+-- folder.lua -- a folder for the files of a test, raw bytes in them, and files that must not load.
+
+local lu = require "luaunit"
 
 local folder = {}
 local path
@@ -33,6 +35,14 @@ function folder.list ()
   local out = pipe:read "a"
   pipe:close()
   return out
+end
+
+-- neap.load refuses the file with a message that names it and matches pattern.
+function folder.refused (pattern, file)
+  local ok, message = pcall(neap.load, file)
+  lu.assertFalse(ok)
+  lu.assertStrContains(message, file)
+  lu.assertStrMatches(message, ".*" .. pattern .. ".*")
 end
 
 -- Removes all of it.
