@@ -3,7 +3,7 @@
 ** The rule follows from the row's kind: an elementwise row's derivative serves both modes, a linear row is applied to
 ** the tangents themselves, a bilinear one once for each side; only GENERAL rows carry a rule of their own.
 */
-#include "sweep.h"
+#include "tape_custom.h"
 #include <string.h>
 
 /* Σ_i d(i, dx_i) */
@@ -48,6 +48,7 @@ static neap_tensor *push_bilinear (neap_rule *r, neap_tensor *const *dx) {
 
 static neap_tensor *push (neap_rule *r, neap_tensor *const *dx) {
   const neap_op *op = &neap_ops[r->node->op];
+  if (r->node->custom) return neap_custom_push(r, dx);
   switch (op->kind) {
     case KIND_ELEMENTWISE: return push_elementwise(r, op, dx);
     case KIND_LINEAR: return push_linear(r, dx);

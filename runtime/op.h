@@ -76,6 +76,7 @@ struct neap_node {
   uint32_t out_version;
   neap_attrs *a;                           /* NULL when the row takes none */
   neap_tensor **in; uint32_t *versions;    /* of in[i]'s storage when recorded */
+  struct neap_pullback *custom;            /* the host's derivatives in place of the row's: tape_custom.h; or NULL */
 };
 
 /* Keeps the inputs and notes their versions; freed with the tensor that holds it. */

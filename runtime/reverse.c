@@ -2,7 +2,7 @@
 ** reverse.c -- reverse mode: one sweep owns accumulation, need-masks and the check of every rule's result.
 ** Invariant: entries are taken newest first, so an entry's cotangent is complete when its rule runs.
 */
-#include "sweep.h"
+#include "tape_custom.h"
 
 static bool check_result (neap_context *c, const neap_op *op, const neap_tensor *in, const neap_tensor *d) {
   if (!d) return neap_ok(c) ? neap_fail(c, NEAP_ESTATE, "derivative of %s: the rule gave nothing", op->name) : false;
@@ -32,7 +32,7 @@ static bool sweep (neap_sweep *s) {
   for (int i = s->n - 1; i >= 0; i--) {
     neap_entry *e = &s->e[i];
     if (!e->need || !e->d || !e->t->node) continue;
-    if (!neap_sweep_check(s, e->t) || !pull(s, e)) return false;
+    if (!neap_sweep_check(s, e->t) || !(e->t->node->custom ? neap_custom_pull(s, e) : pull(s, e))) return false;
     if (!e->target) { neap_release(e->d); e->d = NULL; }  /* used up: its memory serves the next */
   }
   return true;

@@ -3,7 +3,7 @@
 ** Invariant: a tensor is freed when its last reference goes; freeing walks a list, never the C stack, so a tape of
 ** any length can be dropped.
 */
-#include "op.h"
+#include "tape_custom.h"
 #include "program/trace.h"
 #include <stdio.h>
 #include <string.h>
@@ -61,6 +61,7 @@ static size_t node_bytes (int n, bool attrs) {
 
 static void node_free (neap_context *c, neap_node *node, neap_tensor **dying) {
   for (int i = 0; i < node->n; i++) drop(node->in[i], dying);
+  neap_custom_free(c, node->custom);
   neap_free(c, node, node_bytes(node->size, node->a != NULL));
 }
 
@@ -106,6 +107,8 @@ neap_node *neap_node_new (neap_context *c, int op, neap_tensor **in, int n, cons
 void neap_node_clear (neap_node *node) {
   neap_tensor *dying = NULL;
   int n = node->n;
+  if (n > 0) neap_custom_free(node->in[0]->ctx, node->custom);
+  node->custom = NULL;
   node->n = 0;
   node->released = true;
   for (int i = 0; i < n; i++) drop(node->in[i], &dying);
