@@ -83,14 +83,15 @@ static void set_count (lua_State *L, const char *name, uint64_t n) {
   lua_setfield(L, -2, name);
 }
 
-/* bytes of tensors and bookkeeping: live (cached ones included), peak, cached; and allocations so far */
+/* bytes of tensors and bookkeeping: live (cached ones included), peak, cached; allocations and programs made so far */
 static int memory (lua_State *L) {
   neap_memory m = neap_memory_of(bind_context(L));
-  lua_createtable(L, 0, 4);
+  lua_createtable(L, 0, 5);
   set_count(L, "live", m.live);
   set_count(L, "peak", m.peak);
   set_count(L, "cached", m.cached);
   set_count(L, "allocations", m.allocations);
+  set_count(L, "programs", m.programs);
   bind_setrecord(L);
   return 1;
 }

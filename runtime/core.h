@@ -64,6 +64,7 @@ struct neap_context {
   neap_pool *pool; int threads;
   neap_recording *trace;                       /* what is made is being recorded */
   program_cache *programs; bool warned_eager;
+  uint64_t programs_made, serial;          /* serial: the last number given to an energy, sampler or loss */
   neap_blas blas;                          /* found at the first matrix product: blas.h */
 };
 

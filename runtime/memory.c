@@ -168,7 +168,7 @@ void neap_storage_release (neap_storage *s) {
 
 neap_memory neap_memory_of (const neap_context *c) {
   return (neap_memory){ .live = atomic_load(&c->live), .peak = c->peak, .cached = atomic_load(&c->cached),
-                        .allocations = c->allocations };
+                        .allocations = c->allocations, .programs = c->programs_made };
 }
 
 void neap_set_memory_cap (neap_context *c, size_t bytes) { c->cap = bytes; }

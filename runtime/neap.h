@@ -84,7 +84,7 @@ NEAP_API bool neap_set_threads (neap_context *c, int n);
 NEAP_API int neap_threads (const neap_context *c);
 NEAP_API void neap_set_memory_cap (neap_context *c, size_t bytes);
 
-typedef struct neap_memory { size_t live, peak, cached; uint64_t allocations; } neap_memory;
+typedef struct neap_memory { size_t live, peak, cached; uint64_t allocations, programs; } neap_memory;
 NEAP_API neap_memory neap_memory_of (const neap_context *c);
 
 NEAP_API neap_dtype neap_default_dtype (const neap_context *c);

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CACHE = 16 };
+enum { CACHE = 32 };
 
 struct program_cache {
   neap_program *p[CACHE];                  /* the newest first */
@@ -74,9 +74,9 @@ static graph *record (neap_context *c, capture *w, int64_t rows) {
   return g;
 }
 
-/* a pair of recordings, joined by `join`; NULL when one fails or they do not agree */
-static graph *joined (neap_context *c, capture *w, int64_t rows, int64_t again, bool (*join) (graph *, graph *)) {
-  graph *g = record(c, w, rows), *other = g ? record(c, w, again) : NULL;
+/* g joined by `join` with another recording; takes g over; NULL when one fails or they do not agree */
+static graph *joined (neap_context *c, capture *w, graph *g, int64_t again, bool (*join) (graph *, graph *)) {
+  graph *other = g ? record(c, w, again) : NULL;
   bool agree = other && join(g, other);
   graph_free(other);
   if (agree) return g;
@@ -94,19 +94,30 @@ static bool confirmed (neap_context *c, capture *w, graph *g) {
   return ok;
 }
 
-/* one that holds for all numbers of rows, else for w->rows alone */
-static graph *record_graph (neap_context *c, capture *w) {
-  graph *g = joined(c, w, 2, 3, by_rows);
+/* One that holds for all numbers of rows, else for w->rows alone; takes over g, recorded at two rows (or NULL, when
+** that failed). */
+static graph *record_graph (neap_context *c, capture *w, graph *g) {
+  g = joined(c, w, g, 3, by_rows);
   if (g && w->own && !confirmed(c, w, g)) { graph_free(g); g = NULL; }
   if (g || !neap_ok(c) || w->blame) return g;
   w->reason[0] = '\0';                                 /* shapes may not fit so few rows */
-  g = joined(c, w, w->rows, w->rows, graph_equal);
+  g = joined(c, w, record(c, w, w->rows), w->rows, graph_equal);
   if (!g && neap_ok(c)) say(w, "does something else at every call", true);
   return g;
 }
 
 /* ---- the store ---- */
 
+static void swap_vars (graph *to, graph *g) {
+  neap_tensor **vars = to->vars;
+  int n = to->nvars;
+  to->vars = g->vars;
+  to->nvars = g->nvars;
+  g->vars = vars;
+  g->nvars = n;
+}
+
+/* g's leaves, numbers, streams and variables become the program's */
 static void bind (neap_program *p, graph *g) {
   graph *to = p->g;
   for (int i = 0; i < g->nvalues; i++) {
@@ -121,14 +132,69 @@ static void bind (neap_program *p, graph *g) {
     to->rng[i] = g->rng[i];
     g->rng[i] = old;
   }
+  swap_vars(to, g);
 }
 
+static neap_program *to_front (program_cache *k, int i) {
+  neap_program *p = k->p[i];
+  memmove(k->p + 1, k->p, (size_t)i * sizeof *k->p);
+  return k->p[0] = p;
+}
+
+static bool same_key (const graph_key *a, const graph_key *b) {
+  return a->n > 0 && a->hash == b->hash && a->n == b->n && memcmp(a->data, b->data, a->n) == 0;
+}
+
+static bool same_origin (const program_origin *a, const program_origin *b) {
+  return a->by != 0 && a->energy == b->energy && a->by == b->by && a->version == b->version;
+}
+
+/* A program that is in use keeps what it is bound to. */
+static bool is_free (const neap_program *p) { return p->refs == 1; }
+
 static neap_program *found (program_cache *k, const graph_key *key) {
-  for (int i = 0; i < k->n; i++) {
+  for (int i = 0; i < k->n; i++) 
+    if (is_free(k->p[i]) && same_key(&k->p[i]->key, key)) return to_front(k, i);
+  return NULL;
+}
+
+/* the program that this origin's last recording at two rows led to, if it is the same now */
+static neap_program *found_again (program_cache *k, const capture *w, const graph_key *raw) {
+  for (int i = 0; k && i < k->n; i++) {
     neap_program *p = k->p[i];
-    if (p->key.hash != key->hash || p->key.n != key->n || memcmp(p->key.data, key->data, key->n) != 0) continue;
-    memmove(k->p + 1, k->p, (size_t)i * sizeof *k->p);
-    return k->p[0] = p;
+    if (is_free(p) && same_origin(&p->origin, &w->origin) && p->g->by_rows && same_key(&p->raw, raw)) return to_front(k, i);
+  }
+  return NULL;
+}
+
+static bool same_vars (const graph *g, const capture *w) {
+  if (g->nvars != w->nvars) return false;
+  for (int i = 0; i < w->nvars; i++) if (g->vars[i] != w->vars[i]) return false;
+  return true;
+}
+
+static bool same_inputs (const graph *g, const capture *w) {
+  if (g->ninputs != w->n) return false;
+  for (int i = 0; i < w->n; i++) {
+    const graph_value *v = &g->values[i];
+    if (v->dtype != w->in[i]->dtype || v->ndim != w->in[i]->ndim) return false;
+    for (int d = 0; d < v->ndim; d++) if (w->in[i]->shape[d] != size_at(v->shape[d], w->rows)) return false;
+  }
+  return true;
+}
+
+/* the program of a fixed capture, still bound to what it reads */
+static neap_program *found_fixed (program_cache *k, const capture *w) {
+  for (int i = 0; k && i < k->n; i++) {
+    neap_program *p = k->p[i];
+    graph *g = p->g;
+    if (!p->fixed || !is_free(p) || !same_origin(&p->origin, &w->origin) || g->nrngs > 1) continue;
+    if (!same_vars(g, w) || !same_inputs(g, w)) continue;
+    if (g->nrngs == 1 && g->rng[0] != w->rng) {
+      neap_rng_release(g->rng[0]);
+      g->rng[0] = neap_rng_keep(w->rng);
+    }
+    return to_front(k, i);
   }
   return NULL;
 }
@@ -142,12 +208,10 @@ static void enter (program_cache *k, neap_program *p) {
 /* takes g over */
 static neap_program *program_of (neap_context *c, graph *g) {
   graph_key key = { 0 };
-  if (!c->programs) c->programs = neap_calloc(c, sizeof *c->programs);
-  neap_program *p = c->programs && graph_make_key(g, &key) ? found(c->programs, &key) : NULL;
+  neap_program *p = graph_make_key(g, &key) ? found(c->programs, &key) : NULL;
   if (p) bind(p, g);
   if (p || !neap_ok(c)) { graph_free(g); graph_key_free(c, &key); }
-  else if ((p = program_new(c, g, &key))) enter(c->programs, p);
-  if (p) program_keep(p);
+  else if ((p = program_new(c, g, &key))) { enter(c->programs, p); c->programs_made++; }
   return p;
 }
 
@@ -158,10 +222,54 @@ void program_cache_free (neap_context *c) {
   c->programs = NULL;
 }
 
-neap_program *program_capture (neap_context *c, capture *w) {
-  graph *g = neap_ok(c) && !c->trace ? record_graph(c, w) : NULL;
+void program_forget (neap_context *c, uint64_t serial) {
+  for (int i = 0; c->programs && i < c->programs->n; i++) {
+    neap_program *p = c->programs->p[i];
+    if (p->origin.by && (p->origin.energy == serial || p->origin.by == serial)) program_let_go(p);
+  }
+}
+
+/* ---- capture ---- */
+
+static void mark (neap_program *p, const capture *w, graph_key *raw) {
+  p->origin = w->origin;
+  p->fixed = w->fixed;
+  graph_key_free(p->c, &p->raw);
+  p->raw = *raw;
+  *raw = (graph_key){ 0 };
+}
+
+/* from recordings, unless the first one tells that it is the program of the last time */
+static neap_program *record_program (neap_context *c, capture *w) {
+  graph_key raw = { 0 };
+  graph *g = record(c, w, 2);
+  bool keyed = g && w->origin.by && graph_make_key(g, &raw);
+  neap_program *p = keyed ? found_again(c->programs, w, &raw) : NULL;
+  if (p) { bind(p, g); graph_free(g); }
+  else if ((g = record_graph(c, w, g))) p = program_of(c, g);
+  if (p) mark(p, w, &raw);
+  graph_key_free(c, &raw);
+  return p;
+}
+
+static neap_program *own_program (neap_context *c, capture *w) {
   graph_key none = { 0 };
-  neap_program *p = !g ? NULL : w->own ? program_new(c, g, &none) : program_of(c, g);
+  graph *g = record_graph(c, w, record(c, w, 2));
+  neap_program *p = g ? program_new(c, g, &none) : NULL;
+  if (p) c->programs_made++;
+  return p;
+}
+
+static bool open_cache (neap_context *c) {
+  if (!c->programs) c->programs = neap_calloc(c, sizeof *c->programs);
+  return c->programs != NULL;
+}
+
+neap_program *program_capture (neap_context *c, capture *w) {
+  if (!neap_ok(c) || c->trace || !open_cache(c)) return NULL;
+  neap_program *p = w->own ? own_program(c, w) : w->fixed ? found_fixed(c->programs, w) : NULL;
+  if (!p && !w->own) p = record_program(c, w);
+  if (p && !w->own) program_keep(p);
   if (!p) swallow(c, w);
   return p;
 }

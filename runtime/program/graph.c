@@ -17,6 +17,7 @@ void graph_free (graph *g) {
   neap_context *c = g->c;
   for (int i = 0; i < g->nvalues; i++) neap_storage_release(g->values[i].store);
   for (int i = 0; i < g->nrngs; i++) neap_rng_release(g->rng[i]);
+  graph_set_vars(g, 0, NULL);
   neap_free(c, g->values, (size_t)g->values_size * sizeof *g->values);
   neap_free(c, g->nodes, (size_t)g->nodes_size * sizeof *g->nodes);
   neap_free(c, g->refs, (size_t)g->refs_size * sizeof *g->refs);
@@ -56,6 +57,15 @@ int graph_refs_new (graph *g, int n) {
   g->refs = p;
   g->nrefs += n;
   return g->nrefs - n;
+}
+
+bool graph_set_vars (graph *g, int n, neap_tensor *const *vars) {
+  for (int i = 0; i < g->nvars; i++) neap_release(g->vars[i]);
+  neap_free(g->c, g->vars, (size_t)g->nvars * sizeof *g->vars);
+  g->nvars = 0;
+  g->vars = n > 0 ? neap_malloc(g->c, (size_t)n * sizeof *g->vars) : NULL;
+  for (int i = 0; g->vars && i < n; i++) g->vars[g->nvars++] = neap_keep(vars[i]);
+  return g->nvars == n;
 }
 
 /* ---- refs ---- */
@@ -166,7 +176,8 @@ static uint64_t hash (const char *p, size_t n) {
 bool graph_make_key (graph *g, graph_key *k) {
   neap_context *c = g->c;
   bool ok = put_int(c, k, g->ninputs) && put_int(c, k, g->noutputs) && put_int(c, k, g->by_rows) &&
-            put_int(c, k, g->nrngs) && put_int(c, k, g->nvalues);
+            put_int(c, k, g->nrngs) && put_int(c, k, g->nvars) && put_int(c, k, (int64_t)g->guards) &&
+            put_int(c, k, g->nvalues);
   for (int i = 0; ok && i < g->nvalues; i++) ok = put_value(c, k, &g->values[i]);
   for (int i = 0; ok && i < g->nnodes; i++) ok = put_node(c, k, g, &g->nodes[i]);
   for (int i = 0; ok && i < g->noutputs; i++) ok = put_ref(c, k, &g->refs[g->outputs + i]);

@@ -54,6 +54,7 @@ typedef struct graph {
   graph_ref *refs; int nrefs, refs_size;
   int ninputs, noutputs, outputs;          /* inputs are the first values; outputs: refs[outputs ..) */
   neap_rng *rng[GRAPH_RNGS]; int nrngs; uint64_t draws[GRAPH_RNGS];   /* counted; draws of one step */
+  neap_tensor **vars; int nvars;           /* counted: the variables that the last nvars outputs are gradients by */
   uint64_t guards;                         /* hash of sizes that views were cut by: a part of what is compared */
   bool by_rows;                            /* sizes hold for every number of rows */
   bool blocks;                             /* each row depends on itself and on what is shared alone */
@@ -65,6 +66,8 @@ void graph_free (graph *g);                            /* NULL is ignored */
 int graph_value_new (graph *g);
 int graph_node_new (graph *g);
 int graph_refs_new (graph *g, int n);
+/* Holds on to n variables; false without memory. */
+bool graph_set_vars (graph *g, int n, neap_tensor *const *vars);
 /* The ref that is all of value v. */
 graph_ref graph_whole (const graph *g, int v);
 bool graph_is_whole (const graph *g, const graph_ref *r);

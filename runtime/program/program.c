@@ -61,17 +61,29 @@ neap_program *program_new (neap_context *c, graph *g, graph_key *key) {
 
 void program_keep (neap_program *p) { p->refs++; }
 
-enum { KEEP_BYTES = 1 << 20 };             /* of frames that nobody uses */
+enum { KEEP_BYTES = 8 << 20 };             /* of frames that nobody uses */
 
-void program_unbind (neap_program *p) {
-  size_t bytes = 0;
+static void drop_leaves (neap_program *p) {
   for (int i = 0; i < p->g->nvalues; i++) {
     neap_storage_release(p->g->values[i].store);
     p->g->values[i].store = NULL;
   }
   for (int i = 0; i < p->g->nrngs; i++) { neap_rng_release(p->g->rng[i]); p->g->rng[i] = NULL; }
+  graph_set_vars(p->g, 0, NULL);
+  p->origin = (program_origin){ 0 };
+  p->fixed = false;
+}
+
+void program_unbind (neap_program *p) {
+  size_t bytes = 0;
+  if (!p->fixed) drop_leaves(p);
   for (int i = 0; i < p->nframes; i++) if (p->frames[i]) bytes += frame_bytes(p->frames[i]);
   if (bytes > KEEP_BYTES) program_drop_frames(p);
+}
+
+void program_let_go (neap_program *p) {
+  drop_leaves(p);
+  program_drop_frames(p);
 }
 
 void program_release (neap_program *p) {
@@ -86,6 +98,7 @@ void program_release (neap_program *p) {
   neap_free(c, p->stored, (size_t)p->values * sizeof *p->stored);
   graph_free(p->g);
   graph_key_free(c, &p->key);
+  graph_key_free(c, &p->raw);
   pthread_mutex_destroy(&p->lock);
   neap_free(c, p, sizeof *p);
   neap_context_release(c);

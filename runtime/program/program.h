@@ -27,11 +27,15 @@ typedef struct instr {
 
 typedef struct frame frame;
 
+/* Who captures: serial numbers of an energy and of a sampler or loss, its version; all 0: nobody who asks again. */
+typedef struct program_origin { uint64_t energy, by, version; } program_origin;
+
 struct neap_program {
   int refs;
   neap_context *c;                         /* counted */
   graph *g;                                /* its leaves and numbers are those of the next run */
-  graph_key key;
+  graph_key key, raw;                      /* raw: of the recording at two rows that was bound last */
+  program_origin origin; bool fixed;       /* of the capture that bound it last */
   instr *instrs; int ninstrs, instrs_size;
   group_step *steps; int nsteps, steps_size;
   graph_ref *sources; int nsources, sources_size;
@@ -51,6 +55,8 @@ neap_program *program_new (neap_context *c, graph *g, graph_key *key);
 void program_keep (neap_program *p);
 void program_release (neap_program *p);    /* NULL is ignored */
 void program_drop_frames (neap_program *p);
+/* Drops all that it holds of others, and its frames. */
+void program_let_go (neap_program *p);
 /* fuse.c */
 bool program_fuse (neap_program *p);
 
@@ -85,14 +91,20 @@ typedef struct capture {
   const bool *by_rows;                     /* which inputs' first dimension counts rows */
   int64_t rows;
   bool own;                                /* a program that nobody else finds */
+  program_origin origin;
+  bool fixed;                              /* for its origin, fn does the same for inputs like these: no host's function */
+  neap_rng *rng;                           /* fixed: the one stream that fn draws from */
+  neap_tensor *const *vars; int nvars;     /* fixed: the variables that it depends on */
   char reason[256]; bool blame;            /* why it cannot be recorded; whether that is the function's doing */
 } capture;
 
 /* The program for w, made now or found in c's cache, holding the leaves and numbers of this recording: a counted
 ** reference, or NULL: with w->reason set and no error, or with an error (an interrupt). */
 neap_program *program_capture (neap_context *c, capture *w);
-/* Gives leaves and streams back until the next capture binds others. */
+/* Gives leaves and streams back until the next capture binds others; a fixed capture's are kept for the next. */
 void program_unbind (neap_program *p);
+/* An energy, sampler or loss of this serial number is no more. */
+void program_forget (neap_context *c, uint64_t serial);
 void program_cache_free (neap_context *c);
 
 #endif

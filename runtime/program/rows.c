@@ -66,7 +66,8 @@ static bool join_node (graph_node *a, const graph_node *b) {
 
 static bool join_all (graph *g, const graph *o) {
   if (g->nvalues != o->nvalues || g->nnodes != o->nnodes || g->nrefs != o->nrefs || g->noutputs != o->noutputs ||
-      g->nrngs != o->nrngs || g->guards != o->guards) return false;
+      g->nrngs != o->nrngs || g->nvars != o->nvars || g->guards != o->guards) return false;
+  for (int i = 0; i < g->nvars; i++) if (g->vars[i] != o->vars[i]) return false;
   for (int i = 0; i < g->nrngs; i++) if (g->rng[i] != o->rng[i] || g->draws[i] != o->draws[i]) return false;
   for (int i = 0; i < g->nvalues; i++) if (!join_value(&g->values[i], &o->values[i])) return false;
   for (int i = 0; i < g->nnodes; i++) if (!join_node(&g->nodes[i], &o->nodes[i])) return false;

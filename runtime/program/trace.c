@@ -205,6 +205,10 @@ void trace_pointer (neap_context *c, const neap_tensor *x) {
   else trace_read(c, x);
 }
 
+void trace_variables (neap_context *c, int n, neap_tensor *const *vars) {
+  if (!c->trace->failed && !graph_set_vars(c->trace->g, n, vars)) refuse_memory(c->trace);
+}
+
 /* ---- begin and end ---- */
 
 neap_recording *trace_begin (neap_context *c, int n, neap_tensor *const *in) {

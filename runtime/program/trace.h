@@ -39,6 +39,8 @@ NEAP_API void neap_record_number (neap_context *c, const neap_tensor *t, double 
 void trace_constant (neap_context *c, const neap_tensor *t);           /* made of nothing recorded */
 void trace_read (neap_context *c, const neap_tensor *t);               /* the host looks at t's elements */
 void trace_pointer (neap_context *c, const neap_tensor *t);            /* the host reads or writes t's memory */
+/* The last outputs will be gradients by these variables. */
+void trace_variables (neap_context *c, int n, neap_tensor *const *vars);
 /* What cannot be recorded: "reads values (item)", … */
 void trace_refuse (neap_context *c, const char *what);
 

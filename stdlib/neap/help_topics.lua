@@ -305,7 +305,7 @@ return {
     load = {"neap.load(path)", "{name = tensor}, metadata; of .npy one tensor; of .csv a tensor and names"},
     threads = {"neap.threads([n])",
       "how many threads neap uses, at first as many as there are cores, set if n is given; results do not depend on it"},
-    memory = {"neap.memory()", "bytes: {live=, peak=, cached=}, and the number of allocations"},
+    memory = {"neap.memory()", "bytes: {live=, peak=, cached=}; allocations= and programs=: how many were made so far"},
     memory_cap = {"neap.memory_cap(bytes)", "the most memory tensors may take; what needs more is an error; 0: no cap"},
     info = {"neap.info()", "version, lua, threads, cpu (instruction set), blas"},
     clock = {"neap.clock()", "monotonic seconds"},
