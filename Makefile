@@ -7,6 +7,7 @@
 #   make                       build/neap, build/libneap.{so,a}, build/lua/ (what require "neap" loads)
 #   make test [T=pattern]      all tests, or those whose file or name matches a Lua pattern
 #   make check                 the slow half: sanitizers, hostile build, valgrind, statistics, BLAS flavours
+#   make planted | faults      faults put in on purpose, each caught by a test
 #   make bench [ONLY=workload] [THREADS=1,2] [RUNS=7] [BUSY=1] [PEER=no]      beside PyTorch, if make bench-deps was run
 #   make demo | deps | clean
 #   make install PREFIX=/usr/local DESTDIR=
@@ -79,7 +80,7 @@ LUA_LINKS := $(patsubst stdlib/%,$(BUILD)/lua/%,$(STDLIB))
 TEST_BIN := $(patsubst %.c,$(BUILD)/%,$(TEST_C) $(TOOL_C))
 EXAMPLE_BIN := $(patsubst %.c,$(BUILD)/%,$(EXAMPLE_C))
 
-.PHONY: all demo test check bench bench-deps install deps clean hostile planted test-run tests lib
+.PHONY: all demo test check bench bench-deps install deps clean hostile planted faults altered test-run tests lib
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -192,6 +193,15 @@ bench-deps:
 	@sh mk/deps.sh bench
 hostile:
 	@+$(MAKE) --no-print-directory HOSTILE=1 test
+# The program with one source replaced by its namesake in OUT.
+altered: $(PROGRAM_O) $(MODULE_O) $(RUNTIME_O)
+	@$(CC) $(ALL_CFLAGS) -w -c $(OUT)/$(notdir $(SOURCE)) -o $(OUT)/altered.o
+	@$(CC) $(ALL_LDFLAGS) -Wl,-E $(filter-out $(call obj,$(SOURCE)),$^) $(OUT)/altered.o -o $(OUT)/neap $(LUA_LIBS) $(LIBS)
+	@ln -sfn $(abspath $(BUILD)/lua) $(OUT)/lua
+# Faults in the passes of a program, each caught by a test.
+faults:
+	@$(again) all
+	@MAKE='$(MAKE)' BUILD='$(BUILD)' $(LUA) tests/planted/run.lua $(if $(T),'$(T)')
 # A build whose op table holds rows with a fault each, which the sweep must find, and the row that the docs show.
 planted:
 	@mkdir -p $(ROOT)/planted/gen

@@ -27,6 +27,7 @@ stage_valgrind() {               # which computes long double in 64 bits: no ora
 }
 blas() { LD_LIBRARY_PATH=$(dirname "$(dirname "$(readlink -f /usr/lib/*/libopenblas.so.0)")")/openblas-$1 tests; }
 stage_planted() { $make --no-print-directory -j"$jobs" planted; }
+stage_faults() { $make --no-print-directory -j"$jobs" faults; }
 stage_openmp() { blas openmp; }
 stage_serial() { blas serial; }
 stage_clang() {
@@ -35,7 +36,7 @@ stage_clang() {
 }
 
 passed=0 failed=0
-for stage in ${*:-address thread hostile valgrind planted statistics openmp serial clang}; do
+for stage in ${*:-address thread hostile valgrind planted faults statistics openmp serial clang}; do
   began=$(date +%s)
   log="$logs/$stage.log"
   code=0

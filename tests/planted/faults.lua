@@ -1,0 +1,110 @@
+-- faults.lua -- faults to plant in the passes of a program, one at a time: each must make the named test fail.
+-- A fault is a file of the runtime and edits of it, {what stands there exactly once, what it becomes}; run.lua builds
+-- the program with the altered file and runs the test.  When a file changes so that an edit no longer applies, the run
+-- says which fault to write anew.
+
+local compile, steps, faults = "program/test_compile.lua", "program/test_steps.lua", "program/test_faults.lua"
+local folder = "runtime/program/"
+local list = {}
+
+local function fault (name, file, test, ...)
+  local where = {file = "tests/" .. test[1], name = test[2]}
+  list[#list + 1] = {name = name, file = folder .. file, test = where, edits = {...}}
+end
+
+-- ---- rows: sizes in proportion, labels ----
+
+fault("a number that depends on the rows is kept", "rows.c", {faults, "test_numbers_that_depend_on_rows"},
+  {"if (a->kind == VALUE_NUMBER && memcmp(", "if (0 && memcmp("})
+fault("cumsum along rows is labelled as along each row", "rows.c", {faults, "test_sums_along_rows"},
+  {[["cat cumsum unslice")) return dim_spares(n, x, axis, 1);]], [["cat cumsum unslice")) return true;]]})
+fault("logsumexp over rows is labelled as of each row", "rows.c", {faults, "test_reductions_over_rows"},
+  {"return !axes[axis];", "return true;"},
+  {"if (seen >= 0 && axis < 0) return AXIS_MIXED;", ""})
+fault("rows of one operand stand for those of another", "rows.c", {faults, "test_products_of_rows"},
+  {"return i == 0 ? axis != x->ndim - 1 : axis != x->ndim - 2;", "return true;"},
+  {"return a == b && (n->op != NEAP_OP_bmm || a < ndim - 2);", "return true;"},
+  {"if (seen >= 0 && axis < 0) return AXIS_MIXED;", ""})
+fault("a function is not recorded at its own number of rows", "capture.c", {faults, "test_functions_that_count_rows"},
+  {"if (g && w->own && !confirmed(c, w, g))", "if (0)"})
+
+-- ---- common subexpressions, identities, hoisting ----
+
+fault("two draws are merged", "simplify.c", {compile, "test_two_draws_are_two"},
+  {"a->op != b->op || a->op < 0 ||", "a->op != b->op ||"})
+fault("ops with different attributes are merged", "simplify.c", {faults, "test_equal_ops_with_other_attributes"},
+  {"if (a->has_attrs) {", "if (0) {"})
+fault("operands in another order are merged", "simplify.c", {faults, "test_equal_ops_with_other_operands"},
+  {"if (!graph_same_ref(graph_in(g, a, i), graph_in(g, b, i))) return false;", ""})
+fault("a value of rows is hoisted", "simplify.c", {faults, "test_values_of_rows_are_not_hoisted"},
+  {"g->values[i].kind == VALUE_LEAF || g->values[i].kind == VALUE_NUMBER;", "g->values[i].kind != VALUE_NODE;"},
+  {"if (g->values[n->out].shape[i].rows) return false;", ""})
+fault("a draw is hoisted", "simplify.c", {faults, "test_draws_are_not_hoisted"},
+  {"if (n->op < 0) return false;", ""})
+
+fault("1 / x is x", "simplify.c", {faults, "test_identities"},
+  {"for (int i = n->op == NEAP_OP_mul ? 0 : 1; i < 2; i++)", "for (int i = 0; i < 2; i++)"})
+fault("an output that shows an input is not copied", "simplify.c", {faults, "test_outputs_that_show_inputs"},
+  {"if (g->values[r.value].kind != VALUE_INPUT) continue;", "continue;"})
+
+-- ---- loops over tiles ----
+
+fault("a loop reads another place of what it makes", "fuse.c", {faults, "test_loops_read_their_own_place"},
+  {"(at == k && !graph_is_whole(g, r))", "(0)"})
+fault("a node runs before its operands", "fuse.c", {faults, "test_nodes_after_their_operands"},
+  {"if (at > k ||", "if ("},
+  {"k > made; k--", "k >= 0; k--"})
+fault("what each step makes joins a loop that is hoisted", "fuse.c", {faults, "test_loops_of_what_is_hoisted"},
+  {"in->fixed != p->g->values[n->out].fixed ||", ""})
+fault("a slot is free one step too early", "fuse.c", {faults, "test_slots_of_a_loop"},
+  {"busy_until[slot] = last[i];", "busy_until[slot] = last[i] - 1;"})
+fault("a value that others read is kept in the cache", "fuse.c", {faults, "test_values_between_loops"},
+  {"if (v->kind == VALUE_NODE && (at < 0 || p->instr_of[v->maker] != at))", "if (v->kind == VALUE_NODE && at < 0)"})
+
+-- ---- memory ----
+
+fault("memory is used again one instruction too early", "plan.c", {faults, "test_lifetimes"},
+  {"if (o->to < l->from ||", "if (o->to <= l->from ||"})
+fault("an output's memory is used again", "plan.c", {faults, "test_lifetimes_of_outputs"},
+  {"if (g->refs[g->outputs + i].value == v) last = p->ninstrs;", ""})
+fault("the memory of what is hoisted is used again", "plan.c", {faults, "test_lifetimes_of_hoisted_values"},
+  {"always ? f->p->ninstrs : last_use(f->p, v)", "last_use(f->p, v)"},
+  {"bool always = val->kind == VALUE_INPUT || val->fixed;", "bool always = val->kind == VALUE_INPUT;"})
+
+-- ---- leaves, numbers, programs found again ----
+
+fault("a leaf is not bound again", "capture.c", {steps, "test_numbers_tensors_flags_and_fields_are_seen"},
+  {"v->store = from->store;", "from->store = from->store;"},
+  {"from->store = old;", ""})
+fault("a number is not bound again", "capture.c", {steps, "test_numbers_tensors_flags_and_fields_are_seen"},
+  {"if (from->kind == VALUE_NUMBER) neap_store_number", "if (0) neap_store_number"})
+fault("a random stream is not bound again", "capture.c", {faults, "test_streams_are_bound_again"},
+  {"to->rng[i] = g->rng[i];", ""},
+  {"g->rng[i] = old;", ""})
+fault("programs are found without their attributes", "graph.c", {faults, "test_programs_that_differ_in_attributes"},
+  {"if (!ok || !n->has_attrs) return ok;", "return ok;"})
+fault("a transposed weight is copied once and never again", "scan.c",
+  {steps, "test_parameters_written_in_place_are_seen"},
+  {"if (!p->prologue && !(p->prologue = frame_new(p, 1, true))) return false;",
+   "if (p->prologue) return true;\n  if (!(p->prologue = frame_new(p, 1, true))) return false;"})
+fault("the tile of a repeated row is gathered once and never again", "scan.c",
+  {faults, "test_tiles_of_leaves_are_gathered_again"},
+  {"    frame_refresh(p->frames[i]);\n", "    if (!r->p->prologue->busy) frame_refresh(p->frames[i]);\n"},
+  {"  return true;\n}\n\n/* ---- one block", "  r->p->prologue->busy = true;\n  return true;\n}\n\n/* ---- one block"})
+
+-- ---- running ----
+
+fault("every block draws the numbers of the first", "execute.c", {faults, "test_draws_of_blocks"},
+  {"first += f->row0 * s->width;", ""})
+fault("every step draws the numbers of the first", "execute.c", {faults, "test_draws_of_steps"},
+  {"r->step[node->rng] + t * f->p->g->draws[node->rng]", "r->step[node->rng]"})
+fault("all draws of a step are the first", "execute.c", {compile, "test_two_draws_are_two"},
+  {" + (uint64_t)node->draw;", ";"})
+fault("streams do not move on", "scan.c", {compile, "test_draws_go_on"},
+  {"s.step += (uint64_t)r->steps * g->draws[i];", ""})
+fault("what the next step needs is left to the last", "scan.c", {faults, "test_what_a_step_needs_runs_in_each"},
+  {"for (int j = 0; j < n->n; j++) want(p, graph_in(g, n, j)->value);", ""})
+fault("the last step begins where the one before began", "scan.c", {compile, "test_scan"},
+  {"if (t + 1 < r->steps) carry(f);", "if (t + 2 < r->steps) carry(f);"})
+
+return list
