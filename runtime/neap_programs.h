@@ -9,7 +9,7 @@
 
 typedef struct neap_program neap_program;    /* counted */
 
-enum { NEAP_PROGRAM_TENSORS = 32 };          /* inputs and outputs at most */
+enum { NEAP_PROGRAM_TENSORS = 128 };          /* inputs and outputs at most */
 
 /* Sets out[0 .. *nout), lent by the open scope, made from in.  False, with an error in c: it failed. */
 typedef bool (*neap_program_fn) (neap_context *c, void *arg, neap_tensor *const *in, int *nout, neap_tensor **out);

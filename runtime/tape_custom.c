@@ -43,10 +43,8 @@ neap_tensor *neap_custom (neap_context *c, neap_tensor *value, int n, neap_tenso
 
 /* ---- derivatives ---- */
 
-/* A derivative that is to be differentiated again computes its values anew: no input may have been written since. */
-static bool inputs_stand (neap_rule *r) {
-  for (int i = 1; i < r->node->n; i++)
-    if (neap_tracked(r->c, r->node->in[i]) && !neap_rule_in(r, i)) return false;
+bool neap_custom_stands (neap_rule *r) {
+  for (int i = 1; i < r->node->n; i++) if (!neap_rule_in(r, i)) return false;
   return true;
 }
 
@@ -54,7 +52,7 @@ static bool pull_all (neap_rule *r, const bool *want, neap_tensor *g, neap_tenso
   neap_node *node = r->node;
   int n = node->n - 1;
   memset(out, 0, (size_t)n * sizeof *out);
-  return inputs_stand(r) && node->custom->pull(r->c, node->custom->arg, n, node->in + 1, want, g, out) && neap_ok(r->c);
+  return node->custom->pull(r, node->custom->arg, n, node->in + 1, want, g, out) && neap_ok(r->c);
 }
 
 /* lists of n: what is wanted, and what comes back */

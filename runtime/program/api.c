@@ -76,19 +76,8 @@ static bool check_inputs (neap_context *c, neap_program *p, int n, neap_tensor *
                    "for", n);
 }
 
-static bool make_outputs (program_run *r, neap_tensor **out) {
-  const graph *g = r->p->g;
-  for (int j = 0; j < g->noutputs; j++) {
-    const graph_ref *o = &g->refs[g->outputs + j];
-    int64_t shape[NEAP_MAX_DIMS];
-    for (int d = 0; d < o->ndim; d++) shape[d] = size_at(o->shape[d], r->rows);
-    if (!(out[j] = neap_tensor_new(r->p->c, o->dtype, o->ndim, shape))) return false;
-  }
-  return true;
-}
-
 static bool go (program_run *r, neap_tensor **out) {
-  if (!make_outputs(r, out)) return false;
+  if (!program_outputs(r, out)) return false;
   r->out = out;
   return program_go(r) || neap_fail(r->p->c, r->status, "%s", r->error);
 }

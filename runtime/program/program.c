@@ -59,6 +59,17 @@ neap_program *program_new (neap_context *c, graph *g, graph_key *key) {
   return NULL;
 }
 
+bool program_outputs (const program_run *r, neap_tensor **out) {
+  const graph *g = r->p->g;
+  for (int j = 0; j < g->noutputs; j++) {
+    const graph_ref *o = &g->refs[g->outputs + j];
+    int64_t shape[NEAP_MAX_DIMS];
+    for (int d = 0; d < o->ndim; d++) shape[d] = size_at(o->shape[d], r->rows);
+    if (!(out[j] = neap_tensor_new(r->p->c, o->dtype, o->ndim, shape))) return false;
+  }
+  return true;
+}
+
 void program_keep (neap_program *p) { p->refs++; }
 
 enum { KEEP_BYTES = 8 << 20 };             /* of frames that nobody uses */

@@ -83,6 +83,9 @@ bool program_prepare (program_run *r);
 ** fails: out is then not whole, and the streams stand where they stood. */
 bool program_go (program_run *r);
 
+/* Fresh tensors for what r's program gives, lent. */
+bool program_outputs (const program_run *r, neap_tensor **out);
+
 /* ---- making: capture.c ---- */
 
 typedef struct capture {

@@ -117,20 +117,9 @@ static bool inputs (sampler_program *k, neap_state *st, neap_tensor **in) {
   return true;
 }
 
-static bool outputs (sampler_program *k, neap_tensor **out) {
-  const graph *g = k->p->g;
-  for (int j = 0; j < k->nout; j++) {
-    const graph_ref *r = &g->refs[g->outputs + j];
-    int64_t shape[NEAP_MAX_DIMS];
-    for (int d = 0; d < r->ndim; d++) shape[d] = size_at(r->shape[d], k->run.rows);
-    if (!(out[j] = neap_tensor_new(k->c, r->dtype, r->ndim, shape))) return false;
-  }
-  return true;
-}
-
 static bool run_chunk (sampler_program *k, neap_state *st, int64_t n) {
   neap_tensor *in[NEAP_STATE_MAX], *out[NEAP_STATE_MAX];
-  if (!inputs(k, st, in) || !outputs(k, out)) return false;
+  if (!inputs(k, st, in) || !program_outputs(&k->run, out)) return false;
   k->run.in = in;
   k->run.out = out;
   k->run.steps = n;

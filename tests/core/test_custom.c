@@ -8,8 +8,10 @@
 typedef struct cube { int pulled, released; } cube;
 
 /* 3 x² g */
-static bool pull (neap_context *c, void *arg, int n, neap_tensor *const *in, const bool *want, neap_tensor *g,
+static bool pull (neap_rule *r, void *arg, int n, neap_tensor *const *in, const bool *want, neap_tensor *g,
                   neap_tensor **out) {
+  neap_context *c = r->c;
+  if (!neap_custom_stands(r)) return false;
   ((cube *)arg)->pulled++;
   for (int i = 0; i < n; i++)
     if (want[i]) out[i] = neap_mul(c, neap_mul(c, neap_scalar(c, NEAP_FLOAT64, 3), neap_square(c, in[i])), g);
