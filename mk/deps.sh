@@ -7,7 +7,7 @@ set -eu
 build="gcc libc6-dev make liblua5.4-dev libopenblas-dev libopenblas-pthread-dev libsleef-dev libjansson-dev libpng-dev zlib1g-dev"
 data="dataset-fashion-mnist"
 tests="$data lua5.4 lua-unit libcmocka-dev librandom123-dev pkg-config"
-checks="valgrind libopenblas0-openmp libopenblas0-serial"
+checks="strace valgrind libopenblas0-openmp libopenblas0-serial"
 
 case "${1:-all}" in
   build) wanted="$build" ;;
