@@ -130,6 +130,22 @@ static void draw_words (neap_key key, uint64_t step, int64_t first, int64_t n, v
   }
 }
 
+/* "outside" counts, since a loop that may break is not made of vectors */
+#define THRESHOLD(T, f) \
+  static bool threshold_##f (int64_t n, const void *probabilities, void *uniforms) { \
+    const T *restrict p = probabilities; \
+    T *restrict u = uniforms; \
+    int outside = 0; \
+    _Pragma("omp simd reduction(|:outside)") \
+    for (int64_t i = 0; i < n; i++) { \
+      outside |= !(p[i] >= 0) | !(p[i] <= 1); \
+      u[i] = u[i] < p[i] ? 1 : 0; \
+    } \
+    return !outside; \
+  }
+THRESHOLD(float, f32)
+THRESHOLD(double, f64)
+
 /* ---- normals ---- */
 
 /* The angle is 2π·word/2³²: the nearest quarter turn k is split off exactly, |r| <= π/4 is left. */

@@ -123,6 +123,7 @@ const neap_tiles JOIN(neap_tiles_, TILE_ISA) = {
   .normal = { draw_normal_f32, draw_normal_f64 },
   .uniform = { draw_uniform_f32, draw_uniform_f64 },
   .words = draw_words,
+  .threshold = { threshold_f32, threshold_f64 },
   .op = {
 #include "ops.def"
   }

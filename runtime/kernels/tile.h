@@ -25,11 +25,15 @@ typedef struct neap_key { uint32_t k0, k1; } neap_key;
 typedef void neap_draw_kernel (neap_key key, uint64_t step, int64_t first, int64_t n, void *out);
 #define NEAP_DRAW_GROUP 64
 
+/* u[0..n), uniforms, become 1 where u < p, else 0.  False: a p is not in 0..1. */
+typedef bool neap_threshold_kernel (int64_t n, const void *p, void *u);
+
 struct neap_tiles {
   const char *name;                      /* base, avx2 or avx512 */
   neap_tile_kernel *op[NEAP_OP_COUNT][NEAP_NDTYPES];   /* by the last input's dtype; NULL: no such kernel */
   neap_draw_kernel *normal[2], *uniform[2];            /* float32, float64; uniform in [0, 1) */
   neap_draw_kernel *words;                             /* uint64 */
+  neap_threshold_kernel *threshold[2];                 /* float32, float64 */
 };
 
 /* The fastest set this processor can run. */

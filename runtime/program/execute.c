@@ -72,28 +72,29 @@ static const void *source_tile (const frame_source *s, int64_t first, int64_t n,
   return scratch;
 }
 
-static void draw (const frame *f, const frame_step *s, uint64_t t, int64_t first, int64_t n, char *out) {
+/* elements [first, first + n) of the block's part of a draw, whose operand begins there too */
+static bool draw (frame *f, const frame_draw *s, uint64_t t, int64_t first, int64_t n, const void *in, void *out) {
   const program_run *r = f->run;
   const graph_node *node = s->node;
-  uint64_t step = r->step[node->rng] + t * f->p->g->draws[node->rng] + (uint64_t)node->draw;
-  first += f->row0 * s->width;
-  if (node->op == NODE_NORMAL) neap_fill_normal(f->ctx.tiles, r->key[node->rng], step, first, n, s->dtype, out);
-  else neap_fill_uniform(f->ctx.tiles, r->key[node->rng], step, first, n, s->dtype, out);
-  memset(out + (size_t)n * s->size, 0, (size_t)(padded(n) - n) * s->size);
+  neap_draw d = s->d;
+  d.key = r->key[node->rng];
+  d.step = r->step[node->rng] + t * f->p->g->draws[node->rng] + (uint64_t)node->draw;
+  return neap_draw_fill(&d, first + f->row0 * s->width, n, in, out) || neap_draw_refuse(&f->ctx, &d, n, in);
 }
 
-static void run_step (const frame *f, const frame_step *s, uint64_t t, int64_t first, int64_t n, const void **slot,
+static bool run_step (frame *f, const frame_step *s, uint64_t t, int64_t first, int64_t n, const void **slot,
                       char *scratch) {
   char *out = s->store ? s->store + (size_t)first * s->size : scratch;
-  if (s->kernel) {
-    const void *in[STEP_INPUTS];
-    for (int i = 0; i < s->n; i++) in[i] = slot[s->in[i]];
-    s->kernel(padded(n), out, in, s->p, s->q);
-  } else draw(f, s, t, first, n, out);
+  const void *in[STEP_INPUTS];
+  for (int i = 0; i < s->n; i++) in[i] = slot[s->in[i]];
   slot[s->slot] = out;
+  if (s->kernel) { s->kernel(padded(n), out, in, s->p, s->q); return true; }
+  bool ok = draw(f, &s->draw, t, first, n, s->n ? in[0] : NULL, out);
+  memset(out + (size_t)n * s->size, 0, (size_t)(padded(n) - n) * s->size);
+  return ok;
 }
 
-static void run_group (const frame *f, const frame_instr *in, uint64_t t) {
+static bool run_group (frame *f, const frame_instr *in, uint64_t t) {
   const void *slot[GROUP_SLOTS];
   char *base = (char *)(((uintptr_t)f->scratch + 63) & ~(uintptr_t)63);
   for (int64_t first = 0; first < in->n; first += NEAP_TILE) {
@@ -101,11 +102,24 @@ static void run_group (const frame *f, const frame_instr *in, uint64_t t) {
     for (int i = 0; i < in->of->nsources; i++)
       slot[i] = source_tile(&in->sources[i], first, n, base + (size_t)i * f->tile_bytes);
     for (int i = 0; i < in->of->nsteps; i++)
-      run_step(f, &in->steps[i], t, first, n, slot, base + (size_t)in->steps[i].slot * f->tile_bytes);
+      if (!run_step(f, &in->steps[i], t, first, n, slot, base + (size_t)in->steps[i].slot * f->tile_bytes))
+        return false;
   }
+  return true;
 }
 
-static bool run_call (frame *f, const frame_instr *in) {
+static bool run_draw (frame *f, const frame_instr *in, uint64_t t) {
+  neap_scope s = neap_scope_open(&f->ctx);
+  neap_tensor *x = in->call.n ? neap_contiguous_data(&f->ctx, in->in[0]) : NULL;
+  bool ok = x || !in->call.n;
+  ok = ok && draw(f, &in->draw, t, 0, neap_numel(in->out), x ? neap_ptr(x) : NULL, neap_ptr(in->out));
+  neap_scope_close(&f->ctx, s);
+  return ok;
+}
+
+static bool run_call (frame *f, const frame_instr *in, uint64_t t) {
+  if (in->product) return matmul_run(&in->plan);
+  if (in->draw.node) return run_draw(f, in, t);
   neap_call k = in->call;                              /* kernels may use it up */
   neap_scope s = neap_scope_open(&f->ctx);
   bool ok = k.op->run(&k, in->out);
@@ -117,8 +131,7 @@ bool frame_execute (frame *f, bool fixed, uint64_t t, bool last) {
   for (int k = 0; k < f->p->ninstrs; k++) {
     const frame_instr *in = &f->instrs[k];
     if (in->of->fixed != fixed || (in->of->last && !last)) continue;
-    if (in->of->group) run_group(f, in, t);
-    else if (in->product ? !matmul_run(&in->plan) : !run_call(f, in)) return false;
+    if (in->of->group ? !run_group(f, in, t) : !run_call(f, in, t)) return false;
   }
   return true;
 }

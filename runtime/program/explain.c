@@ -45,8 +45,7 @@ static void put_node (text *t, int i, const char *indent) {
   graph *g = t->p->g;
   const graph_node *n = &g->nodes[i];
   const graph_value *v = &g->values[n->out];
-  put(t, "%s%%%d = %s", indent, n->out, n->op == NODE_NORMAL ? "normal" : n->op == NODE_UNIFORM ? "uniform"
-      : neap_ops[n->op].name);
+  put(t, "%s%%%d = %s", indent, n->out, n->op < 0 ? neap_draw_name(n->op) : neap_ops[n->op].name);
   for (int j = 0; j < n->n; j++) put_operand(t, graph_in(g, n, j));
   put(t, "  -> ");
   put_shape(t, v->ndim, v->shape);

@@ -17,14 +17,18 @@ typedef struct frame_source {
   bool fixed;
 } frame_source;
 
+typedef struct frame_draw {
+  const graph_node *node;
+  neap_draw d;                             /* without key and step, which are the run's */
+  int64_t width;                           /* elements of a row; 0: the same for all rows */
+} frame_draw;
+
 typedef struct frame_step {
   neap_tile_kernel *kernel;                /* NULL: a draw */
   int n, in[STEP_INPUTS], slot;
   char *store; size_t size;                /* store NULL: in scratch */
   const double *p; int64_t q;
-  const graph_node *node;
-  neap_dtype dtype;
-  int64_t width;                           /* of a draw: elements of a row; 0: the same for all rows */
+  frame_draw draw;
 } frame_step;
 
 typedef struct frame_instr {
@@ -32,6 +36,7 @@ typedef struct frame_instr {
   int64_t n;                               /* elements of a group's values */
   frame_step *steps; frame_source *sources;
   neap_call call; neap_tensor **in, *out;
+  frame_draw draw;                         /* of a draw that is no part of a group */
   bool product; matmul_product plan;       /* a call of bmm that needs no more than one call of BLAS */
 } frame_instr;
 

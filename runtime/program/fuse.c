@@ -23,7 +23,9 @@ typedef struct builder {
   int *count, *sources;                    /* per instruction; sources: an upper bound */
 } builder;
 
-static bool fusible (const graph_node *n) { return n->op < 0 || graph_elementwise(n); }
+static bool fusible (const graph_node *n) {
+  return n->op < 0 ? neap_draw_elementwise(n->op) : graph_elementwise(n);
+}
 
 static bool same_space (graph *g, int v, int w) {
   graph_ref a = graph_whole(g, v), b = graph_whole(g, w);

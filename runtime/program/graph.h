@@ -6,14 +6,13 @@
 #ifndef NEAP_PROGRAM_GRAPH_H
 #define NEAP_PROGRAM_GRAPH_H
 
-#include "op.h"
+#include "kernels/draw.h"
 
 /* n, or n for each row of the samples */
 typedef struct row_size { int64_t n; bool rows; } row_size;
 static inline int64_t size_at (row_size s, int64_t rows) { return s.rows ? s.n * rows : s.n; }
 
 enum { AXIS_SHARED = -1, AXIS_MIXED = -2 };            /* labels; 0 and above: the dimension that counts rows */
-enum { NODE_NORMAL = -1, NODE_UNIFORM = -2 };          /* nodes that are no op */
 enum { GRAPH_RNGS = 16 };
 
 typedef enum value_kind { VALUE_INPUT, VALUE_LEAF, VALUE_NUMBER, VALUE_NODE } value_kind;
@@ -39,7 +38,7 @@ typedef struct graph_ref {
 } graph_ref;
 
 typedef struct graph_node {
-  int op;                                  /* NEAP_OP_name, or a draw */
+  int op;                                  /* NEAP_OP_name, or the law of a draw, with lo and width in a.i */
   int n, first;                            /* operands: refs[first .. first + n) */
   int out;                                 /* value */
   bool has_attrs;

@@ -148,6 +148,16 @@ static neap_attrs attrs_at (const graph_node *n, int64_t rows) {
   return a;
 }
 
+static void set_draw (const frame *f, frame_draw *s, const graph_node *n) {
+  graph *g = f->p->g;
+  const graph_value *out = &g->values[n->out];
+  neap_attrs a = attrs_at(n, f->rows);
+  s->node = n;
+  s->d = (neap_draw){ .law = n->op, .dtype = n->n ? graph_in(g, n, 0)->dtype : out->dtype, .tiles = f->ctx.tiles,
+                      .lo = a.i[0], .width = a.i[1] };
+  s->width = out->axis == 0 && f->rows ? graph_numel(out->ndim, out->shape, f->rows) / f->rows : 0;
+}
+
 static bool set_call (frame *f, frame_instr *in, neap_tensor **pointers) {
   graph *g = f->p->g;
   const graph_node *n = &g->nodes[in->of->node];
@@ -156,7 +166,9 @@ static bool set_call (frame *f, frame_instr *in, neap_tensor **pointers) {
   in->out = pointers[n->n];
   graph_ref out = graph_whole(g, n->out);
   set_tensor(f, in->out, &out);
-  in->call = (neap_call){ .c = &f->ctx, .op = &neap_ops[n->op], .n = n->n, .in = in->in };
+  in->call = (neap_call){ .c = &f->ctx, .n = n->n, .in = in->in };
+  if (n->op < 0) { set_draw(f, &in->draw, n); return true; }
+  in->call.op = &neap_ops[n->op];
   if (n->has_attrs) in->call.a = attrs_at(n, f->rows);
   neap_meta m;
   bool ok = in->call.op->infer(&in->call, &m);
@@ -170,14 +182,11 @@ static bool set_step (frame *f, frame_step *s, const group_step *of) {
   graph *g = f->p->g;
   const graph_node *n = &g->nodes[of->node];
   const graph_value *out = &g->values[n->out];
-  *s = (frame_step){ .n = of->n, .slot = of->slot, .node = n, .dtype = out->dtype, .p = n->a.f, .q = n->a.i[0] };
+  *s = (frame_step){ .n = of->n, .slot = of->slot, .p = n->a.f, .q = n->a.i[0] };
   memcpy(s->in, of->in, sizeof s->in);
   s->size = neap_dtype_size(out->dtype);
   s->store = of->store ? f->stores[n->out].data : NULL;
-  if (n->op < 0) {
-    s->width = out->axis == 0 && f->rows ? graph_numel(out->ndim, out->shape, f->rows) / f->rows : 0;
-    return true;
-  }
+  if (n->op < 0) { set_draw(f, &s->draw, n); return true; }
   neap_dtype d = graph_in(g, n, n->n - 1)->dtype;
   s->kernel = f->p->c->tiles->op[n->op][d];
   return s->kernel ||

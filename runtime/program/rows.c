@@ -202,11 +202,18 @@ static bool agree (const graph_node *n, int a, int b, int ndim) {
   return a == b && (n->op != NEAP_OP_bmm || a < ndim - 2);
 }
 
+/* Element i of a draw counts rows first, and so does its operand. */
+static int draw_label (graph *g, const graph_node *n, int axis) {
+  int from = n->n ? ref_axis(g, graph_in(g, n, 0)) : AXIS_SHARED;
+  bool whole = n->op == DRAW_PERMUTATION && axis == 0;
+  return axis > 0 || whole || n->attr_rows || (from != AXIS_SHARED && from != axis) ? AXIS_MIXED : axis;
+}
+
 static int node_label (graph *g, const graph_node *n) {
   const graph_value *out = &g->values[n->out];
   int axis = rows_axis(out->ndim, out->shape), seen = AXIS_SHARED;
   if (axis == AXIS_MIXED) return AXIS_MIXED;
-  if (n->op < 0) return axis <= 0 ? axis : AXIS_MIXED;               /* element i of a draw counts rows first */
+  if (n->op < 0) return draw_label(g, n, axis);
   for (int i = 0; i < n->n; i++) {
     const graph_ref *x = graph_in(g, n, i);
     int a = ref_axis(g, x);

@@ -156,12 +156,17 @@ int trace_stream (neap_context *c, neap_rng *r) {
   return g->nrngs++;
 }
 
-void trace_draw (neap_context *c, int op, neap_rng *r, const neap_tensor *out) {
+void trace_draw (neap_context *c, const neap_draw *d, neap_rng *r, neap_tensor *operand, const neap_tensor *out) {
   neap_recording *t = c->trace;
   if (t->failed) return;
-  int s = trace_stream(c, r);
-  graph_node *n = s < 0 ? NULL : new_node(t, op, out);
+  int s = trace_stream(c, r), first = s < 0 ? -1 : new_refs(t, operand != NULL, &operand);
+  graph_node *n = first < 0 ? NULL : new_node(t, d->law, out);
   if (!n) return;
+  n->n = operand != NULL;
+  n->first = first;
+  n->has_attrs = true;
+  n->a.i[0] = d->lo;
+  n->a.i[1] = d->width;
   neap_rng_state before = neap_rng_get(r);
   before.step--;
   n->rng = s;

@@ -32,7 +32,8 @@ void trace_free (neap_recording *t);
 void trace_op (neap_call *k, const neap_attrs *a, const neap_tensor *out);
 void trace_view (neap_call *k);                                        /* op made a view */
 int trace_stream (neap_context *c, neap_rng *r);                       /* r is about to change; its number, or -1 */
-void trace_draw (neap_context *c, int node, neap_rng *r, const neap_tensor *out);   /* drawn just now */
+/* drawn just now from the operand (or NULL) by d's law and numbers */
+void trace_draw (neap_context *c, const neap_draw *d, neap_rng *r, neap_tensor *operand, const neap_tensor *out);
 void trace_new (neap_context *c, const neap_tensor *t);                /* some storage */
 void trace_number (neap_context *c, const neap_tensor *t, double v);   /* every element is v */
 NEAP_API void neap_record_number (neap_context *c, const neap_tensor *t, double v);   /* so it is, though made before */

@@ -20,7 +20,7 @@ static bool step (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *
   return ok;
 }
 
-static const neap_sampler_kind custom = { "custom", true, NEAP_START_NORMAL, init, step, false };
+static const neap_sampler_kind custom = { "custom", true, NEAP_START_NORMAL, init, step };
 
 neap_sampler *neap_sampler_custom (neap_context *c, const neap_custom_sampler *k) {
   if (!k->step) neap_fail(c, NEAP_EARG, "custom: step: a function expected, got none");

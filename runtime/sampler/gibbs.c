@@ -27,10 +27,11 @@ static bool step (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *
   neap_tensor *x = neap_state_get(st, "x"), *mask = neap_energy_mask(E);
   neap_tensor *ph = neap_rbm_hidden(c, rbm, x), *h = ph ? neap_rng_bernoulli(c, st->rng, ph) : NULL;
   neap_tensor *pv = h ? neap_rbm_visible(c, rbm, h) : NULL, *v = pv ? neap_rng_bernoulli(c, st->rng, pv) : NULL;
+  if (v && v->dtype != x->dtype) v = energy_cast(c, v, x->dtype);
   if (mask && v) v = neap_where(c, mask, x, v);
   return v && neap_state_set(c, st, "h", h) && neap_state_set(c, st, "x", v);
 }
 
-static const neap_sampler_kind gibbs = { "gibbs", false, NEAP_START_BERNOULLI, init, step, true };
+static const neap_sampler_kind gibbs = { "gibbs", false, NEAP_START_BERNOULLI, init, step };
 
 neap_sampler *neap_sampler_gibbs (neap_context *c) { return sampler_new(c, &gibbs); }

@@ -47,7 +47,7 @@ static bool step (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *
          sampler_count(c, st, "divergences", diverged(c, error));
 }
 
-static const neap_sampler_kind hmc = { "hmc", false, NEAP_START_NORMAL, init, step, false };
+static const neap_sampler_kind hmc = { "hmc", false, NEAP_START_NORMAL, init, step };
 
 neap_sampler *neap_sampler_hmc (neap_context *c, double step_size, int64_t leapfrog_steps) {
   if (!sampler_positive(c, "hmc", "step_size", step_size)) return NULL;

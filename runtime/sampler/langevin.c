@@ -27,7 +27,7 @@ static bool step (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *
   return neap_state_set(c, st, "energy_before", e) && neap_state_set(c, st, "x", x);
 }
 
-static const neap_sampler_kind langevin = { "langevin", false, NEAP_START_NORMAL, NULL, step, false };
+static const neap_sampler_kind langevin = { "langevin", false, NEAP_START_NORMAL, NULL, step };
 
 static bool check (neap_context *c, double step_size, const neap_langevin_options *o) {
   if (!sampler_positive(c, "langevin", "step_size", step_size)) return false;

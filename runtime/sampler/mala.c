@@ -25,8 +25,7 @@ static bool step (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *
          sampler_take(c, st, "grad", accept, gy) && sampler_count(c, st, "accepted", accept);
 }
 
-static const neap_sampler_kind mala = { "mala", false, NEAP_START_NORMAL, sampler_init_gradient, step,
-                                        false };
+static const neap_sampler_kind mala = { "mala", false, NEAP_START_NORMAL, sampler_init_gradient, step };
 
 neap_sampler *neap_sampler_mala (neap_context *c, double step_size) {
   if (!sampler_positive(c, "mala", "step_size", step_size)) return NULL;

@@ -85,7 +85,7 @@ void sampler_program_open (sampler_program *k, neap_context *c, neap_sampler *s,
   k->c = c;
   k->p = NULL;
   k->chunk = 1;
-  if (!neap_ok(c) || s->kind->eager || !x || x->ndim < 1 || x->shape[0] == 0) return;
+  if (!neap_ok(c) || !x || x->ndim < 1 || x->shape[0] == 0) return;
   record(k, c, s, E, st, x->shape[0]);
   if (!k->p) return;
   k->run = (program_run){ .p = k->p, .rows = x->shape[0], .carry = k->carry };

@@ -20,7 +20,7 @@ static bool step (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *
          sampler_count(c, st, "accepted", accept);
 }
 
-static const neap_sampler_kind random_walk = { "random_walk", false, NEAP_START_NORMAL, init, step, false };
+static const neap_sampler_kind random_walk = { "random_walk", false, NEAP_START_NORMAL, init, step };
 
 neap_sampler *neap_sampler_random_walk (neap_context *c, double scale) {
   if (!sampler_positive(c, "random_walk", "scale", scale)) return NULL;

@@ -26,7 +26,6 @@ typedef struct neap_sampler_kind {
   /* Computes what step carries besides x; called again to refresh it unless keeps.  NULL: nothing. */
   bool (*init)(neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st);
   bool (*step)(neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st);
-  bool eager;                                /* its draws depend on values, which programs do not record */
 } neap_sampler_kind;
 
 struct neap_sampler {
