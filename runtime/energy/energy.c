@@ -4,6 +4,7 @@
 ** reference, each whole holds one of its parts, and each energy one of its context.
 */
 #include "energy.h"
+#include "program/program.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -16,7 +17,7 @@ neap_energy *energy_new (neap_context *c, const energy_class *cls, int nslots, i
     if (!parts[i]) return neap_fail(c, NEAP_EARG, "%s: energy %d is missing", cls->name, i + 1);
   neap_energy *E = neap_object_new(c, sizeof *E);
   if (!E) return NULL;
-  *E = (neap_energy){ .refs = 1, .ctx = c, .cls = cls, .ndim = -1 };
+  *E = (neap_energy){ .refs = 1, .serial = ++c->serial, .ctx = c, .cls = cls, .ndim = -1 };
   if ((E->slots = zeroed(c, (size_t)nslots, sizeof *E->slots))) E->nslots = nslots;
   if ((E->parts = zeroed(c, (size_t)nparts, sizeof *E->parts))) E->nparts = nparts;
   for (int i = 0; E->parts && i < nparts; i++) E->parts[i] = neap_energy_keep(parts[i]);
@@ -28,6 +29,11 @@ neap_energy *energy_new (neap_context *c, const energy_class *cls, int nslots, i
 neap_energy *neap_energy_keep (neap_energy *E) {
   if (E) E->refs++;
   return E;
+}
+
+bool energy_is_fixed (const neap_energy *E) {
+  for (int i = 0; i < E->nparts; i++) if (!energy_is_fixed(E->parts[i])) return false;
+  return !E->function;
 }
 
 void energy_function_release (neap_context *c, energy_function *f) {
@@ -51,6 +57,7 @@ static void free_array (neap_context *c, void *p, int n, size_t size) {
 void neap_energy_release (neap_energy *E) {
   if (!E || --E->refs > 0) return;
   neap_context *c = E->ctx;
+  program_forget(c, E->serial);
   release_tensors(E);
   for (int i = 0; i < E->nparts; i++) neap_energy_release(E->parts[i]);
   energy_function_release(c, E->function);

@@ -40,6 +40,7 @@ typedef struct energy_class {
 
 struct neap_energy {
   int refs;
+  uint64_t serial;                         /* its number in the context */
   neap_context *ctx;                       /* a counted reference */
   const energy_class *cls;
   int ndim; int64_t event[NEAP_MAX_DIMS];  /* ndim -1: not known */
@@ -74,6 +75,9 @@ bool energy_hold (neap_energy *E, neap_tensor *mask, neap_tensor *mask_values);
 bool energy_collect (neap_context *c, const neap_energy *E, bool all, energy_slot **list, int *n);
 
 void energy_function_release (neap_context *c, energy_function *f);   /* NULL is ignored */
+
+/* No function of the host in E or its parts: what it computes depends on its tensors alone. */
+bool energy_is_fixed (const neap_energy *E);
 
 /* What an energy is called in messages. */
 const char *energy_title (const neap_energy *E);

@@ -25,7 +25,7 @@ static neap_tensor *negatives (neap_context *c, neap_loss *l, loss_batch *b, nea
 static neap_tensor *contrast (neap_context *c, neap_loss *l, loss_batch *b, neap_tensor *y, neap_tensor *ycond) {
   neap_tensor *pos = neap_energy_eval(c, b->E, b->x, b->cond), *neg = y ? neap_energy_eval(c, b->E, y, ycond) : NULL;
   neap_tensor *mp = rows_mean(c, pos), *mn = rows_mean(c, neg), *loss = neap_sub(c, mp, mn);
-  bool told = loss_tell(c, b, "positive", mp) && loss_tell(c, b, "negative", mn) && loss_tell(c, b, "samples", y);
+  bool told = loss_tell(c, b, "positive", mp) && loss_tell(c, b, "negative", mn);
   if (!loss || !told) return NULL;
   if (l->reg == 0) return loss;
   return rows_axpy(c, l->reg, neap_add(c, rows_mean(c, neap_square(c, pos)), rows_mean(c, neap_square(c, neg))), loss);
@@ -33,14 +33,29 @@ static neap_tensor *contrast (neap_context *c, neap_loss *l, loss_batch *b, neap
 
 /* ---- cd ---- */
 
-static neap_tensor *eval_cd (neap_context *c, neap_loss *l, loss_batch *b) {
+/* x⁻ from the batch's x or from where chains start */
+static neap_tensor *cd_negatives (neap_context *c, neap_loss *l, loss_batch *b) {
   neap_tensor *x = b->x;
   if (l->start.kind != NEAP_START_DATA)
     x = sampler_start(c, "cd", l->start, b->rng, x->dtype, x->ndim, x->shape, x);
-  return contrast(c, l, b, negatives(c, l, b, x, b->cond), b->cond);
+  x = negatives(c, l, b, x, b->cond);
+  return x && loss_tell(c, b, "samples", x) ? x : NULL;
 }
 
-static const neap_loss_kind cd = { "cd", NULL, eval_cd };
+enum { FEW_STEPS = 3 };                    /* so few are recorded with the loss, which may share parts with them */
+
+static bool prepare_cd (neap_context *c, neap_loss *l, loss_batch *b) {
+  if (l->steps <= FEW_STEPS) return true;
+  b->neg_cond = b->cond;
+  return (b->neg = cd_negatives(c, l, b)) != NULL;
+}
+
+static neap_tensor *eval_cd (neap_context *c, neap_loss *l, loss_batch *b) {
+  if (l->steps <= FEW_STEPS) return contrast(c, l, b, cd_negatives(c, l, b), b->cond);
+  return contrast(c, l, b, b->neg, b->neg_cond);
+}
+
+static const neap_loss_kind cd = { "cd", NULL, prepare_cd, eval_cd };
 
 /* What both take. */
 static neap_loss *with_sampler (neap_context *c, const neap_loss_kind *kind, neap_sampler *s, int64_t steps,
@@ -111,19 +126,23 @@ static neap_tensor *restart_some (neap_context *c, neap_loss *l, loss_batch *b, 
   return hit ? rows_where(c, neap_ne(c, hit, neap_scalar(c, NEAP_FLOAT32, 0)), fresh(c, l, b, x->shape[0]), x) : NULL;
 }
 
-static neap_tensor *eval_pcd (neap_context *c, neap_loss *l, loss_batch *b) {
-  if (!ensure_buffer(c, l, b)) return NULL;
+static bool prepare_pcd (neap_context *c, neap_loss *l, loss_batch *b) {
+  if (!ensure_buffer(c, l, b)) return false;
   neap_tensor *buffer = neap_state_get(l->memory, "buffer"), *cond = neap_state_get(l->memory, "condition");
   neap_tensor *rows = turn(c, b, buffer->shape[0]), *x = rows ? neap_index_select(c, buffer, 1, rows) : buffer;
-  if (!neap_ok(c)) return NULL;
-  if (rows && cond) cond = neap_index_select(c, cond, 1, rows);
-  x = negatives(c, l, b, restart_some(c, l, b, x), cond);
-  if (x && !neap_state_set(c, l->memory, "buffer", rows ? neap_index_copy(c, buffer, 1, rows, x) : x)) return NULL;
-  return contrast(c, l, b, x, cond);
+  if (!neap_ok(c)) return false;
+  b->neg_cond = rows && cond ? neap_index_select(c, cond, 1, rows) : cond;
+  b->neg = x = negatives(c, l, b, restart_some(c, l, b, x), b->neg_cond);
+  if (x && !neap_state_set(c, l->memory, "buffer", rows ? neap_index_copy(c, buffer, 1, rows, x) : x)) return false;
+  return x && loss_tell(c, b, "samples", x);
+}
+
+static neap_tensor *eval_pcd (neap_context *c, neap_loss *l, loss_batch *b) {
+  return contrast(c, l, b, b->neg, b->neg_cond);
 }
 
 static const char *const pcd_memory[] = { "buffer", "condition", NULL };
-static const neap_loss_kind pcd = { "pcd", pcd_memory, eval_pcd };
+static const neap_loss_kind pcd = { "pcd", pcd_memory, prepare_pcd, eval_pcd };
 
 neap_loss *neap_loss_pcd (neap_context *c, const neap_pcd_config *cfg) {
   if (cfg->buffer < 0)

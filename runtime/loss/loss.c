@@ -3,7 +3,8 @@
 ** Invariant: what a loss remembers are untaped tensors in its memory; a parameter keeps its identity for ever, so
 ** an optimiser may hold it.
 */
-#include "loss/loss.h"
+#include "loss/program.h"
+#include "program/program.h"
 #include "energy/energy.h"
 #include <string.h>
 
@@ -13,6 +14,7 @@ neap_loss *loss_new (neap_context *c, const neap_loss_kind *kind) {
   l->kind = kind;
   l->ctx = c;
   l->refs = 1;
+  l->serial = ++c->serial;
   if ((l->memory = neap_state_new(c, NULL))) return l;
   neap_loss_release(l);
   return NULL;
@@ -25,6 +27,7 @@ neap_loss *neap_loss_keep (neap_loss *l) {
 
 void neap_loss_release (neap_loss *l) {
   if (!l || --l->refs > 0) return;
+  program_forget(l->ctx, l->serial);
   neap_sampler_release(l->sampler);
   neap_energy_release(l->noise);
   neap_release(l->sigmas);
@@ -49,7 +52,9 @@ neap_tensor *loss_half_square (neap_context *c, neap_tensor *r) {
   return rows_scale(c, rows_mean(c, rows_dot(c, r, r)), .5);
 }
 
+/* while a function is recorded there are no values to look at */
 static bool all_finite (neap_context *c, neap_loss *l, const char *what, neap_tensor *t) {
+  if (c->trace) return true;
   if (energy_all_finite(c, t)) return true;
   if (!neap_ok(c)) return false;
   return neap_fail(c, NEAP_EARG, "%s: batch: %s, of shape %s, holds NaN or infinity", l->kind->name, what,
@@ -64,12 +69,22 @@ static bool check (neap_context *c, neap_loss *l, neap_tensor *x, neap_tensor *c
   return all_finite(c, l, "x", x) && (!cond || all_finite(c, l, "the condition", cond));
 }
 
+neap_tensor *loss_value (neap_context *c, neap_loss *l, loss_batch *b) {
+  return energy_anchor(c, b->E, l->kind->eval(c, l, b));
+}
+
+static neap_tensor *prepare_and_eval (neap_context *c, neap_loss *l, loss_batch *b) {
+  if (l->kind->prepare && !l->kind->prepare(c, l, b)) return NULL;
+  neap_tensor *out = loss_program(c, l, b);
+  return out || !neap_ok(c) ? out : loss_value(c, l, b);
+}
+
 neap_tensor *neap_loss_eval (neap_context *c, neap_loss *l, neap_energy *E, neap_tensor *x, neap_tensor *cond,
                              neap_rng *rng, neap_state *info) {
   if (!check(c, l, x, cond)) return NULL;
-  loss_batch b = { E, x, cond, rng ? rng : neap_rng_default(c), info };
+  loss_batch b = { .E = E, .x = x, .cond = cond, .rng = rng ? rng : neap_rng_default(c), .info = info };
   neap_scope sc = neap_scope_open(c);
-  return neap_scope_return(c, sc, energy_anchor(c, E, l->kind->eval(c, l, &b)));
+  return neap_scope_return(c, sc, prepare_and_eval(c, l, &b));
 }
 
 /* ---- memory ---- */

@@ -12,6 +12,7 @@
 typedef struct loss_batch {
   neap_energy *E;
   neap_tensor *x, *cond;                     /* [B, event…], [B, …] or NULL */
+  neap_tensor *neg, *neg_cond;               /* what prepare made: samples [B, event…] and their condition; or NULL */
   neap_rng *rng;
   neap_state *info;                          /* or NULL */
 } loss_batch;
@@ -19,6 +20,8 @@ typedef struct loss_batch {
 typedef struct neap_loss_kind {
   const char *name;
   const char *const *remembers;              /* names of its tensors, NULL-terminated; NULL: none */
+  /* What depends on values or changes the loss's memory, before eval; or NULL. */
+  bool (*prepare)(neap_context *c, neap_loss *l, loss_batch *b);
   neap_tensor *(*eval)(neap_context *c, neap_loss *l, loss_batch *b);
 } neap_loss_kind;
 
@@ -26,6 +29,8 @@ struct neap_loss {
   const neap_loss_kind *kind;
   neap_context *ctx;
   int refs;
+  uint64_t serial;                           /* its number in the context */
+  uint64_t failed; int failures;             /* the energy with which it could not be recorded, how often in a row */
   neap_sampler *sampler;                     /* cd, pcd */
   int64_t steps, buffer, ratio;
   neap_start start;
@@ -43,6 +48,8 @@ struct neap_loss {
 };
 
 neap_loss *loss_new (neap_context *c, const neap_loss_kind *kind);
+/* The loss of a batch, op by op, with zero gradients by parameters that it does not depend on. */
+neap_tensor *loss_value (neap_context *c, neap_loss *l, loss_batch *b);
 /* Puts a detached t into the batch's info, if it is wanted. */
 bool loss_tell (neap_context *c, loss_batch *b, const char *name, neap_tensor *t);
 /* ½ mean over rows of |r|², r [B, event…] -> 0-d. */

@@ -54,7 +54,7 @@ static neap_tensor *eval (neap_context *c, neap_loss *l, loss_batch *b) {
 }
 
 static const char *const memory[] = { "log_z", NULL };
-static const neap_loss_kind nce = { "nce", memory, eval };
+static const neap_loss_kind nce = { "nce", memory, NULL, eval };
 
 static bool check (neap_context *c, const neap_nce_config *cfg) {
   if (cfg->ratio < 0)

@@ -15,7 +15,7 @@ static neap_tensor *eval_exact (neap_context *c, neap_loss *l, loss_batch *b) {
   return neap_sub(c, half, curvature);
 }
 
-static const neap_loss_kind exact = { "score_matching", NULL, eval_exact };
+static const neap_loss_kind exact = { "score_matching", NULL, NULL, eval_exact };
 
 neap_loss *neap_loss_score_matching (neap_context *c) { return loss_new(c, &exact); }
 
@@ -35,7 +35,7 @@ static neap_tensor *eval_dsm (neap_context *c, neap_loss *l, loss_batch *b) {
   return denoise(c, b, neap_scalar(c, b->x->dtype, l->sigma), b->cond);
 }
 
-static const neap_loss_kind dsm = { "dsm", NULL, eval_dsm };
+static const neap_loss_kind dsm = { "dsm", NULL, NULL, eval_dsm };
 
 neap_loss *neap_loss_dsm (neap_context *c, double sigma) {
   if (!sampler_positive(c, "dsm", "sigma", sigma)) return NULL;
@@ -59,7 +59,7 @@ static neap_tensor *eval_multi (neap_context *c, neap_loss *l, loss_batch *b) {
   return sigma ? denoise(c, b, rows_expand(c, sigma, b->x->ndim), cond) : NULL;
 }
 
-static const neap_loss_kind multi = { "multi_dsm", NULL, eval_multi };
+static const neap_loss_kind multi = { "multi_dsm", NULL, NULL, eval_multi };
 
 neap_loss *neap_loss_multi_dsm (neap_context *c, int n, const double *sigmas, int conditional) {
   if (n < 1) return neap_fail(c, NEAP_EARG, "multi_dsm: sigmas: at least one expected, got %d", n);
@@ -103,7 +103,7 @@ static neap_tensor *eval_fisher (neap_context *c, neap_loss *l, loss_batch *b) {
   return loss_half_square(c, neap_sub(c, s, target));
 }
 
-static const neap_loss_kind fisher = { "fisher", NULL, eval_fisher };
+static const neap_loss_kind fisher = { "fisher", NULL, NULL, eval_fisher };
 
 neap_loss *neap_loss_fisher (neap_context *c, neap_tensor_fn f, bool is_log_prob, void *arg,
                              void (*release) (void *arg)) {

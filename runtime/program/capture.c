@@ -190,6 +190,7 @@ static neap_program *found_fixed (program_cache *k, const capture *w) {
     graph *g = p->g;
     if (!p->fixed || !is_free(p) || !same_origin(&p->origin, &w->origin) || g->nrngs > 1) continue;
     if (!same_vars(g, w) || !same_inputs(g, w)) continue;
+    if (w->note) memcpy(w->note, p->note, w->note_bytes);
     if (g->nrngs == 1 && g->rng[0] != w->rng) {
       neap_rng_release(g->rng[0]);
       g->rng[0] = neap_rng_keep(w->rng);
@@ -231,9 +232,19 @@ void program_forget (neap_context *c, uint64_t serial) {
 
 /* ---- capture ---- */
 
+static bool keep_note (neap_program *p, const capture *w) {
+  void *note = w->note_bytes ? neap_realloc(p->c, p->note, p->note_bytes, w->note_bytes) : NULL;
+  if (!note) return w->note_bytes == 0;
+  p->note = memcpy(note, w->note, w->note_bytes);
+  p->note_bytes = w->note_bytes;
+  return true;
+}
+
 static void mark (neap_program *p, const capture *w, graph_key *raw) {
+  bool kept = keep_note(p, w);
+  if (!kept) neap_clear_error(p->c);                   /* it can be recorded again */
   p->origin = w->origin;
-  p->fixed = w->fixed;
+  p->fixed = w->fixed && kept;
   graph_key_free(p->c, &p->raw);
   p->raw = *raw;
   *raw = (graph_key){ 0 };

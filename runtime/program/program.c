@@ -110,6 +110,7 @@ void program_release (neap_program *p) {
   graph_free(p->g);
   graph_key_free(c, &p->key);
   graph_key_free(c, &p->raw);
+  neap_free(c, p->note, p->note_bytes);
   pthread_mutex_destroy(&p->lock);
   neap_free(c, p, sizeof *p);
   neap_context_release(c);

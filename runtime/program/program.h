@@ -36,6 +36,7 @@ struct neap_program {
   graph *g;                                /* its leaves and numbers are those of the next run */
   graph_key key, raw;                      /* raw: of the recording at two rows that was bound last */
   program_origin origin; bool fixed;       /* of the capture that bound it last */
+  void *note; size_t note_bytes;
   instr *instrs; int ninstrs, instrs_size;
   group_step *steps; int nsteps, steps_size;
   graph_ref *sources; int nsources, sources_size;
@@ -98,6 +99,7 @@ typedef struct capture {
   bool fixed;                              /* for its origin, fn does the same for inputs like these: no host's function */
   neap_rng *rng;                           /* fixed: the one stream that fn draws from */
   neap_tensor *const *vars; int nvars;     /* fixed: the variables that it depends on */
+  void *note; size_t note_bytes;           /* what fn leaves behind besides tensors: filled in also when it is not called */
   char reason[256]; bool blame;            /* why it cannot be recorded; whether that is the function's doing */
 } capture;
 

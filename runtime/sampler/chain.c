@@ -7,12 +7,6 @@
 #include "energy/energy.h"
 #include "op.h"
 
-static neap_tensor *copy (neap_context *c, neap_tensor *x) {
-  neap_tensor *t = x ? neap_tensor_new(c, x->dtype, x->ndim, x->shape) : NULL;
-  if (t) neap_copy_strided(t, x);
-  return t;
-}
-
 /* x with the coordinates that E holds set to their values */
 static neap_tensor *place (neap_context *c, neap_energy *E, neap_tensor *x) {
   neap_tensor *mask = neap_energy_mask(E), *values = neap_energy_mask_values(E);
@@ -23,9 +17,9 @@ static neap_tensor *place (neap_context *c, neap_energy *E, neap_tensor *x) {
 static bool fill (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st, neap_tensor *x, neap_tensor *cond) {
   if (x->ndim < 1)
     return neap_fail(c, NEAP_ESHAPE, "%s: x: [chains, event…] expected, got a 0-d tensor", s->kind->name);
-  if (!energy_all_finite(c, x))
+  if (!c->trace && !energy_all_finite(c, x))           /* while a function is recorded there are no values */
     return neap_fail(c, NEAP_EARG, "%s: x, of shape %s, holds NaN or infinity", s->kind->name, SHAPE_TEXT(x));
-  if (!neap_state_set(c, st, "x", place(c, E, copy(c, x)))) return false;
+  if (!neap_state_set(c, st, "x", place(c, E, neap_clone(c, x)))) return false;
   if (cond && !neap_state_set(c, st, "condition", neap_detach(c, cond))) return false;
   return !s->kind->init || s->kind->init(c, s, E, st);
 }

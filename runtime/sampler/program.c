@@ -3,6 +3,7 @@
 ** Invariant: the state changes after whole chunks of steps only, tensors and random streams together.
 */
 #include "sampler/program.h"
+#include "energy/energy.h"
 #include <string.h>
 #include <time.h>
 
@@ -23,13 +24,13 @@ static int find (const char names[][NEAP_STATE_NAME], int n, const char *name) {
 /* a state with the inputs as its tensors */
 static neap_state *copy_state (neap_context *c, const recording *r, neap_tensor *const *in) {
   neap_state *st = neap_state_new(c, r->st->rng);
-  for (int i = 0; st && i < r->k->nin; i++)
-    if (!neap_state_set(c, st, r->k->in[i], in[i])) { neap_state_free(st); return NULL; }
+  for (int i = 0; st && i < r->k->layout.nin; i++)
+    if (!neap_state_set(c, st, r->k->layout.in[i], in[i])) { neap_state_free(st); return NULL; }
   return st;
 }
 
 /* the entries that a step replaced are the outputs */
-static bool collect (neap_context *c, sampler_program *k, neap_state *st, neap_tensor *const *in, neap_tensor **out) {
+static bool collect (neap_context *c, sampler_layout *k, neap_state *st, neap_tensor *const *in, neap_tensor **out) {
   k->nout = 0;
   for (int i = 0; i < st->count; i++) {
     int from = find(k->in, k->nin, st->entries[i].name);
@@ -47,9 +48,9 @@ static bool collect (neap_context *c, sampler_program *k, neap_state *st, neap_t
 static bool record_step (neap_context *c, void *arg, neap_tensor *const *in, int *nout, neap_tensor **out) {
   recording *r = arg;
   neap_state *st = copy_state(c, r, in);
-  bool ok = st && r->s->kind->step(c, r->s, r->E, st) && neap_ok(c) && collect(c, r->k, st, in, out);
+  bool ok = st && r->s->kind->step(c, r->s, r->E, st) && neap_ok(c) && collect(c, &r->k->layout, st, in, out);
   neap_state_free(st);
-  *nout = r->k->nout;
+  *nout = r->k->layout.nout;
   return ok && *nout > 0;
 }
 
@@ -64,13 +65,19 @@ static void record (sampler_program *k, neap_context *c, neap_sampler *s, neap_e
   neap_tensor *in[NEAP_STATE_MAX];
   bool by_rows[NEAP_STATE_MAX];
   recording r = { k, s, E, st };
-  k->nin = st->count;
+  sampler_layout *to = &k->layout;
+  to->nin = st->count;
   for (int i = 0; i < st->count; i++) {
     in[i] = st->entries[i].t;
     by_rows[i] = in[i]->ndim > 0 && in[i]->shape[0] == rows;
-    strcpy(k->in[i], st->entries[i].name);
+    strcpy(to->in[i], st->entries[i].name);
   }
-  capture w = { .fn = record_step, .arg = &r, .n = k->nin, .in = in, .by_rows = by_rows, .rows = rows };
+  capture w = { .fn = record_step, .arg = &r, .n = to->nin, .in = in, .by_rows = by_rows, .rows = rows };
+  w.origin = (program_origin){ E->serial, s->serial, 0 };
+  w.fixed = energy_is_fixed(E) && !s->custom.step;
+  w.rng = st->rng;
+  w.note = to;
+  w.note_bytes = sizeof *to;
   k->p = program_capture(c, &w);
   if (!k->p && neap_ok(c)) warn_once(c, &w, s->kind->name);
 }
@@ -88,7 +95,7 @@ void sampler_program_open (sampler_program *k, neap_context *c, neap_sampler *s,
   if (!neap_ok(c) || !x || x->ndim < 1 || x->shape[0] == 0) return;
   record(k, c, s, E, st, x->shape[0]);
   if (!k->p) return;
-  k->run = (program_run){ .p = k->p, .rows = x->shape[0], .carry = k->carry };
+  k->run = (program_run){ .p = k->p, .rows = x->shape[0], .carry = k->layout.carry };
   if (worth_it(k, x->shape[0]) && program_prepare(&k->run)) return;
   if (c->status != NEAP_EINTERRUPTED) neap_clear_error(c);             /* eager execution will tell */
   sampler_program_close(k);
@@ -110,8 +117,8 @@ static int64_t now (void) {
 }
 
 static bool inputs (sampler_program *k, neap_state *st, neap_tensor **in) {
-  for (int i = 0; i < k->nin; i++) {
-    neap_tensor *t = neap_state_get(st, k->in[i]);
+  for (int i = 0; i < k->layout.nin; i++) {
+    neap_tensor *t = neap_state_get(st, k->layout.in[i]);
     if (!t || !(in[i] = neap_contiguous_data(k->c, t))) return false;
   }
   return true;
@@ -127,7 +134,7 @@ static bool run_chunk (sampler_program *k, neap_state *st, int64_t n) {
   if (!program_go(&k->run)) return false;
   int64_t each = (now() - from) / n + 1, fit = CHUNK_NS / each;
   k->chunk = fit < 1 ? 1 : fit < LONGEST ? fit : LONGEST;
-  for (int j = 0; j < k->nout; j++) if (!neap_state_set(k->c, st, k->out[j], out[j])) return false;
+  for (int j = 0; j < k->layout.nout; j++) if (!neap_state_set(k->c, st, k->layout.out[j], out[j])) return false;
   return true;
 }
 

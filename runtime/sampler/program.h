@@ -9,13 +9,17 @@
 #include "program/program.h"
 #include "sampler/sampler.h"
 
+typedef struct sampler_layout {            /* which entries of the state the program takes and gives */
+  int nin, nout;
+  char in[NEAP_STATE_MAX][NEAP_STATE_NAME], out[NEAP_STATE_MAX][NEAP_STATE_NAME];
+  int carry[NEAP_STATE_MAX];               /* the input that an output replaces, or -1 */
+} sampler_layout;
+
 struct sampler_program {
   neap_context *c;
   neap_program *p;                         /* NULL: steps run eagerly */
   program_run run;
-  int nin, nout;
-  char in[NEAP_STATE_MAX][NEAP_STATE_NAME], out[NEAP_STATE_MAX][NEAP_STATE_NAME];   /* entries of the state */
-  int carry[NEAP_STATE_MAX];
+  sampler_layout layout;
   int64_t chunk;                           /* steps that take about 25 ms */
 };
 

@@ -3,6 +3,7 @@
 ** Invariant: a sampler holds settings only, so one object may serve any number of chains and energies.
 */
 #include "sampler/sampler.h"
+#include "program/program.h"
 #include <math.h>
 
 neap_sampler *sampler_new (neap_context *c, const neap_sampler_kind *kind) {
@@ -11,6 +12,7 @@ neap_sampler *sampler_new (neap_context *c, const neap_sampler_kind *kind) {
   s->kind = kind;
   s->ctx = c;
   s->refs = 1;
+  s->serial = ++c->serial;
   s->step_size = s->noise_std = NAN;
   return s;
 }
@@ -22,6 +24,7 @@ neap_sampler *neap_sampler_keep (neap_sampler *s) {
 
 void neap_sampler_release (neap_sampler *s) {
   if (!s || --s->refs > 0) return;
+  program_forget(s->ctx, s->serial);
   if (s->custom.free) s->custom.free(s->custom.arg);
   neap_object_free(s->ctx, s, sizeof *s);
 }
@@ -38,6 +41,7 @@ bool neap_sampler_set_step_size (neap_context *c, neap_sampler *s, double step_s
   if (isnan(s->step_size)) return neap_fail(c, NEAP_EARG, "%s: has no step size", s->kind->name);
   if (!sampler_positive(c, s->kind->name, "step_size", step_size)) return false;
   s->step_size = step_size;
+  s->serial = ++c->serial;
   return true;
 }
 

@@ -32,6 +32,7 @@ struct neap_sampler {
   const neap_sampler_kind *kind;
   neap_context *ctx;
   int refs;
+  uint64_t serial;                           /* its number in the context; another one after a change */
   double step_size;                          /* NAN: none */
   double noise_std;                          /* langevin; NAN: √(2 step_size) */
   double clip, clamp_min, clamp_max;         /* langevin; 0: none */

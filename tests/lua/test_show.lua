@@ -31,12 +31,12 @@ function T.test_records ()
   local _, report = neap.gradcheck(neap.sin, neap.ones(2))
   lu.assertStrMatches(tostring(report), "order  1\ntol    1e%-06\nworst  [%d.e-]+")
   local m = neap.memory()
-  lu.assertEquals(tostring(m), ("allocations  %d\ncached       %d\nlive         %d\npeak         %d"):format(
-    m.allocations, m.cached, m.live, m.peak))
+  lu.assertEquals(tostring(m), ("allocations  %d\ncached       %d\nlive         %d\npeak         %d\nprograms     %d"):format(
+    m.allocations, m.cached, m.live, m.peak, m.programs))
   lu.assertStrContains(tostring(neap.info()), "version       " .. neap.version)
   local names = 0
   for _ in pairs(m) do names = names + 1 end
-  lu.assertEquals(names, 4)
+  lu.assertEquals(names, 5)
 end
 
 function T.test_at_the_prompt ()
