@@ -23,7 +23,7 @@ static void loops_##T (const product *p, const void *xv, const void *yv, void *o
   const int64_t *xs = p->x->strides + p->x->ndim - 2, *ys = p->y->strides + p->y->ndim - 2; \
   for (int64_t i = 0; i < m; i++) \
     for (int64_t j = 0; j < n; j++) { \
-      T sum = 0; \
+      T sum = p->add ? out[i * p->n + j] : 0; \
       for (int64_t q = 0; q < p->k; q++) sum = (T)(sum + x[i * xs[0] + q * xs[1]] * y[q * ys[0] + j * ys[1]]); \
       out[i * p->n + j] = sum; \
     } \
@@ -33,19 +33,20 @@ LOOP_KERNEL(double)
 LOOP_KERNEL(uint64_t)                      /* int64 wraps around as unsigned does */
 LOOP_KERNEL(uint8_t)
 
-/* y = matrix · v, added to zeros: beta = 0 leaves it to BLAS whether NaN in unset memory survives */
+/* out (+)= matrix · v, added to zeros: beta = 0 leaves it to BLAS whether NaN in unset memory survives */
 #define BLAS_KERNEL(T, l) \
-static void blas_vector_##l (bool t, int rows, int cols, const T *a, int ld, const T *v, int incv, T *out, int inc) { \
-  for (int64_t i = 0; i < rows; i++) out[i * inc] = 0; \
+static void blas_vector_##l (bool t, int rows, int cols, const T *a, int ld, const T *v, int incv, T *out, int inc, \
+                             bool add) { \
+  for (int64_t i = 0; i < rows && !add; i++) out[i * inc] = 0; \
   if (t) cblas_##l##gemv(BLAS_ROWS, BLAS_T, cols, rows, 1, a, ld, v, incv, 1, out, inc); \
   else cblas_##l##gemv(BLAS_ROWS, BLAS_N, rows, cols, 1, a, ld, v, incv, 1, out, inc); \
 } \
 static void blas_##l (const product *p, const void *x, const void *y, void *out, int64_t m, int64_t n) { \
   int k = (int)p->k, ldo = (int)p->n; \
-  if (m == 1) blas_vector_##l(!p->yt, (int)n, k, y, p->ldy, x, p->xt ? p->ldx : 1, out, 1); \
-  else if (n == 1) blas_vector_##l(p->xt, (int)m, k, x, p->ldx, y, p->yt ? 1 : p->ldy, out, ldo); \
+  if (m == 1) blas_vector_##l(!p->yt, (int)n, k, y, p->ldy, x, p->xt ? p->ldx : 1, out, 1, p->add); \
+  else if (n == 1) blas_vector_##l(p->xt, (int)m, k, x, p->ldx, y, p->yt ? 1 : p->ldy, out, ldo, p->add); \
   else cblas_##l##gemm(BLAS_ROWS, p->xt ? BLAS_T : BLAS_N, p->yt ? BLAS_T : BLAS_N, (int)m, (int)n, k, 1, x, p->ldx, \
-                       y, p->ldy, 0, out, ldo); \
+                       y, p->ldy, p->add, out, ldo); \
 }
 BLAS_KERNEL(float, s)
 BLAS_KERNEL(double, d)
@@ -175,17 +176,18 @@ bool run_bmm (neap_call *k, neap_tensor *out) {
   return !p.failed || neap_blas_refuse(k->c, "matmul");
 }
 
-bool matmul_plan (neap_call *k, neap_tensor *out, matmul_product *p) {
+bool matmul_plan (neap_call *k, neap_tensor *out, bool whole, matmul_product *p) {
   bool t;
   int ld;
   *p = product_of(k, out);
   if (p->batch != 1 || p->m * p->n * p->k == 0) return false;
   if (!layout(p->x, &t, &ld) || !layout(p->y, &t, &ld) || !choose(p)) return false;    /* choose copies nothing then */
   cut(p);
-  return p->slabs == 1;
+  return p->slabs == 1 || whole;
 }
 
-bool matmul_run (const matmul_product *p) {
+bool matmul_run (matmul_product *p, bool add) {
+  p->add = add;
   int token = p->blas ? neap_blas_enter(p->c) : 0;
   if (token < 0) return neap_blas_refuse(p->c, "matmul");
   p->multiply(p, neap_ptr(p->x), neap_ptr(p->y), neap_ptr(p->out), p->m, p->n);

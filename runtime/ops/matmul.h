@@ -18,15 +18,16 @@ struct matmul_product {
   int64_t m, n, k, batch;
   bool xt, yt; int ldx, ldy;               /* how BLAS reads x and y: transposed, and the leading dimension */
   bool blas;                               /* otherwise loops over strides */
+  bool add;                                /* to what is in out */
   multiply_fn multiply;
   int64_t items, slabs, width; bool by_rows;   /* a task: items of the batch, or one slab of rows (columns) of one */
   atomic_int failed;
 };
 
-/* Plans bmm for a call whose result is one matrix made in one task from operands as they are, whose elements need
-** not be there yet; false: it is not that. */
-bool matmul_plan (neap_call *k, neap_tensor *out, matmul_product *p);
-/* On any thread, with k->c of the plan its own. */
-bool matmul_run (const matmul_product *p);
+/* Plans bmm for a call whose result is one matrix made in one task (whole: however big) from operands as they are,
+** whose elements need not be there yet; false: it is not that. */
+bool matmul_plan (neap_call *k, neap_tensor *out, bool whole, matmul_product *p);
+/* On any thread, with k->c of the plan its own.  add: to what is in out. */
+bool matmul_run (matmul_product *p, bool add);
 
 #endif

@@ -125,7 +125,7 @@ static void bind (neap_program *p, graph *g) {
     neap_storage *old = v->store;
     v->store = from->store;
     from->store = old;
-    if (from->kind == VALUE_NUMBER) neap_store_number(from->dtype, &v->number, 0, from->number);
+    v->number = from->number;
   }
   for (int i = 0; i < g->nrngs; i++) {
     neap_rng *old = to->rng[i];

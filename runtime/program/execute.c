@@ -15,7 +15,7 @@ static void bind_value (frame *f, int v) {
   graph_value *val = &f->p->g->values[v];
   const frame *made = f->p->prologue;
   if (val->kind == VALUE_LEAF) f->stores[v].data = val->store->data;
-  else if (val->kind == VALUE_NUMBER) f->stores[v].data = &val->number;
+  else if (val->kind == VALUE_NUMBER) f->stores[v].data = &val->element;
   else if (val->fixed && made && made != f) f->stores[v].data = made->stores[v].data;
 }
 
@@ -34,15 +34,17 @@ void frame_set_source (frame *f, frame_instr *in, int i) {
   bool owned = v->kind == VALUE_NODE || v->kind == VALUE_INPUT;
   bool same = s->s.kind == SOURCE_CONSTANT || (s->s.period && NEAP_TILE % s->s.period == 0) || in->n <= NEAP_TILE;
   s->whole = s->s.kind == SOURCE_DIRECT && (owned || in->n % NEAP_TILE_PAD == 0);
-  s->fixed = f->prologue ? v->kind != VALUE_NODE : v->fixed;           /* there before this frame runs */
+  s->fixed = f->phases == PHASE_ONCE ? v->kind != VALUE_NODE : v->fixed;           /* there before this frame runs */
   if (!same || s->whole) s->ready_at = NO_TILE;
   s->ready = s->ready_at == NO_TILE || !f->ready ? NULL
-           : (char *)(((uintptr_t)f->ready + 63) & ~(uintptr_t)63) + s->ready_at;
+           : frame_align(f->ready) + s->ready_at;
 }
 
 void frame_bind (frame *f) {
   neap_program *p = f->p;
   for (int v = 0; v < p->g->nvalues; v++) bind_value(f, v);
+  for (int i = 0; f->phases == PHASE_AFTER && i < p->nsums; i++)
+    f->stores[p->sums[i].value].data = frame_align(p->lanes) + p->sums[i].at;
   for (int k = 0; k < p->ninstrs; k++)
     for (int i = 0; f->instrs[k].steps && i < p->instrs[k].nsources; i++) frame_set_source(f, &f->instrs[k], i);
 }
@@ -96,7 +98,7 @@ static bool run_step (frame *f, const frame_step *s, uint64_t t, int64_t first, 
 
 static bool run_group (frame *f, const frame_instr *in, uint64_t t) {
   const void *slot[GROUP_SLOTS];
-  char *base = (char *)(((uintptr_t)f->scratch + 63) & ~(uintptr_t)63);
+  char *base = frame_align(f->scratch);
   for (int64_t first = 0; first < in->n; first += NEAP_TILE) {
     int64_t n = tile_of(in->n - first);
     for (int i = 0; i < in->of->nsources; i++)
@@ -108,6 +110,8 @@ static bool run_group (frame *f, const frame_instr *in, uint64_t t) {
   return true;
 }
 
+/* ---- instructions ---- */
+
 static bool run_draw (frame *f, const frame_instr *in, uint64_t t) {
   neap_scope s = neap_scope_open(&f->ctx);
   neap_tensor *x = in->call.n ? neap_contiguous_data(&f->ctx, in->in[0]) : NULL;
@@ -117,9 +121,7 @@ static bool run_draw (frame *f, const frame_instr *in, uint64_t t) {
   return ok;
 }
 
-static bool run_call (frame *f, const frame_instr *in, uint64_t t) {
-  if (in->product) return matmul_run(&in->plan);
-  if (in->draw.node) return run_draw(f, in, t);
+static bool run_kernel (frame *f, const frame_instr *in) {
   neap_call k = in->call;                              /* kernels may use it up */
   neap_scope s = neap_scope_open(&f->ctx);
   bool ok = k.op->run(&k, in->out);
@@ -127,10 +129,32 @@ static bool run_call (frame *f, const frame_instr *in, uint64_t t) {
   return ok;
 }
 
-bool frame_execute (frame *f, bool fixed, uint64_t t, bool last) {
+void frame_add (const frame *f, neap_dtype d, int64_t n, char *to, const char *from) {
+  const void *in[] = { to, from };
+  f->ctx.tiles->op[NEAP_OP_add][d](padded(n), to, in, NULL, 0);
+}
+
+/* adds the block's part to the lane, where the first block's part lies as it is */
+static bool run_sum (frame *f, frame_instr *in) {
+  const row_sum *s = &f->p->sums[in->of->sum];
+  char *lane = f->lane + s->at, *spill = frame_align(f->spill);
+  in->out->store->data = f->first || in->product ? lane : spill;
+  if (in->product) return matmul_run(&in->plan, !f->first);
+  if (!run_kernel(f, in)) return false;
+  if (!f->first) frame_add(f, in->out->dtype, s->n, lane, spill);
+  return true;
+}
+
+static bool run_call (frame *f, frame_instr *in, uint64_t t) {
+  if (f->lane && in->of->sum >= 0) return run_sum(f, in);
+  if (in->draw.node) return run_draw(f, in, t);
+  return in->product ? matmul_run(&in->plan, false) : run_kernel(f, in);
+}
+
+bool frame_execute (frame *f, uint64_t t, bool last) {
   for (int k = 0; k < f->p->ninstrs; k++) {
-    const frame_instr *in = &f->instrs[k];
-    if (in->of->fixed != fixed || (in->of->last && !last)) continue;
+    frame_instr *in = &f->instrs[k];
+    if (!(in->of->phases & f->phases) || (in->of->last && !last)) continue;
     if (in->of->group ? !run_group(f, in, t) : !run_call(f, in, t)) return false;
   }
   return true;

@@ -38,7 +38,13 @@ static void put_operand (text *t, const graph_ref *r) {
 
 static const char *label (const graph_value *v) {
   if (v->fixed) return "once";
-  return v->axis == AXIS_MIXED ? "rows mixed" : v->axis == AXIS_SHARED ? "shared" : "rows";
+  switch (v->axis) {
+    case AXIS_MIXED: return "rows mixed";
+    case AXIS_SHARED: return "shared";
+    case AXIS_SUM: return "sum of rows";
+    case AXIS_AFTER: return "of sums";
+    default: return "rows";
+  }
 }
 
 static void put_node (text *t, int i, const char *indent) {
@@ -61,17 +67,23 @@ static void put_instr (text *t, const instr *in) {
   for (int i = 0; i < in->nsteps; i++) put_node(t, t->p->steps[in->steps + i].node, "    ");
 }
 
-static void put_part (text *t, const char *title, bool fixed) {
-  put(t, "%s:\n", title);
-  for (int k = 0; k < t->p->ninstrs; k++) if (t->p->instrs[k].fixed == fixed) put_instr(t, &t->p->instrs[k]);
+static void put_part (text *t, const char *title, unsigned phase) {
+  bool any = false;
+  for (int k = 0; k < t->p->ninstrs; k++) {
+    if (!(t->p->instrs[k].phases & phase)) continue;
+    if (!any) put(t, "%s:\n", title);
+    any = true;
+    put_instr(t, &t->p->instrs[k]);
+  }
 }
 
 size_t program_explain (neap_program *p, char *out, size_t room) {
   text t = { p, out, 0, room };
   put(&t, "%d inputs, %d outputs, %d instructions, %s\n", p->g->ninputs, p->g->noutputs, p->ninstrs,
       !p->g->by_rows ? "for one number of rows" : p->g->blocks ? "in blocks of rows" : "rows depend on each other");
-  put_part(&t, "once a run", true);
-  put_part(&t, "for each block and step", false);
+  put_part(&t, "once a run", PHASE_ONCE);
+  put_part(&t, "for each block and step", PHASE_BLOCK);
+  put_part(&t, "once after all blocks", PHASE_AFTER);
   for (int i = 0; i < p->nframes && i < 2; i++)
     if (p->frames[i])
       put(&t, "blocks of %lld rows: %zu bytes of values, %zu of tiles\n", (long long)p->frames[i]->rows,

@@ -41,13 +41,14 @@ typedef struct frame_instr {
 } frame_instr;
 
 #define NO_TILE SIZE_MAX
+enum { ARENA_PAD = 128 };                  /* NEAP_TILE_PAD doubles */
 
 typedef struct frame_chunk { struct frame_chunk *next; size_t size; } frame_chunk;
 
 struct frame {
   neap_program *p;
   int64_t rows;
-  bool prologue;                           /* runs what is fixed */
+  unsigned phases;                         /* what it runs */
   neap_context ctx;                        /* of its kernels */
   frame_chunk *free;
   neap_storage *stores;                    /* of each value; data NULL: in a group only */
@@ -58,12 +59,19 @@ struct frame {
   neap_tensor *tensors; neap_tensor **pointers; int ntensors;
   neap_tensor *outputs;                    /* views of what the graph gives */
   atomic_bool busy;
+  char *spill; size_t spill_bytes;         /* a block's part of a sum that cannot be added up where it is made */
   int64_t row0;                            /* of the block that runs */
+  char *lane; bool first;                  /* where it adds up sums; is it the first one there?  NULL: all rows run */
   const program_run *run;
 };
 
-/* fixed: for the program's fixed instructions. NULL with an error. */
-frame *frame_new (neap_program *p, int64_t rows, bool fixed);
+/* For the instructions of those phases; with BLOCK and AFTER, all rows are one block.  NULL with an error. */
+frame *frame_new (neap_program *p, int64_t rows, unsigned phases);
+/* Is sum v of the program kept outside the frame, in a lane? */
+static inline bool frame_adds (const frame *f) { return f->p->nsums > 0 && f->phases != (PHASE_BLOCK | PHASE_AFTER); }
+/* The memory of a value of n bytes, a multiple of what tile kernels work on. */
+static inline size_t frame_room (size_t n) { return (n + ARENA_PAD) / ARENA_PAD * ARENA_PAD + ARENA_PAD; }
+static inline char *frame_align (char *p) { return (char *)(((uintptr_t)p + 63) & ~(uintptr_t)63); }
 void frame_free (frame *f);
 /* The memory of everything of one frame, in bytes. */
 size_t frame_bytes (const frame *f);
@@ -73,8 +81,10 @@ void frame_set_source (frame *f, frame_instr *in, int i);
 void frame_bind (frame *f);
 /* Tiles of what is fixed; after the prologue ran. */
 void frame_refresh (frame *f);
-/* Runs the (not) fixed instructions as step t of a run, those for the last step only if it is; false with an error
-** in f->ctx. */
-bool frame_execute (frame *f, bool fixed, uint64_t t, bool last);
+/* Runs the frame's instructions as step t of a run, those for the last step only if it is; false with an error in
+** f->ctx. */
+bool frame_execute (frame *f, uint64_t t, bool last);
+/* to[0..n) += from[0..n), memory as frame_room gives */
+void frame_add (const frame *f, neap_dtype d, int64_t n, char *to, const char *from);
 
 #endif

@@ -111,6 +111,15 @@ bool graph_elementwise (const graph_node *n) {
   return n->op >= 0 && !neap_ops[n->op].run && !neap_ops[n->op].infer;
 }
 
+double graph_number (const graph_value *v, int64_t rows) {
+  switch (v->rate) {
+    case NUMBER_TIMES: return v->number * (double)rows;
+    case NUMBER_OVER: return v->number / (double)rows;
+    case NUMBER_ONE_OVER: return 1 / (v->number * (double)rows);
+    default: return v->number;
+  }
+}
+
 int64_t graph_numel (int ndim, const row_size *shape, int64_t rows) {
   int64_t n = 1;
   for (int i = 0; i < ndim; i++) n *= size_at(shape[i], rows);
@@ -146,7 +155,8 @@ static bool put_ref (neap_context *c, graph_key *k, const graph_ref *r) {
 }
 
 static bool put_value (neap_context *c, graph_key *k, const graph_value *v) {
-  int64_t special = v->kind != VALUE_NUMBER ? 0 : v->number == 1 ? 1 : v->number == 0 && !signbit(v->number) ? 2 : 3;
+  int64_t special = v->kind != VALUE_NUMBER ? 0 : v->rate ? 3 + (int64_t)v->rate
+                  : v->number == 1 ? 1 : v->number == 0 && !signbit(v->number) ? 2 : 3;
   int64_t list[4 + NEAP_MAX_DIMS] = { v->kind, v->dtype, v->ndim, special };
   for (int i = 0; i < v->ndim; i++) list[4 + i] = packed(v->shape[i]);
   return put(c, k, list, (size_t)(4 + v->ndim) * sizeof *list);

@@ -12,10 +12,17 @@
 typedef struct row_size { int64_t n; bool rows; } row_size;
 static inline int64_t size_at (row_size s, int64_t rows) { return s.rows ? s.n * rows : s.n; }
 
-enum { AXIS_SHARED = -1, AXIS_MIXED = -2 };            /* labels; 0 and above: the dimension that counts rows */
+/* labels; 0 and above: the dimension that counts rows.  SUM: added up over rows, so blocks make parts of it; AFTER:
+** made of sums, and of nothing that has rows. */
+enum { AXIS_SHARED = -1, AXIS_MIXED = -2, AXIS_SUM = -3, AXIS_AFTER = -4 };
+/* parts of a run: once before, in each block, once after on the sums of all blocks */
+enum { PHASE_ONCE = 1, PHASE_BLOCK = 2, PHASE_AFTER = 4 };
 enum { GRAPH_RNGS = 16 };
 
 typedef enum value_kind { VALUE_INPUT, VALUE_LEAF, VALUE_NUMBER, VALUE_NODE } value_kind;
+
+/* a number as it is, or times, over, or one over the number of rows times it */
+typedef enum number_rate { NUMBER_PLAIN, NUMBER_TIMES, NUMBER_OVER, NUMBER_ONE_OVER } number_rate;
 
 typedef struct graph_value {
   value_kind kind;
@@ -24,8 +31,10 @@ typedef struct graph_value {
   int maker;                               /* the node; the number of an input */
   neap_storage *store;                     /* leaf: counted */
   size_t bytes;                            /* leaf: what it holds if it was made while recording, else 0 */
-  double number;                           /* the one number that every element is */
+  double number; number_rate rate;         /* the one number that every element is */
+  double element;                          /* holds it in the value's dtype while a program runs */
   int axis;                                /* label */
+  unsigned phases;                         /* of a node's value: where it is made */
   bool fixed;                              /* made of leaves and numbers alone: once per run is enough */
   bool used;
 } graph_value;
@@ -73,6 +82,7 @@ bool graph_is_whole (const graph *g, const graph_ref *r);
 bool graph_same_shape (const graph_ref *a, const graph_ref *b);
 bool graph_same_ref (const graph_ref *a, const graph_ref *b);
 bool graph_elementwise (const graph_node *n);          /* by tile kernels */
+double graph_number (const graph_value *v, int64_t rows);
 int64_t graph_numel (int ndim, const row_size *shape, int64_t rows);
 static inline graph_ref *graph_in (graph *g, const graph_node *n, int i) { return &g->refs[n->first + i]; }
 
@@ -88,7 +98,7 @@ bool graph_by_rows (graph *g, const graph *other);
 bool graph_holds_at (const graph *g, const graph *o, int64_t rows);
 /* The same graph, with the same numbers? */
 bool graph_equal (graph *g, graph *other);
-/* Labels values; sets g->blocks. */
+/* label.c: labels values and says where they are made; sets g->blocks. */
 void graph_label (graph *g);
 
 /* simplify.c: identities, common subexpressions, dead code, what is fixed, transposed weights.  False: no memory. */

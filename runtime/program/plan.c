@@ -6,14 +6,11 @@
 #include "program/frame.h"
 #include <string.h>
 
-enum { ARENA_PAD = 128 };                  /* NEAP_TILE_PAD doubles */
-
 typedef struct life { int value, from, to; size_t size, at; } life;
 
 static size_t value_bytes (const frame *f, int v) {
   const graph_value *val = &f->p->g->values[v];
-  size_t n = (size_t)graph_numel(val->ndim, val->shape, f->rows) * neap_dtype_size(val->dtype);
-  return (n + ARENA_PAD) / ARENA_PAD * ARENA_PAD + ARENA_PAD;
+  return frame_room((size_t)graph_numel(val->ndim, val->shape, f->rows) * neap_dtype_size(val->dtype));
 }
 
 /* ---- lifetimes ---- */
@@ -29,10 +26,11 @@ static int last_use (const neap_program *p, int v) {
 }
 
 /* does this frame hold value v? */
-static bool holds (const frame *f, int v, bool fixed) {
+static bool holds (const frame *f, int v) {
   const graph_value *val = &f->p->g->values[v];
-  if (val->kind == VALUE_INPUT) return !fixed;
-  return val->kind == VALUE_NODE && v < f->p->values && f->p->stored[v] && val->fixed == fixed;
+  if (val->kind == VALUE_INPUT) return f->phases & PHASE_BLOCK || (f->phases & PHASE_AFTER && val->axis == AXIS_SHARED);
+  if (val->kind != VALUE_NODE || v >= f->p->values || !f->p->stored[v]) return false;
+  return val->phases & f->phases && !(val->axis == AXIS_SUM && frame_adds(f));
 }
 
 static life lifetime (const frame *f, int v) {
@@ -56,7 +54,7 @@ static void place (life *l, const life *placed, int n) {
   }
 }
 
-static bool layout (frame *f, bool fixed) {
+static bool layout (frame *f) {
   neap_context *c = f->p->c;
   graph *g = f->p->g;
   size_t bytes = (size_t)g->nvalues * sizeof(life);
@@ -64,14 +62,14 @@ static bool layout (frame *f, bool fixed) {
   int n = 0;
   if (!l) return false;
   for (int v = 0; v < g->nvalues; v++) {
-    if (!holds(f, v, fixed)) continue;
+    if (!holds(f, v)) continue;
     l[n] = lifetime(f, v);
     place(&l[n], l, n);
     if (l[n].at + l[n].size > f->arena_bytes) f->arena_bytes = l[n].at + l[n].size;
     n++;
   }
   f->arena = neap_calloc(c, f->arena_bytes + 64);
-  char *base = (char *)(((uintptr_t)f->arena + 63) & ~(uintptr_t)63);
+  char *base = frame_align(f->arena);
   for (int i = 0; f->arena && i < n; i++) f->stores[l[i].value].data = base + l[i].at;
   neap_free(c, l, bytes);
   return f->arena != NULL;
@@ -173,7 +171,9 @@ static bool set_call (frame *f, frame_instr *in, neap_tensor **pointers) {
   neap_meta m;
   bool ok = in->call.op->infer(&in->call, &m);
   for (int i = 0; ok && i < m.ndim; i++) ok = m.ndim == in->out->ndim && m.shape[i] == in->out->shape[i];
-  in->product = ok && n->op == NEAP_OP_bmm && matmul_plan(&in->call, in->out, &in->plan);
+  bool adds = in->of->sum >= 0 && frame_adds(f);
+  in->product = ok && n->op == NEAP_OP_bmm && matmul_plan(&in->call, in->out, adds, &in->plan);
+  if (adds && !in->product && f->spill_bytes < value_bytes(f, n->out)) f->spill_bytes = value_bytes(f, n->out);
   return ok || neap_fail(f->p->c, NEAP_ESTATE, "program: %s does not hold for %lld rows", in->call.op->name,
                          (long long)f->rows);
 }
@@ -204,17 +204,17 @@ static bool set_group (frame *f, frame_instr *in) {
   return true;
 }
 
-static bool set_instrs (frame *f, bool fixed) {
+static bool set_instrs (frame *f) {
   neap_program *p = f->p;
   neap_tensor **next = f->pointers;
   for (int k = 0; k < p->ninstrs; k++) {
     frame_instr *in = &f->instrs[k];
     in->of = &p->instrs[k];
-    if (in->of->fixed != fixed) continue;
+    if (!(in->of->phases & f->phases)) continue;
     if (in->of->group ? !set_group(f, in) : !set_call(f, in, next)) return false;
     if (!in->of->group) next += p->g->nodes[in->of->node].n + 1;
   }
-  for (int i = 0; !fixed && i < p->g->noutputs; i++) set_tensor(f, &f->outputs[i], &p->g->refs[p->g->outputs + i]);
+  for (int i = 0; i < p->g->noutputs; i++) set_tensor(f, &f->outputs[i], &p->g->refs[p->g->outputs + i]);
   return true;
 }
 
@@ -243,12 +243,12 @@ static size_t tile_bytes (int64_t n, size_t size) {
 }
 
 /* slots of groups, and the tiles of sources that one tile serves */
-static bool make_tiles (frame *f, bool fixed) {
+static bool make_tiles (frame *f) {
   neap_program *p = f->p;
   f->ready_bytes = f->scratch_bytes = 64;
   for (int k = 0; k < p->ninstrs; k++) {
     frame_instr *in = &f->instrs[k];
-    if (!in->steps || in->of->fixed != fixed) continue;
+    if (!in->steps) continue;
     if (f->tile_bytes < tile_bytes(in->n, sizeof(double))) f->tile_bytes = tile_bytes(in->n, sizeof(double));
     for (int i = 0; i < in->of->nsources; i++) {
       frame_source *s = &in->sources[i];
@@ -261,33 +261,34 @@ static bool make_tiles (frame *f, bool fixed) {
   f->scratch_bytes += (size_t)p->slots * f->tile_bytes;
   f->scratch = neap_calloc(p->c, f->scratch_bytes);
   f->ready = f->scratch ? neap_calloc(p->c, f->ready_bytes) : NULL;
-  return f->ready != NULL;
+  f->spill = f->ready ? neap_calloc(p->c, f->spill_bytes += 64) : NULL;
+  return f->spill != NULL;
 }
 
-static bool build (frame *f, bool fixed) {
+static bool build (frame *f) {
   if (!make_lists(f)) return false;
   for (int i = 0; i < f->ntensors; i++) f->pointers[i] = &f->tensors[i];
   for (int v = 0; v < f->p->g->nvalues; v++) {
     atomic_init(&f->stores[v].refs, 1 << 30);
     f->stores[v].ctx = &f->ctx;
   }
-  return layout(f, fixed) && set_instrs(f, fixed) && make_tiles(f, fixed);
+  return layout(f) && set_instrs(f) && make_tiles(f);
 }
 
 size_t frame_bytes (const frame *f) {
   size_t free = 0;
   for (const frame_chunk *k = f->free; k; k = k->next) free += k->size;
-  return f->arena_bytes + f->scratch_bytes + f->ready_bytes + free;
+  return f->arena_bytes + f->scratch_bytes + f->ready_bytes + f->spill_bytes + free;
 }
 
-frame *frame_new (neap_program *p, int64_t rows, bool fixed) {
+frame *frame_new (neap_program *p, int64_t rows, unsigned phases) {
   frame *f = neap_calloc(p->c, sizeof *f);
   if (!f) return NULL;
   f->p = p;
   f->rows = rows;
-  f->prologue = fixed;
+  f->phases = phases;
   open_context(f);
-  if (build(f, fixed)) return f;
+  if (build(f)) return f;
   frame_free(f);
   return NULL;
 }
@@ -317,6 +318,7 @@ void frame_free (frame *f) {
   drop_list(c, f->outputs, p->g->noutputs, sizeof *f->outputs);
   neap_free(c, f->scratch, f->scratch_bytes);
   neap_free(c, f->ready, f->ready_bytes);
+  neap_free(c, f->spill, f->spill_bytes);
   neap_free(c, f->arena, f->arena_bytes + 64);
   neap_free(c, f, sizeof *f);
 }

@@ -27,13 +27,20 @@ static size_t row_bytes (const neap_program *p) {
   return bytes;
 }
 
-/* a number becomes the element that its 8 bytes hold from now on */
-static void encode_numbers (graph *g) {
-  for (int i = 0; i < g->nvalues; i++) {
-    graph_value *v = &g->values[i];
-    double number = v->number;
-    if (v->kind == VALUE_NUMBER) neap_store_number(v->dtype, &v->number, 0, number);
+/* the instructions that make sums over rows, and where these lie in a lane */
+static bool list_sums (neap_program *p) {
+  for (int k = 0; k < p->ninstrs; k++)
+    if (p->g->blocks && p->g->values[p->g->nodes[p->instrs[k].node].out].axis == AXIS_SUM) p->instrs[k].sum = p->nsums++;
+  p->sums = neap_calloc(p->c, (size_t)p->nsums * sizeof *p->sums);
+  for (int k = 0; p->sums && k < p->ninstrs; k++) {
+    if (p->instrs[k].sum < 0) continue;
+    int v = p->g->nodes[p->instrs[k].node].out;
+    const graph_value *val = &p->g->values[v];
+    int64_t n = graph_numel(val->ndim, val->shape, 0);
+    p->sums[p->instrs[k].sum] = (row_sum){ v, n, p->lane_bytes };
+    p->lane_bytes += frame_room((size_t)n * neap_dtype_size(val->dtype));
   }
+  return p->sums != NULL;
 }
 
 neap_program *program_new (neap_context *c, graph *g, graph_key *key) {
@@ -49,8 +56,7 @@ neap_program *program_new (neap_context *c, graph *g, graph_key *key) {
   if (graph_simplify(g)) {
     graph_label(g);
     p->weight_bytes = weight_bytes(g);
-    encode_numbers(g);
-    if (program_fuse(p)) {
+    if (program_fuse(p) && list_sums(p)) {
       p->row_bytes = row_bytes(p);
       return p;
     }
@@ -89,6 +95,7 @@ void program_unbind (neap_program *p) {
   size_t bytes = 0;
   if (!p->fixed) drop_leaves(p);
   for (int i = 0; i < p->nframes; i++) if (p->frames[i]) bytes += frame_bytes(p->frames[i]);
+  bytes += p->lanes_bytes;
   if (bytes > KEEP_BYTES) program_drop_frames(p);
 }
 
@@ -102,6 +109,7 @@ void program_release (neap_program *p) {
   neap_context *c = p->c;
   program_drop_frames(p);
   frame_free(p->prologue);
+  neap_free(c, p->sums, (size_t)p->nsums * sizeof *p->sums);
   neap_free(c, p->instrs, (size_t)p->instrs_size * sizeof *p->instrs);
   neap_free(c, p->steps, (size_t)p->steps_size * sizeof *p->steps);
   neap_free(c, p->sources, (size_t)p->sources_size * sizeof *p->sources);

@@ -19,11 +19,16 @@ typedef struct group_step {
 } group_step;
 
 typedef struct instr {
-  bool group, fixed;
+  bool group;
+  unsigned phases;                         /* where it runs */
+  int sum;                                 /* what it makes is a sum over rows, number so many; else -1 */
   bool last;                               /* wanted by the last step of a run only: set by program_prepare */
   int node;                                /* a call of this node's kernel */
   int steps, nsteps, sources, nsources;    /* a group: ranges of the program's lists */
 } instr;
+
+/* A sum over rows: n elements, from byte `at` of a lane. */
+typedef struct row_sum { int value; int64_t n; size_t at; } row_sum;
 
 typedef struct frame frame;
 
@@ -47,7 +52,10 @@ struct neap_program {
   size_t row_bytes;                        /* of one row's values in memory */
   frame **frames; int nframes;             /* for `rows` and `rows` + 1 rows, in turn */
   int64_t rows, only;                      /* only: serves this number of rows; 0: any */
-  frame *prologue;                         /* runs the fixed instructions */
+  unsigned phases;                         /* that those frames run */
+  frame *prologue, *after;                 /* run what is made once before, and once after */
+  row_sum *sums; int nsums; size_t lane_bytes;
+  char *lanes; size_t lanes_bytes;         /* the sums of consecutive blocks, lane after lane */
   pthread_mutex_t lock;                    /* frames allocate */
 };
 
@@ -73,11 +81,13 @@ typedef struct program_run {
   const int *carry;
   neap_key key[GRAPH_RNGS]; uint64_t step[GRAPH_RNGS];
   /* of the split */
-  int64_t nblocks;
+  int64_t nblocks, nlanes;
   atomic_int failed;
   neap_status status; char error[NEAP_ERROR_BYTES]; int64_t failed_block;
 } program_run;
 
+/* Do rows run in blocks? */
+bool program_splits (const program_run *r);
 /* Makes frames for r->rows, runs what is fixed.  Then program_go may be called any number of times. */
 bool program_prepare (program_run *r);
 /* Runs, and moves the random streams on.  False with r->status set (and nothing pending in the context) when a kernel

@@ -1,13 +1,15 @@
 /*
 ** scan.c -- a run: blocks of rows, each taken through all its steps before the next one, on the context's threads.
-** Invariant: the blocks depend on the program and the number of rows alone, and every block computes what it would
-** compute on any thread, so results are the same bits for any number of threads.
+** Invariant: blocks and lanes depend on the program and the number of rows alone, every block computes what it would
+** compute on any thread, a lane adds up its blocks in their order, and lanes are added up in theirs; so results are the
+** same bits for any number of threads.
 */
 #include "program/frame.h"
 #include <string.h>
 
 /* 48: above it OpenBLAS leaves its small kernels */
-enum { BLOCK_ROWS = 48, WIDE_ROWS = 256, LONG_BLOCK = 512, VALUES_IN_CACHE = 256 << 10, SPLIT_FROM = 64 };
+enum { BLOCK_ROWS = 48, WIDE_ROWS = 256, LONG_BLOCK = 512, VALUES_IN_CACHE = 256 << 10, SPLIT_FROM = 64,
+       MIN_LANES = 4, MAX_LANES = 16, LANES_BYTES = 16 << 20 };
 #define WEIGHTS_IN_CACHE (512u << 10)      /* bytes: half of a common L2 */
 
 /* Rows of a block.  Without products it is the values that should stay in cache, and instructions that should count. */
@@ -18,12 +20,22 @@ static int64_t block_rows (const neap_program *p) {
   return fit < BLOCK_ROWS ? BLOCK_ROWS : fit < LONG_BLOCK ? fit : LONG_BLOCK;
 }
 
+/* what is carried may depend on sums over all rows */
+bool program_splits (const program_run *r) { return r->p->g->blocks && !(r->carry && r->p->nsums > 0); }
+
 /* an even number of equal blocks from SPLIT_FROM rows on */
-static int64_t count_blocks (const neap_program *p, int64_t rows) {
-  int64_t each = block_rows(p);
-  if (!p->g->blocks || rows < SPLIT_FROM || rows < each) return 1;
+static int64_t count_blocks (const program_run *r) {
+  int64_t each = block_rows(r->p), rows = r->rows;
+  if (!program_splits(r) || rows < SPLIT_FROM || rows < each) return 1;
   int64_t n = (rows + each - 1) / each;
   return n + (n & 1);
+}
+
+/* Few enough that big sums are not added up more often than they are made. */
+static int64_t count_lanes (const program_run *r) {
+  int64_t fit = LANES_BYTES / (int64_t)(r->p->lane_bytes + 1), most = fit < MIN_LANES ? MIN_LANES : fit;
+  if (most > MAX_LANES) most = MAX_LANES;
+  return r->nblocks < most ? r->nblocks : most;
 }
 
 static int64_t block_start (const program_run *r, int64_t b) { return r->rows * b / r->nblocks; }
@@ -33,33 +45,52 @@ static int64_t block_start (const program_run *r, int64_t b) { return r->rows * 
 void program_drop_frames (neap_program *p) {
   for (int i = 0; i < p->nframes; i++) frame_free(p->frames[i]);
   neap_free(p->c, p->frames, (size_t)p->nframes * sizeof *p->frames);
+  neap_free(p->c, p->lanes, p->lanes_bytes);
+  frame_free(p->after);
   p->frames = NULL;
+  p->after = NULL;
+  p->lanes = NULL;
   p->nframes = 0;
+  p->lanes_bytes = 0;
 }
 
 /* a pair of frames, for the smaller and the larger blocks, for each thread that may run */
-static bool make_frames (neap_program *p, const program_run *r) {
+static bool make_frames (neap_program *p, const program_run *r, unsigned phases) {
   int64_t small = r->rows / r->nblocks, pairs = r->nblocks < p->c->threads ? r->nblocks : p->c->threads;
   int n = (int)(2 * pairs);
   bool even = r->rows % r->nblocks == 0;
-  if (p->nframes != n || p->rows != small) program_drop_frames(p);
+  if (p->nframes != n || p->rows != small || p->phases != phases) program_drop_frames(p);
   if (!p->frames && !(p->frames = neap_calloc(p->c, (size_t)n * sizeof *p->frames))) return false;
   p->nframes = n;
   p->rows = small;
+  p->phases = phases;
   for (int i = 0; i < n; i++) {
     if (p->frames[i] || (i % 2 == 1 && even)) continue;
-    if (!(p->frames[i] = frame_new(p, small + i % 2, false))) return false;
+    if (!(p->frames[i] = frame_new(p, small + i % 2, phases))) return false;
   }
   return true;
 }
 
+/* lanes for sums of blocks, and a frame for what is made of these */
+static bool make_lanes (neap_program *p, const program_run *r) {
+  size_t bytes = (size_t)r->nlanes * p->lane_bytes + 64;
+  if (p->lanes_bytes != bytes) {
+    neap_free(p->c, p->lanes, p->lanes_bytes);
+    p->lanes = neap_calloc(p->c, bytes);
+    p->lanes_bytes = p->lanes ? bytes : 0;
+  }
+  if (p->after && p->after->rows != r->rows) { frame_free(p->after); p->after = NULL; }
+  if (p->lanes && !p->after) p->after = frame_new(p, r->rows, PHASE_AFTER);
+  return p->lanes && p->after;
+}
+
 static bool run_prologue (program_run *r) {
   neap_program *p = r->p;
-  if (!p->prologue && !(p->prologue = frame_new(p, 1, true))) return false;
+  if (!p->prologue && !(p->prologue = frame_new(p, 1, PHASE_ONCE))) return false;
   frame_bind(p->prologue);
   frame_refresh(p->prologue);
   p->prologue->run = r;
-  if (frame_execute(p->prologue, true, 0, true)) return true;
+  if (frame_execute(p->prologue, 0, true)) return true;
   neap_fail(p->c, p->prologue->ctx.status, "%s", p->prologue->ctx.error);
   neap_clear_error(&p->prologue->ctx);
   return false;
@@ -95,29 +126,44 @@ static void mark_last (program_run *r) {
   }
 }
 
+/* the element that each number is at this number of rows */
+static void set_numbers (program_run *r) {
+  graph *g = r->p->g;
+  for (int i = 0; i < g->nvalues; i++) {
+    graph_value *v = &g->values[i];
+    if (v->kind == VALUE_NUMBER) neap_store_number(v->dtype, &v->element, 0, graph_number(v, r->rows));
+  }
+}
+
+static void bind (frame *f) {
+  if (!f) return;
+  frame_bind(f);
+  frame_refresh(f);
+}
+
 bool program_prepare (program_run *r) {
   neap_program *p = r->p;
   if (!neap_ok(p->c)) return false;
   neap_blas_prepare(p->c);
-  r->nblocks = count_blocks(p, r->rows);
+  r->nblocks = count_blocks(r);
+  r->nlanes = r->nblocks > 1 && p->nsums > 0 ? count_lanes(r) : 0;
   mark_last(r);
-  if (!make_frames(p, r) || !run_prologue(r)) return false;
-  for (int i = 0; i < p->nframes; i++) {
-    if (!p->frames[i]) continue;
-    frame_bind(p->frames[i]);
-    frame_refresh(p->frames[i]);
-  }
+  set_numbers(r);
+  if (!make_frames(p, r, r->nlanes ? PHASE_BLOCK : PHASE_BLOCK | PHASE_AFTER)) return false;
+  if ((r->nlanes && !make_lanes(p, r)) || !run_prologue(r)) return false;
+  for (int i = 0; i < p->nframes; i++) bind(p->frames[i]);
+  if (r->nlanes) bind(p->after);
   return true;
 }
 
 /* ---- one block ---- */
 
-/* rows [from, from + n) of t, a tensor whose first dimension counts rows, or all of it */
-static char *rows_of (const neap_tensor *t, bool by_rows, int64_t from, int64_t n, size_t *bytes) {
+/* Where the rows of a frame begin in t, a row-major tensor whose first dimension counts rows, or all of it. */
+static char *rows_of (const frame *f, const neap_tensor *t, bool by_rows, size_t *bytes) {
   size_t all = (size_t)neap_numel(t) * neap_dtype_size(t->dtype);
-  size_t row = by_rows && t->shape[0] ? all / (size_t)t->shape[0] : 0;
-  *bytes = by_rows ? row * (size_t)n : all;
-  return (char *)neap_ptr(t) + row * (size_t)from;
+  size_t row = by_rows && f->run->rows ? all / (size_t)f->run->rows : 0;
+  *bytes = by_rows ? row * (size_t)f->rows : all;
+  return (char *)neap_ptr(t) + row * (size_t)f->row0;
 }
 
 static bool has_rows (const frame *f, const row_size *shape, int ndim) {
@@ -128,9 +174,8 @@ static void load (frame *f) {
   const graph *g = f->p->g;
   for (int i = 0; i < g->ninputs; i++) {
     size_t bytes;
-    bool by_rows = has_rows(f, g->values[i].shape, g->values[i].ndim);
-    const char *from = rows_of(f->run->in[i], by_rows, f->row0, f->rows, &bytes);
-    memcpy(f->stores[i].data, from, bytes);
+    const char *from = rows_of(f, f->run->in[i], has_rows(f, g->values[i].shape, g->values[i].ndim), &bytes);
+    if (f->stores[i].data) memcpy(f->stores[i].data, from, bytes);
   }
 }
 
@@ -152,14 +197,22 @@ static void carry (const frame *f) {
   for (int j = 0; j < f->p->g->noutputs; j++) if (r->carry && r->carry[j] >= 0) give(f, j, f->stores[r->carry[j]].data);
 }
 
+/* Is this frame the one that makes output j, or its rows of it?  What every block has, the first one gives. */
+static bool gives (const frame *f, int j) {
+  const graph *g = f->p->g;
+  const graph_ref *o = &g->refs[g->outputs + j];
+  const graph_value *v = &g->values[o->value];
+  if (has_rows(f, o->shape, o->ndim)) return f->phases & PHASE_BLOCK;
+  bool whole = v->axis == AXIS_SUM || v->axis == AXIS_AFTER;
+  return f->phases & (whole ? PHASE_AFTER : PHASE_BLOCK) && (whole || f->row0 == 0);
+}
+
 static void store (const frame *f) {
   const graph *g = f->p->g;
   for (int j = 0; j < g->noutputs; j++) {
     const graph_ref *o = &g->refs[g->outputs + j];
     size_t bytes;
-    bool by_rows = has_rows(f, o->shape, o->ndim);
-    if (!by_rows && f->row0 > 0) continue;             /* every block has it */
-    give(f, j, rows_of(f->run->out[j], by_rows, f->row0, f->rows, &bytes));
+    if (gives(f, j)) give(f, j, rows_of(f, f->run->out[j], has_rows(f, o->shape, o->ndim), &bytes));
   }
 }
 
@@ -167,7 +220,7 @@ static bool run_steps (frame *f) {
   const program_run *r = f->run;
   load(f);
   for (int64_t t = 0; t < r->steps; t++) {
-    if (!frame_execute(f, false, (uint64_t)t, t + 1 == r->steps)) return false;
+    if (!frame_execute(f, (uint64_t)t, t + 1 == r->steps)) return false;
     if (t + 1 < r->steps) carry(f);
   }
   store(f);
@@ -195,24 +248,70 @@ static void note_failure (program_run *r, int64_t block, const neap_context *c) 
   pthread_mutex_unlock(&r->p->lock);
 }
 
-static void run_block (void *arg, int64_t b) {
-  program_run *r = arg;
-  int64_t from = block_start(r, b), to = block_start(r, b + 1);
-  frame *f = take_frame(r->p, to - from);
+static void run_frame (program_run *r, frame *f, int64_t block) {
   f->run = r;
-  f->row0 = from;
-  if (!run_steps(f)) {
-    note_failure(r, b, &f->ctx);
-    neap_clear_error(&f->ctx);
-  }
+  f->row0 = block_start(r, block);
+  if (run_steps(f)) return;
+  note_failure(r, block, &f->ctx);
+  neap_clear_error(&f->ctx);
+}
+
+/* lane: where sums are added up; NULL: nowhere */
+static void run_rows (program_run *r, int64_t b, char *lane, bool first) {
+  frame *f = take_frame(r->p, block_start(r, b + 1) - block_start(r, b));
+  f->lane = lane;
+  f->first = first;
+  run_frame(r, f, b);
   atomic_store(&f->busy, false);
 }
+
+static void run_block (void *arg, int64_t b) { run_rows(arg, b, NULL, false); }
+
+/* ---- sums ---- */
+
+static void run_lane (void *arg, int64_t l) {
+  program_run *r = arg;
+  char *lane = frame_align(r->p->lanes) + (size_t)l * r->p->lane_bytes;
+  int64_t from = r->nblocks * l / r->nlanes, to = r->nblocks * (l + 1) / r->nlanes;
+  for (int64_t b = from; b < to; b++) run_rows(r, b, lane, b == from);
+}
+
+typedef struct total { const program_run *r; const row_sum *s; } total;
+
+enum { TOTAL_PART = 16 * NEAP_TILE };      /* elements that a thread adds up */
+
+/* part of a sum: all lanes into the first, tile by tile */
+static void add_lanes (void *arg, int64_t part) {
+  const total *t = arg;
+  const neap_program *p = t->r->p;
+  neap_dtype d = p->g->values[t->s->value].dtype;
+  size_t size = neap_dtype_size(d);
+  char *lanes = frame_align(p->lanes) + t->s->at;
+  int64_t end = (part + 1) * TOTAL_PART < t->s->n ? (part + 1) * TOTAL_PART : t->s->n;
+  for (int64_t at = part * TOTAL_PART; at < end; at += NEAP_TILE) {
+    int64_t n = end - at < NEAP_TILE ? end - at : NEAP_TILE;
+    char *to = lanes + (size_t)at * size;
+    for (int64_t l = 1; l < t->r->nlanes; l++) frame_add(p->after, d, n, to, to + (size_t)l * p->lane_bytes);
+  }
+}
+
+static void run_after (program_run *r) {
+  neap_program *p = r->p;
+  for (int i = 0; i < p->nsums; i++) {
+    total t = { r, &p->sums[i] };
+    neap_parallel(p->c, (t.s->n + TOTAL_PART - 1) / TOTAL_PART, add_lanes, &t);
+  }
+  run_frame(r, p->after, r->nblocks);
+}
+
+/* ---- a run ---- */
 
 bool program_go (program_run *r) {
   graph *g = r->p->g;
   set_streams(r);
   atomic_store(&r->failed, 0);
-  neap_parallel(r->p->c, r->nblocks, run_block, r);
+  neap_parallel(r->p->c, r->nlanes ? r->nlanes : r->nblocks, r->nlanes ? run_lane : run_block, r);
+  if (r->nlanes && !atomic_load(&r->failed)) run_after(r);
   if (atomic_load(&r->failed)) return false;
   for (int i = 0; i < g->nrngs; i++) {
     neap_rng_state s = neap_rng_get(g->rng[i]);

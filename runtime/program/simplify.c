@@ -42,7 +42,8 @@ static bool replace (graph *g, int from, graph_ref r) {
 /* ---- identities ---- */
 
 static bool is_number (const graph *g, const graph_ref *r, double v) {
-  return g->values[r->value].kind == VALUE_NUMBER && g->values[r->value].number == v;
+  const graph_value *x = &g->values[r->value];
+  return x->kind == VALUE_NUMBER && !x->rate && x->number == v;
 }
 
 /* x·1 = 1·x = x/1 = x */
@@ -144,12 +145,17 @@ static bool same_node (graph *g, const graph_node *a, const graph_node *b) {
   return true;
 }
 
-/* numbers that are equal are one value */
+/* a number that is the same in every recording of the graph: 0 or 1 */
+static bool is_constant (const graph_value *v) {
+  return v->kind == VALUE_NUMBER && !v->rate && (v->number == 0 || v->number == 1);
+}
+
+/* constants that are equal are one value */
 static void merge_numbers (graph *g) {
   for (int i = 0; i < g->nvalues; i++)
-    for (int j = 0; j < i && g->values[i].kind == VALUE_NUMBER; j++) {
+    for (int j = 0; j < i && is_constant(&g->values[i]); j++) {
       const graph_value *a = &g->values[i], *b = &g->values[j];
-      if (b->kind != VALUE_NUMBER || a->dtype != b->dtype || (a->number != 0 && a->number != 1)) continue;
+      if (!is_constant(b) || a->dtype != b->dtype) continue;
       if (memcmp(&a->number, &b->number, sizeof a->number) == 0) { replace_value(g, i, j); break; }
     }
 }
@@ -184,11 +190,17 @@ static void drop_dead (graph *g) {
 
 /* ---- hoisting ---- */
 
+static bool has_rows (const graph_ref *r) {
+  for (int i = 0; i < r->ndim; i++) if (r->shape[i].rows || r->strides[i].rows) return true;
+  return r->offset.rows;
+}
+
 static bool is_fixed (graph *g, const graph_node *n) {
   if (n->op < 0) return false;
-  for (int i = 0; i < g->values[n->out].ndim; i++) if (g->values[n->out].shape[i].rows) return false;
-  for (int i = 0; i < n->n; i++) if (!g->values[graph_in(g, n, i)->value].fixed) return false;
-  return true;
+  graph_ref out = graph_whole(g, n->out);
+  bool ok = n->attr_rows == 0 && !has_rows(&out);
+  for (int i = 0; ok && i < n->n; i++) ok = g->values[graph_in(g, n, i)->value].fixed && !has_rows(graph_in(g, n, i));
+  return ok;
 }
 
 static void mark_fixed (graph *g) {

@@ -83,8 +83,8 @@ static void record (sampler_program *k, neap_context *c, neap_sampler *s, neap_e
 }
 
 /* one block on several threads would be slower than ops that use them */
-static bool worth_it (const sampler_program *k, int64_t rows) {
-  return k->p->g->blocks || k->c->threads == 1 || rows < ALONE_FROM;
+static bool worth_it (const sampler_program *k) {
+  return program_splits(&k->run) || k->c->threads == 1 || k->run.rows < ALONE_FROM;
 }
 
 void sampler_program_open (sampler_program *k, neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {
@@ -96,7 +96,7 @@ void sampler_program_open (sampler_program *k, neap_context *c, neap_sampler *s,
   record(k, c, s, E, st, x->shape[0]);
   if (!k->p) return;
   k->run = (program_run){ .p = k->p, .rows = x->shape[0], .carry = k->layout.carry };
-  if (worth_it(k, x->shape[0]) && program_prepare(&k->run)) return;
+  if (worth_it(k) && program_prepare(&k->run)) return;
   if (c->status != NEAP_EINTERRUPTED) neap_clear_error(c);             /* eager execution will tell */
   sampler_program_close(k);
 }

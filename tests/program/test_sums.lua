@@ -1,0 +1,224 @@
+-- Sums over rows in programs: means and gradients by parameters equal the function's own, whatever the number of rows,
+-- and are the same bits for any number of threads.
+local lu = require "luaunit"
+local neap = require "neap"
+local T = {}
+
+local ROWS = {0, 1, 2, 63, 64, 65, 100, 1000}
+
+-- the largest difference, relative to what is compared
+local function distance (a, b)
+  lu.assertEquals(a.shape, b.shape)
+  lu.assertEquals(a.dtype, b.dtype)
+  if a:numel() == 0 then return 0 end
+  a, b = a:to("float64"), b:to("float64")
+  local same = a:eq(b):logical_or(a:isnan():logical_and(b:isnan()))
+  local zero = neap.zeros(1, {dtype = "float64"})
+  return neap.where(same, zero, (a - b):abs() / (b:abs():max() + 1e-3)):max():item()
+end
+
+-- f and its program on the same arguments: the largest difference of any result
+local function compare (f, g, ...)
+  local want, worst = {f(...)}, 0
+  for _ = 1, 2 do
+    local got = {g(...)}
+    lu.assertEquals(#got, #want)
+    for i = 1, #want do worst = math.max(worst, distance(got[i], want[i])) end
+  end
+  return worst
+end
+
+local function check (f, make, limits)
+  for dtype, limit in pairs(limits or {float32 = 2e-6, float64 = 1e-13}) do
+    for _, rows in ipairs(ROWS) do
+      local g = neap.compile(f)
+      local e = compare(f, g, make(rows, {dtype = dtype}))
+      lu.assertTrue(e <= limit, ("%s, %d rows: %.1e"):format(dtype, rows, e))
+    end
+  end
+end
+
+-- Does f become blocks of rows, with a sum over them?
+local function assert_blocks (f, ...)
+  local plan = neap.explain(f, ...)
+  lu.assertStrContains(plan, "in blocks of rows")
+  lu.assertStrContains(plan, "sum of rows")
+end
+
+-- ---- networks ----
+
+local function parameters (dtype, sizes)
+  local list = {}
+  for i = 2, #sizes do
+    list[#list + 1] = neap.randn({sizes[i - 1], sizes[i]}, {dtype = dtype}) * sizes[i - 1] ^ -.5
+    list[#list + 1] = neap.randn({sizes[i]}, {dtype = dtype})
+  end
+  return list
+end
+
+local function network (ps, x)
+  for i = 1, #ps, 2 do
+    x = neap.matmul(x, ps[i]) + ps[i + 1]
+    if i < #ps - 1 then x = x:silu() end
+  end
+  return x:squeeze(2)
+end
+
+-- x -> the loss and its gradients by all parameters
+local function training (ps, loss)
+  local f = neap.value_and_grad(function (list, x) return loss(list, x) end)
+  return function (x)
+    local value, grads = f(ps, x)
+    return value, table.unpack(grads)
+  end
+end
+
+local losses = {
+  mean = function (ps, x) return network(ps, x):mean() end,
+  squares = function (ps, x) return network(ps, x):square():mean() + ps[1]:square():sum() * .1 end,
+  contrast = function (ps, x) return network(ps, x):mean() - network(ps, x * .5 + 1):mean() end,
+  through_a_mean = function (ps, x) return network(ps, x):mean():exp() end,
+  score = function (ps, x)
+    local s = neap.grad(function (y) return network(ps, y):sum() end)(x)
+    return (s + x):square():sum(2):mean() * .5
+  end,
+}
+
+local function at (dtype, sizes, loss)
+  neap.seed(11)
+  return training(parameters(dtype, sizes), loss)
+end
+
+for name, loss in pairs(losses) do
+  T["test_loss_" .. name] = function ()
+    for dtype, limit in pairs{float32 = 2e-5, float64 = 1e-13} do
+      local f = at(dtype, {2, 17, 16, 1}, loss)
+      local function make (rows) return neap.randn({rows, 2}, {dtype = dtype}) end
+      for _, rows in ipairs(ROWS) do
+        local e = compare(f, neap.compile(f), make(rows))
+        lu.assertTrue(e <= limit, ("%s, %d rows: %.1e"):format(dtype, rows, e))
+      end
+    end
+  end
+end
+
+function T.test_losses_run_in_blocks ()
+  for name, loss in pairs(losses) do
+    local plan = neap.explain(at("float32", {2, 8, 1}, loss), neap.randn(100, 2))
+    lu.assertEquals(plan:find("in blocks of rows", 1, true) ~= nil, name ~= "through_a_mean", name)
+  end
+end
+
+function T.test_bits_do_not_depend_on_threads ()
+  local before = neap.threads()
+  for _, sizes in ipairs{{2, 17, 16, 1}, {3, 300, 400, 1}} do
+    for name, loss in pairs(losses) do
+      local f, first = at("float32", sizes, loss)
+      local x = neap.randn(777, sizes[1])
+      for threads = 1, 3 do
+        neap.set_threads(threads)
+        local g = neap.compile(f)
+        g(x)
+        local got = {g(x)}
+        first = first or got
+        for i = 1, #got do lu.assertEquals((got[i] - first[i]):abs():max():item(), 0, name) end
+      end
+    end
+  end
+  neap.set_threads(before)
+end
+
+-- ---- sums by themselves ----
+
+function T.test_sums_of_every_kind ()
+  local function f (x)
+    return x:sum(1), x:sum(), x:sum(1, true), (x * 2):sum({1, 3}), x:sum({1, 2}) * 2 + x:sum(1):amax(1), x:exp():sum(2)
+  end
+  assert_blocks(f, neap.randn(70, 3, 4))
+  check(f, function (rows, options) return neap.randn({rows, 3, 4}, options) end)
+end
+
+function T.test_sums_of_integers_and_booleans ()
+  local function f (x) return x:gt(0):sum(1), (x * 10):floor():to("int64"):sum(), x:gt(1):to("int64"):sum({1, 2}) end
+  assert_blocks(f, neap.randn(70, 3))
+  check(f, function (rows, options) return neap.randn({rows, 3}, options) end, {float32 = 0, float64 = 0})
+end
+
+function T.test_products_of_rows ()
+  local function f (x)
+    local c = neap.matmul(x:t(), x * x)
+    return c, c:t(), c:slice(2, 1, 2), neap.matmul(c, c), neap.matmul(x:slice(2, 1, 1):t(), x), c:sum(1) + x:sum(1)
+  end
+  assert_blocks(f, neap.randn(70, 3))
+  check(f, function (rows, options) return neap.randn({rows, 3}, options) end)
+end
+
+function T.test_batched_products_of_rows ()
+  local function f (x) return neap.matmul(x:permute(2, 3, 1), x:permute(2, 1, 3)) end
+  assert_blocks(f, neap.randn(70, 3, 4))
+  check(f, function (rows, options) return neap.randn({rows, 3, 4}, options) end)
+end
+
+function T.test_what_is_the_same_for_all_rows ()
+  local w = neap.tensor{1., 2., 3.}
+  local function f (x, y) return x + w:expand(x.shape[1], 3):sum(), (x * y):sum(1) * y, y * y, w:exp() end
+  check(f, function (rows, options) return neap.randn({rows, 3}, options), neap.randn({3}, options) end,
+        {float32 = 1e-5})
+end
+
+function T.test_numbers_that_count_rows ()
+  local function f (x)
+    local n = x.shape[1]
+    return x / n, x:sum(1) * (1 / n), x * (3 * n), x * (1 / (7 * n)), x:mean({1, 2}), x * (n + 1)
+  end
+  check(f, function (rows, options) return neap.randn({rows, 5}, options) end)
+end
+
+-- a step's own count looks like a number of rows when it is 2 at one recording and 3 at the next
+function T.test_counters_are_no_numbers_of_rows ()
+  for from = 0, 3 do
+    local n = from
+    local g = neap.compile(function (x) n = n + 1 return x * n end)
+    local x = neap.ones(70, 2)
+    for _ = 1, 4 do
+      local before = n
+      local y = g(x)[1][1]:item()
+      lu.assertTrue(y > before and y <= n)
+    end
+  end
+end
+
+-- ---- rows that read sums, rows that are many ----
+
+function T.test_rows_that_read_a_sum_are_one_block ()
+  local function f (x)
+    local m = x:mean(1, true)
+    return (x - m):square():mean(), x:sum(2) * m:exp():sum()
+  end
+  lu.assertStrContains(neap.explain(f, neap.randn(70, 3)), "rows depend on each other")
+  check(f, function (rows, options) return neap.randn({rows, 3}, options) end)
+end
+
+function T.test_three_values_for_each_row ()
+  local w = neap.randn(2, 5)
+  local function f (x)
+    local y = neap.matmul(x:repeat_interleave(3, 1), w):silu()
+    return y, y:mean(), y:reshape(-1, 3, 5):sum(2), y:reshape(-1, 15):sum(1), neap.matmul(y:t(), y)
+  end
+  check(f, function (rows) return neap.randn(rows, 2) end, {float32 = 1e-5})
+  local function stacked (x) return neap.matmul(neap.cat({x, -x, x * 2}, 1), w):silu():mean() end
+  check(stacked, function (rows) return neap.randn(rows, 2) end, {float32 = 1e-5})
+end
+
+function T.test_draws_in_blocks_with_sums ()
+  local a, b = neap.rng(5), neap.rng(5)
+  local function f (rng) return function (x) return (x + rng:normal(x.shape)):sum(1), rng:normal(3) + x:sum(1) end end
+  local g, h = neap.compile(f(a)), f(b)
+  local x = neap.randn(300, 3)
+  for _ = 1, 4 do
+    local want, got = {h(x)}, {g(x)}
+    for i = 1, 2 do lu.assertTrue(distance(got[i], want[i]) < 1e-5) end
+  end
+end
+
+return T
