@@ -4,6 +4,7 @@
 -- says which fault to write anew.
 
 local compile, steps, faults = "program/test_compile.lua", "program/test_steps.lua", "program/test_faults.lua"
+local sums = "program/test_sums.lua"
 local folder = "runtime/program/"
 local list = {}
 
@@ -15,16 +16,17 @@ end
 -- ---- rows: sizes in proportion, labels ----
 
 fault("a number that depends on the rows is kept", "rows.c", {faults, "test_numbers_that_depend_on_rows"},
-  {"if (a->kind == VALUE_NUMBER && memcmp(", "if (0 && memcmp("})
-fault("cumsum along rows is labelled as along each row", "rows.c", {faults, "test_sums_along_rows"},
+  {" || !same_double(graph_number(&v, 3), three)", ""},
+  {"if (a->kind == VALUE_NUMBER && !same_double(graph_number(a, rows), b->number)) return false;", ""})
+fault("cumsum along rows is labelled as along each row", "label.c", {faults, "test_sums_along_rows"},
   {[["cat cumsum unslice")) return dim_spares(n, x, axis, 1);]], [["cat cumsum unslice")) return true;]]})
-fault("logsumexp over rows is labelled as of each row", "rows.c", {faults, "test_reductions_over_rows"},
+fault("logsumexp over rows is labelled as of each row", "label.c", {faults, "test_reductions_over_rows"},
   {"return !axes[axis];", "return true;"},
   {"if (seen >= 0 && axis < 0) return AXIS_MIXED;", ""})
-fault("rows of one operand stand for those of another", "rows.c", {faults, "test_products_of_rows"},
-  {"return i == 0 ? axis != x->ndim - 1 : axis != x->ndim - 2;", "return true;"},
-  {"return a == b && (n->op != NEAP_OP_bmm || a < ndim - 2);", "return true;"},
-  {"if (seen >= 0 && axis < 0) return AXIS_MIXED;", ""})
+fault("rows read a block's part of a sum", "label.c", {faults, "test_products_of_rows"},
+  {"if (after) return seen >= 0 || axis >= 0 ? AXIS_MIXED : AXIS_AFTER;", "if (after && axis < 0) return AXIS_AFTER;"})
+fault("every block reads the first rows of a tensor", "label.c", {sums, "test_what_is_the_same_for_all_rows"},
+  {" || (axis >= 0 && r->strides[axis].n != 0)", ""})
 fault("a function is not recorded at its own number of rows", "capture.c", {faults, "test_functions_that_count_rows"},
   {"if (g && w->own && !confirmed(c, w, g))", "if (0)"})
 
@@ -38,7 +40,9 @@ fault("operands in another order are merged", "simplify.c", {faults, "test_equal
   {"if (!graph_same_ref(graph_in(g, a, i), graph_in(g, b, i))) return false;", ""})
 fault("a value of rows is hoisted", "simplify.c", {faults, "test_values_of_rows_are_not_hoisted"},
   {"g->values[i].kind == VALUE_LEAF || g->values[i].kind == VALUE_NUMBER;", "g->values[i].kind != VALUE_NODE;"},
-  {"if (g->values[n->out].shape[i].rows) return false;", ""})
+  {"bool ok = n->attr_rows == 0 && !has_rows(&out);", "bool ok = true;"})
+fault("a sum of so many as there are rows is hoisted", "simplify.c", {sums, "test_what_is_the_same_for_all_rows"},
+  {" && !has_rows(graph_in(g, n, i));", ";"})
 fault("a draw is hoisted", "simplify.c", {faults, "test_draws_are_not_hoisted"},
   {"if (n->op < 0) return false;", ""})
 
@@ -55,7 +59,7 @@ fault("a node runs before its operands", "fuse.c", {faults, "test_nodes_after_th
   {"if (at > k ||", "if ("},
   {"k > made; k--", "k >= 0; k--"})
 fault("what each step makes joins a loop that is hoisted", "fuse.c", {faults, "test_loops_of_what_is_hoisted"},
-  {"in->fixed != p->g->values[n->out].fixed ||", ""})
+  {"in->phases != p->g->values[n->out].phases ||", ""})
 fault("a slot is free one step too early", "fuse.c", {faults, "test_slots_of_a_loop"},
   {"busy_until[slot] = last[i];", "busy_until[slot] = last[i] - 1;"})
 fault("a value that others read is kept in the cache", "fuse.c", {faults, "test_values_between_loops"},
@@ -77,7 +81,7 @@ fault("a leaf is not bound again", "capture.c", {steps, "test_numbers_tensors_fl
   {"v->store = from->store;", "from->store = from->store;"},
   {"from->store = old;", ""})
 fault("a number is not bound again", "capture.c", {steps, "test_numbers_tensors_flags_and_fields_are_seen"},
-  {"if (from->kind == VALUE_NUMBER) neap_store_number", "if (0) neap_store_number"})
+  {"v->number = from->number;", ""})
 fault("a random stream is not bound again", "capture.c", {faults, "test_streams_are_bound_again"},
   {"to->rng[i] = g->rng[i];", ""},
   {"g->rng[i] = old;", ""})
@@ -85,11 +89,11 @@ fault("programs are found without their attributes", "graph.c", {faults, "test_p
   {"if (!ok || !n->has_attrs) return ok;", "return ok;"})
 fault("a transposed weight is copied once and never again", "scan.c",
   {steps, "test_parameters_written_in_place_are_seen"},
-  {"if (!p->prologue && !(p->prologue = frame_new(p, 1, true))) return false;",
-   "if (p->prologue) return true;\n  if (!(p->prologue = frame_new(p, 1, true))) return false;"})
+  {"if (!p->prologue && !(p->prologue = frame_new(p, 1, PHASE_ONCE))) return false;",
+   "if (p->prologue) return true;\n  if (!(p->prologue = frame_new(p, 1, PHASE_ONCE))) return false;"})
 fault("the tile of a repeated row is gathered once and never again", "scan.c",
   {faults, "test_tiles_of_leaves_are_gathered_again"},
-  {"    frame_refresh(p->frames[i]);\n", "    if (!r->p->prologue->busy) frame_refresh(p->frames[i]);\n"},
+  {"  frame_refresh(f);\n", "  if (!f->p->prologue->busy) frame_refresh(f);\n"},
   {"  return true;\n}\n\n/* ---- one block", "  r->p->prologue->busy = true;\n  return true;\n}\n\n/* ---- one block"})
 
 -- ---- running ----
@@ -106,5 +110,17 @@ fault("what the next step needs is left to the last", "scan.c", {faults, "test_w
   {"for (int j = 0; j < n->n; j++) want(p, graph_in(g, n, j)->value);", ""})
 fault("the last step begins where the one before began", "scan.c", {compile, "test_scan"},
   {"if (t + 1 < r->steps) carry(f);", "if (t + 2 < r->steps) carry(f);"})
+
+-- ---- sums ----
+
+fault("a lane begins with what the last run left there", "execute.c", {sums, "test_products_of_rows"},
+  {"matmul_run(&in->plan, !f->first)", "matmul_run(&in->plan, true)"})
+fault("a lane keeps its last block's sum alone", "execute.c", {sums, "test_sums_of_every_kind"},
+  {"if (!f->first) frame_add(", "if (!f->first && f->row0 < 0) frame_add("},
+  {"f->first || in->product ? lane : spill;", "lane;"})
+fault("the last lane is not added", "scan.c", {sums, "test_sums_of_every_kind"},
+  {"for (int64_t l = 1; l < t->r->nlanes; l++)", "for (int64_t l = 1; l + 1 < t->r->nlanes; l++)"})
+fault("sums are added up before they are all made", "label.c", {sums, "test_sums_of_every_kind"},
+  {"v->axis == AXIS_AFTER ? PHASE_AFTER :", "v->axis == AXIS_AFTER ? PHASE_BLOCK | PHASE_AFTER :"})
 
 return list

@@ -4,7 +4,7 @@ local lu = require "luaunit"
 local neap = require "neap"
 local T = {}
 
-local ROWS = {0, 1, 2, 63, 64, 65, 100, 1000}
+local ROWS = {0, 1, 2, 63, 64, 65, 100, 1000, 9001}     -- the last has more blocks than lanes
 
 -- the largest difference, relative to what is compared
 local function distance (a, b)
@@ -20,7 +20,7 @@ end
 -- f and its program on the same arguments: the largest difference of any result
 local function compare (f, g, ...)
   local want, worst = {f(...)}, 0
-  for _ = 1, 2 do
+  for _ = 1, 3 do
     local got = {g(...)}
     lu.assertEquals(#got, #want)
     for i = 1, #want do worst = math.max(worst, distance(got[i], want[i])) end
@@ -29,7 +29,7 @@ local function compare (f, g, ...)
 end
 
 local function check (f, make, limits)
-  for dtype, limit in pairs(limits or {float32 = 2e-6, float64 = 1e-13}) do
+  for dtype, limit in pairs(limits or {float32 = 1e-5, float64 = 1e-13}) do
     for _, rows in ipairs(ROWS) do
       local g = neap.compile(f)
       local e = compare(f, g, make(rows, {dtype = dtype}))
@@ -160,8 +160,11 @@ function T.test_batched_products_of_rows ()
 end
 
 function T.test_what_is_the_same_for_all_rows ()
-  local w = neap.tensor{1., 2., 3.}
-  local function f (x, y) return x + w:expand(x.shape[1], 3):sum(), (x * y):sum(1) * y, y * y, w:exp() end
+  local w, table = neap.tensor{1., 2., 3.}, neap.randn(9001, 3)
+  local function f (x, y)
+    local n = x.shape[1]
+    return x + w:expand(n, 3):sum(), (x * y):sum(1) * y, y * y, w:exp(), x * table:slice(1, 1, n)
+  end
   check(f, function (rows, options) return neap.randn({rows, 3}, options), neap.randn({3}, options) end,
         {float32 = 1e-5})
 end
