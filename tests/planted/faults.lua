@@ -5,6 +5,7 @@
 
 local compile, steps, faults = "program/test_compile.lua", "program/test_steps.lua", "program/test_faults.lua"
 local sums = "program/test_sums.lua"
+local draws = "program/test_draws.lua"
 local folder = "runtime/program/"
 local list = {}
 
@@ -29,6 +30,13 @@ fault("every block reads the first rows of a tensor", "label.c", {sums, "test_wh
   {" || (axis >= 0 && r->strides[axis].n != 0)", ""})
 fault("a function is not recorded at its own number of rows", "capture.c", {faults, "test_functions_that_count_rows"},
   {"if (g && w->own && !confirmed(c, w, g))", "if (0)"})
+
+fault("rows of a draw's operand are not looked at", "rows.c", {draws, "test_eager_and_recorded_bernoulli_reshaped"},
+  {"(from != AXIS_SHARED && from != axis)", "0"})
+fault("integers up to the number of rows are drawn by block", "rows.c", {draws, "test_eager_and_recorded_randint_rows"},
+  {"|| n->attr_rows ||", "||"})
+fault("rows are permuted by block", "rows.c", {draws, "test_eager_and_recorded_randperm_of_rows"},
+  {"axis > 0 || whole ||", "axis > 0 || (0 && whole) ||"})
 
 -- ---- common subexpressions, identities, hoisting ----
 
@@ -99,7 +107,7 @@ fault("the tile of a repeated row is gathered once and never again", "scan.c",
 -- ---- running ----
 
 fault("every block draws the numbers of the first", "execute.c", {faults, "test_draws_of_blocks"},
-  {"first += f->row0 * s->width;", ""})
+  {"first + f->row0 * s->width", "first"})
 fault("every step draws the numbers of the first", "execute.c", {faults, "test_draws_of_steps"},
   {"r->step[node->rng] + t * f->p->g->draws[node->rng]", "r->step[node->rng]"})
 fault("all draws of a step are the first", "execute.c", {compile, "test_two_draws_are_two"},

@@ -15,17 +15,18 @@ local draws = {
   bernoulli_of_parts = function (r, x) return r:bernoulli(x:sigmoid():slice(2, 2, 3)) end,
   bernoulli_of_one_column = function (r, x) return r:bernoulli(x:slice(2, 2, 2):sigmoid():expand(x.shape)) end,
   bernoulli_across = function (r, x) return r:bernoulli(x:sigmoid():t()) end,
+  bernoulli_reshaped = function (r, x) return r:bernoulli((x:t() * 2):sigmoid():reshape(#x, 3)) end,
   bernoulli_shared = function (r, x) return r:bernoulli(neap.full({3}, .5)) + x end,
   randint = function (r, x) return r:randint(-5, 7, x.shape) end,
   randint_wide = function (r, x) return r:randint(-(1 << 62), 1 << 62, #x, 2) end,
   randint_all = function (r, x) return r:randint(math.mininteger, math.maxinteger, #x) end,
-  bootstrap = function (r, x) return x:index_select(1, r:randint(1, #x, #x)) end,
+  randint_rows = function (r, x) return r:randint(1, #x, #x) end,
   categorical = function (r, x) return r:categorical(x) end,
   categorical_double = function (r, x) return r:categorical(x:double() * 3) end,
   categorical_many = function (r, x) return r:categorical(neap.cat({x, x * 2}, 2):reshape(#x, 2, 3)) end,
   categorical_across = function (r, x) return r:categorical(x:t()) end,
   randperm = function (r, x) return x:index_select(2, r:randperm(3)) end,
-  randperm_of_rows = function (r, x) return x:index_select(1, r:randperm(#x)) end,
+  randperm_of_rows = function (r, x) return r:randperm(#x) end,
   several = function (r, x)
     local p = x:sigmoid()
     local h = r:bernoulli(p)
@@ -49,7 +50,7 @@ function T.test_every_draw_can_be_recorded ()
 end
 
 for name, draw in pairs(draws) do
-  T["test_program_draws_what_eager_draws_" .. name] = function ()
+  T["test_eager_and_recorded_" .. name] = function ()
     for _, rows in ipairs(ROWS) do
       local r, q, x, calls = neap.rng(rows), neap.rng(rows), neap.randn(rows, 3), 0
       local f = neap.compile(function (y) calls = calls + 1 return draw(r, y) end)

@@ -120,6 +120,34 @@ static void integers (void **state) {
   neap_close(c);
 }
 
+/* counts of n values in 16 classes that are as frequent */
+static double chi_16 (const int *count, int n) {
+  double chi = 0;
+  for (int k = 0; k < 16; k++) chi += pow(count[k] - n / 16., 2) / (n / 16.);
+  return chi;
+}
+
+/* of a wide range every part is hit as often, and so is every remainder: no low digit is left out */
+static void integers_of_wide_ranges (void **state) {
+  (void)state;
+  static int64_t x[N];
+  neap_context *c = open_with(1);
+  for (int bits = 20; bits <= 52; bits += 8) {
+    int64_t width = ((int64_t)1 << bits) / 3 * 16;
+    int parts[16] = { 0 }, low[16] = { 0 };
+    neap_tensor *t = neap_rng_randint(c, neap_rng_default(c), -5, width - 6, 1, (int64_t[]){ N });
+    assert_true(neap_read(c, t, NEAP_INT64, x));
+    for (int i = 0; i < N; i++) {
+      assert_true(x[i] >= -5 && x[i] <= width - 6);
+      parts[(x[i] + 5) / (width / 16)]++;
+      low[(x[i] + 5) % 16]++;
+    }
+    assert_true(chi_16(parts, N) < 15 + 4 * sqrt(30.));
+    assert_true(chi_16(low, N) < 15 + 4 * sqrt(30.));
+  }
+  neap_close(c);
+}
+
 static void bernoulli_frequencies (void **state) {
   (void)state;
   static double x[N];
@@ -295,8 +323,8 @@ static void errors (void **state) {
 int main (void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(normal_moments), cmocka_unit_test(normal_lags), cmocka_unit_test(uniform_moments),
-    cmocka_unit_test(integers), cmocka_unit_test(bernoulli_frequencies), cmocka_unit_test(categorical_frequencies),
-    cmocka_unit_test(permutations), cmocka_unit_test(streams), cmocka_unit_test(shapes_do_not_matter),
+    cmocka_unit_test(integers), cmocka_unit_test(integers_of_wide_ranges), cmocka_unit_test(bernoulli_frequencies),
+    cmocka_unit_test(categorical_frequencies), cmocka_unit_test(permutations), cmocka_unit_test(streams), cmocka_unit_test(shapes_do_not_matter),
     cmocka_unit_test(threads_do_not_matter), cmocka_unit_test(errors),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
