@@ -324,8 +324,8 @@ int main (void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(normal_moments), cmocka_unit_test(normal_lags), cmocka_unit_test(uniform_moments),
     cmocka_unit_test(integers), cmocka_unit_test(integers_of_wide_ranges), cmocka_unit_test(bernoulli_frequencies),
-    cmocka_unit_test(categorical_frequencies), cmocka_unit_test(permutations), cmocka_unit_test(streams), cmocka_unit_test(shapes_do_not_matter),
-    cmocka_unit_test(threads_do_not_matter), cmocka_unit_test(errors),
+    cmocka_unit_test(categorical_frequencies), cmocka_unit_test(permutations), cmocka_unit_test(streams),
+    cmocka_unit_test(shapes_do_not_matter), cmocka_unit_test(threads_do_not_matter), cmocka_unit_test(errors),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
