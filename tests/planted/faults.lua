@@ -31,11 +31,11 @@ fault("every block reads the first rows of a tensor", "label.c", {sums, "test_wh
 fault("a function is not recorded at its own number of rows", "capture.c", {faults, "test_functions_that_count_rows"},
   {"if (g && w->own && !confirmed(c, w, g))", "if (0)"})
 
-fault("rows of a draw's operand are not looked at", "rows.c", {draws, "test_eager_and_recorded_bernoulli_reshaped"},
+fault("rows of a draw's operand are not looked at", "label.c", {draws, "test_eager_and_recorded_bernoulli_reshaped"},
   {"(from != AXIS_SHARED && from != axis)", "0"})
-fault("integers up to the number of rows are drawn by block", "rows.c", {draws, "test_eager_and_recorded_randint_rows"},
+fault("integers up to as many as rows are drawn by block", "label.c", {draws, "test_eager_and_recorded_randint_rows"},
   {"|| n->attr_rows ||", "||"})
-fault("rows are permuted by block", "rows.c", {draws, "test_eager_and_recorded_randperm_of_rows"},
+fault("rows are permuted by block", "label.c", {draws, "test_eager_and_recorded_randperm_of_rows"},
   {"axis > 0 || whole ||", "axis > 0 || (0 && whole) ||"})
 
 -- ---- common subexpressions, identities, hoisting ----
