@@ -190,6 +190,7 @@ void neap_record_number (neap_context *c, const neap_tensor *x, double number) {
 }
 
 void trace_constant (neap_context *c, const neap_tensor *x) {
+  if (neap_numel(x) == 0) { trace_number(c, x, 0); return; }           /* nothing to compare */
   int v = c->trace->failed ? -1 : leaf(c->trace, x);
   if (v >= 0) c->trace->g->values[v].bytes = (size_t)neap_numel(x) * neap_dtype_size(x->dtype);
 }
