@@ -164,12 +164,13 @@ static neap_tensor *flat_rows (neap_context *c, neap_tensor *x) {          /* [B
   return energy_reshape(c, x, 2, (int64_t[]){ x->shape[0], d });
 }
 
-/* e_i in every row: ones in column i of [B, D] (from 1), in x's shape */
+/* e_i, i from 1 to D, in every row, in x's shape [B, event…] */
 static neap_tensor *unit (neap_context *c, const neap_tensor *x, int64_t D, int64_t i) {
-  neap_tensor *u = neap_full(c, x->dtype, 2, (int64_t[]){ x->shape[0], D }, 0);
-  neap_tensor *one = num(c, x, 1), *col = u ? energy_column(c, u, i) : NULL;
-  if (!col || !one || !neap_write(c, col, one)) return NULL;
-  return energy_reshape(c, u, x->ndim, x->shape);
+  int64_t shape[NEAP_MAX_DIMS];
+  for (int d = 0; d < x->ndim; d++) shape[d] = d ? x->shape[d] : 1;
+  neap_tensor *one = neap_full(c, x->dtype, 2, (int64_t[]){ 1, 1 }, 1);
+  neap_tensor *row = energy_reshape(c, one ? neap_unslice(c, one, 2, i, 1, D) : NULL, x->ndim, shape);
+  return row ? neap_expand(c, row, x->ndim, x->shape) : NULL;
 }
 
 /* column i of ∇²E e_i, added to sum [B] (NULL at first) */

@@ -21,7 +21,8 @@ static bool check (neap_context *c, neap_energy *E) {
   if (by_std(E)) return spread_check_std(c, "gaussian", &E->slots[1], 1, mean->shape);
   int64_t square[] = { mean->shape[0], mean->shape[0] };
   if (!spread_check_matrix(c, "gaussian", &E->slots[1], 2, square)) return false;
-  return !by_cov(E) || !energy_is_constant(spread(E)) || energy_derive(E, 0, spread_precision(c, E->slots[1].value));
+  if (!by_cov(E) || !energy_is_constant(spread(E))) return true;
+  return energy_derive(E, 0, spread_precision(c, energy_cast(c, E->slots[1].value, NEAP_FLOAT64)));
 }
 
 static neap_tensor *precision (neap_context *c, neap_energy *E, neap_tensor *x) {

@@ -76,11 +76,10 @@ bool spread_check_matrix (neap_context *c, const char *who, const energy_slot *s
 }
 
 neap_tensor *spread_precision (neap_context *c, neap_tensor *cov) {
-  if (cov && !neap_tracked(c, cov)) {
-    cov = energy_cast(c, cov, NEAP_FLOAT64);
-    if (!neap_cholesky(c, cov)) return NULL;           /* positive definite? */
-  }
-  return cov ? neap_inverse(c, cov) : NULL;
+  if (!cov || neap_tracked(c, cov)) return cov ? neap_inverse(c, cov) : NULL;
+  neap_tensor *exact = energy_cast(c, cov, NEAP_FLOAT64);
+  bool definite = exact && neap_cholesky(c, exact);
+  return definite ? energy_cast(c, neap_inverse(c, exact), cov->dtype) : NULL;
 }
 
 neap_tensor *spread_half_logdet (neap_context *c, neap_tensor *A) {

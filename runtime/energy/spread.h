@@ -10,7 +10,7 @@
 bool spread_check_std (neap_context *c, const char *who, const energy_slot *s, int ndim, const int64_t *shape);
 /* A float matrix (or stack of them) of that shape; a constant one is symmetric. */
 bool spread_check_matrix (neap_context *c, const char *who, const energy_slot *s, int ndim, const int64_t *shape);
-/* Σ [.., D, D] -> Σ⁻¹, which fails unless Σ is positive definite; in float64 unless Σ is tracked. */
+/* Σ [.., D, D] -> Σ⁻¹ in Σ's dtype; unless Σ is tracked it is made in float64, and fails if Σ is not positive definite. */
 neap_tensor *spread_precision (neap_context *c, neap_tensor *cov);
 /* ½ log |A| [..] of A [.., D, D], by Cholesky. */
 neap_tensor *spread_half_logdet (neap_context *c, neap_tensor *A);
