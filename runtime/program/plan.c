@@ -15,14 +15,17 @@ static size_t value_bytes (const frame *f, int v) {
 
 /* ---- lifetimes ---- */
 
-static int last_use (const neap_program *p, int v) {
+static void use (int *last, int v, int at) { if (last[v] < at) last[v] = at; }
+
+/* last[v]: the last instruction that reads value v or makes it */
+static void find_last_uses (const neap_program *p, int *last) {
   graph *g = p->g;
-  int last = p->instr_of[g->values[v].maker];
-  for (int i = 0; i < g->nnodes; i++)
-    for (int j = 0; j < g->nodes[i].n; j++)
-      if (graph_in(g, &g->nodes[i], j)->value == v && p->instr_of[i] > last) last = p->instr_of[i];
-  for (int i = 0; i < g->noutputs; i++) if (g->refs[g->outputs + i].value == v) last = p->ninstrs;
-  return last;
+  for (int v = 0; v < g->nvalues; v++) last[v] = -1;
+  for (int i = 0; i < g->nnodes; i++) {
+    use(last, g->nodes[i].out, p->instr_of[i]);
+    for (int j = 0; j < g->nodes[i].n; j++) use(last, graph_in(g, &g->nodes[i], j)->value, p->instr_of[i]);
+  }
+  for (int i = 0; i < g->noutputs; i++) use(last, g->refs[g->outputs + i].value, p->ninstrs);
 }
 
 /* does this frame hold value v? */
@@ -33,41 +36,36 @@ static bool holds (const frame *f, int v) {
   return val->phases & f->phases && !(val->axis == AXIS_SUM && frame_adds(f));
 }
 
-static life lifetime (const frame *f, int v) {
+static life lifetime (const frame *f, int v, const int *last) {
   const graph_value *val = &f->p->g->values[v];
   bool always = val->kind == VALUE_INPUT || val->fixed;
-  return (life){ v, always ? -1 : f->p->instr_of[val->maker], always ? f->p->ninstrs : last_use(f->p, v),
-                 value_bytes(f, v), 0 };
+  return (life){ v, always ? -1 : f->p->instr_of[val->maker], always ? f->p->ninstrs : last[v], value_bytes(f, v), 0 };
 }
 
-/* the lowest place where l meets none of the n placed before it */
-static void place (life *l, const life *placed, int n) {
-  bool moved = true;
-  for (l->at = 0; moved;) {
-    moved = false;
-    for (int i = 0; i < n; i++) {
-      const life *o = &placed[i];
-      if (o->to < l->from || l->to < o->from || o->at + o->size <= l->at || l->at + l->size <= o->at) continue;
-      l->at = o->at + o->size;
-      moved = true;
-    }
+/* Gives l the lowest place where it meets none of the n placed before it, and joins it to them; they are in order of
+** their places. */
+static void place (life l, life *placed, int n) {
+  for (int i = 0; i < n; i++) {
+    const life *o = &placed[i];
+    if (o->to < l.from || l.to < o->from || o->at + o->size <= l.at) continue;
+    if (l.at + l.size <= o->at) break;
+    l.at = o->at + o->size;
   }
+  int k = n;
+  for (; k > 0 && placed[k - 1].at > l.at; k--) placed[k] = placed[k - 1];
+  placed[k] = l;
 }
 
 static bool layout (frame *f) {
   neap_context *c = f->p->c;
   graph *g = f->p->g;
-  size_t bytes = (size_t)g->nvalues * sizeof(life);
+  size_t bytes = (size_t)g->nvalues * (sizeof(life) + sizeof(int));
   life *l = neap_malloc(c, bytes);
-  int n = 0;
+  int *last = (int *)(l + g->nvalues), n = 0;
   if (!l) return false;
-  for (int v = 0; v < g->nvalues; v++) {
-    if (!holds(f, v)) continue;
-    l[n] = lifetime(f, v);
-    place(&l[n], l, n);
-    if (l[n].at + l[n].size > f->arena_bytes) f->arena_bytes = l[n].at + l[n].size;
-    n++;
-  }
+  find_last_uses(f->p, last);
+  for (int v = 0; v < g->nvalues; v++) if (holds(f, v)) place(lifetime(f, v, last), l, n++);
+  for (int i = 0; i < n; i++) if (l[i].at + l[i].size > f->arena_bytes) f->arena_bytes = l[i].at + l[i].size;
   f->arena = neap_calloc(c, f->arena_bytes + 64);
   char *base = frame_align(f->arena);
   for (int i = 0; f->arena && i < n; i++) f->stores[l[i].value].data = base + l[i].at;

@@ -160,12 +160,31 @@ static void merge_numbers (graph *g) {
     }
 }
 
-enum { SEARCH = 400 };                     /* nodes looked back at */
+/* equal for equal nodes */
+static uint64_t node_hash (graph *g, const graph_node *n) {
+  uint64_t h = (uint64_t)n->op;
+  for (int i = 0; i < n->n; i++) {
+    const graph_ref *r = graph_in(g, n, i);
+    h = (h * 31 + (uint64_t)r->value) * 31 + (uint64_t)r->offset.n;
+  }
+  return h * 0x9e3779b97f4a7c15u >> 32;
+}
 
-static void merge_common (graph *g) {
-  for (int i = 0; i < g->nnodes; i++)
-    for (int j = i - 1; j >= 0 && j > i - SEARCH; j--)
-      if (same_node(g, &g->nodes[i], &g->nodes[j])) { replace_value(g, g->nodes[i].out, g->nodes[j].out); break; }
+static bool merge_common (graph *g) {
+  size_t buckets = 64;
+  while (buckets < (size_t)g->nnodes) buckets *= 2;
+  size_t bytes = (buckets + (size_t)g->nnodes) * sizeof(int);
+  int *head = neap_calloc(g->c, bytes), *next = head + buckets;        /* chains of nodes, counted from 1 */
+  if (!head) return false;
+  for (int i = 0; i < g->nnodes; i++) {
+    int *first = &head[node_hash(g, &g->nodes[i]) & (buckets - 1)], same = *first;
+    while (same && !same_node(g, &g->nodes[i], &g->nodes[same - 1])) same = next[same - 1];
+    if (same) { replace_value(g, g->nodes[i].out, g->nodes[same - 1].out); continue; }
+    next[i] = *first;
+    *first = i + 1;
+  }
+  neap_free(g->c, head, bytes);
+  return true;
 }
 
 /* ---- dead code ---- */
@@ -254,12 +273,10 @@ bool graph_simplify (graph *g) {
     shrink(g, &g->nodes[i]);
   }
   for (int i = 0; i < g->nnodes; i++) drop_ones(g, &g->nodes[i]);
-  if (!split_silus(g)) return false;
-  merge_common(g);
+  if (!split_silus(g) || !merge_common(g)) return false;
   drop_dead(g);
   mark_fixed(g);
-  if (!copy_weights(g) || !copy_inputs(g)) return false;
-  merge_common(g);
+  if (!copy_weights(g) || !copy_inputs(g) || !merge_common(g)) return false;
   drop_dead(g);
   mark_fixed(g);
   return true;
