@@ -61,8 +61,8 @@ static bool layout (frame *f) {
   graph *g = f->p->g;
   size_t bytes = (size_t)g->nvalues * (sizeof(life) + sizeof(int));
   life *l = neap_malloc(c, bytes);
-  int *last = (int *)(l + g->nvalues), n = 0;
   if (!l) return false;
+  int *last = (int *)(l + g->nvalues), n = 0;
   find_last_uses(f->p, last);
   for (int v = 0; v < g->nvalues; v++) if (holds(f, v)) place(lifetime(f, v, last), l, n++);
   for (int i = 0; i < n; i++) if (l[i].at + l[i].size > f->arena_bytes) f->arena_bytes = l[i].at + l[i].size;

@@ -174,8 +174,9 @@ static bool merge_common (graph *g) {
   size_t buckets = 64;
   while (buckets < (size_t)g->nnodes) buckets *= 2;
   size_t bytes = (buckets + (size_t)g->nnodes) * sizeof(int);
-  int *head = neap_calloc(g->c, bytes), *next = head + buckets;        /* chains of nodes, counted from 1 */
+  int *head = neap_calloc(g->c, bytes);                /* chains of nodes, counted from 1 */
   if (!head) return false;
+  int *next = head + buckets;
   for (int i = 0; i < g->nnodes; i++) {
     int *first = &head[node_hash(g, &g->nodes[i]) & (buckets - 1)], same = *first;
     while (same && !same_node(g, &g->nodes[i], &g->nodes[same - 1])) same = next[same - 1];
