@@ -26,7 +26,7 @@ fault("logsumexp over rows is labelled as of each row", "label.c", {faults, "tes
   {"if (seen >= 0 && axis < 0) return AXIS_MIXED;", ""})
 fault("rows read a block's part of a sum", "label.c", {faults, "test_products_of_rows"},
   {"if (after) return seen >= 0 || axis >= 0 ? AXIS_MIXED : AXIS_AFTER;", "if (after && axis < 0) return AXIS_AFTER;"})
-fault("every block reads the first rows of a tensor", "label.c", {sums, "test_what_is_the_same_for_all_rows"},
+fault("every block reads the first rows of a tensor", "label.c", {faults, "test_tensors_as_long_as_the_rows"},
   {" || (axis >= 0 && r->strides[axis].n != 0)", ""})
 fault("a function is not recorded at its own number of rows", "capture.c", {faults, "test_functions_that_count_rows"},
   {"if (g && w->own && !confirmed(c, w, g))", "if (0)"})

@@ -56,6 +56,11 @@ function T.test_rows_seen_otherwise ()
   compare(function (x) return x + x:flip(1):exp(), x + x:reshape(3, x.shape[1]):t():exp() end, 3)
 end
 
+function T.test_tensors_as_long_as_the_rows ()
+  local w = neap.randn(1100, 3)
+  compare(function (x) return x * w:slice(1, 1, x.shape[1]) end, 3)
+end
+
 -- ---- common subexpressions, identities, hoisting ----
 
 function T.test_equal_ops_with_other_attributes ()
