@@ -86,10 +86,14 @@ static graph *joined (neap_context *c, capture *w, graph *g, int64_t again, bool
 
 static bool by_rows (graph *g, graph *other) { return graph_by_rows(g, other); }
 
-/* A function of the host's may do something else for its number of rows than for 2 and 3. */
+enum { AGAIN = 5 };                        /* rows; a host's count of calls would be 4 */
+
+/* A function of the host's may do something else for its number of rows than for 2 and 3, or count its calls. */
 static bool confirmed (neap_context *c, capture *w, graph *g) {
-  graph *o = record(c, w, w->rows);
-  bool ok = o && graph_holds_at(g, o, w->rows);
+  if (w->fixed || (!w->own && !graph_counts_rows(g))) return true;
+  int64_t rows = w->own ? w->rows : AGAIN;
+  graph *o = record(c, w, rows);
+  bool ok = o && graph_holds_at(g, o, rows);
   graph_free(o);
   return ok;
 }
@@ -98,7 +102,7 @@ static bool confirmed (neap_context *c, capture *w, graph *g) {
 ** that failed). */
 static graph *record_graph (neap_context *c, capture *w, graph *g) {
   g = joined(c, w, g, 3, by_rows);
-  if (g && w->own && !confirmed(c, w, g)) { graph_free(g); g = NULL; }
+  if (g && !confirmed(c, w, g)) { graph_free(g); g = NULL; }
   if (g || !neap_ok(c) || w->blame) return g;
   w->reason[0] = '\0';                                 /* shapes may not fit so few rows */
   g = joined(c, w, record(c, w, w->rows), w->rows, graph_equal);
@@ -125,7 +129,7 @@ static void bind (neap_program *p, graph *g) {
     neap_storage *old = v->store;
     v->store = from->store;
     from->store = old;
-    v->number = from->number;
+    if (v->kind == VALUE_NUMBER) graph_take_number(v, from);
   }
   for (int i = 0; i < g->nrngs; i++) {
     neap_rng *old = to->rng[i];

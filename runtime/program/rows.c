@@ -53,11 +53,17 @@ static bool same_leaf (const graph_value *a, const graph_value *b) {
 
 static bool same_double (double a, double b) { return memcmp(&a, &b, sizeof a) == 0; }
 
+/* k of a number that is `two` at 2 rows */
+static double coefficient (double two, number_rate rate) {
+  const double k[] = { two, two / 2, two * 2, rint(1 / two) / 2 };
+  return k[rate];
+}
+
 /* a number of the recording at 2 rows, with that at 3: equal, or k·rows, k/rows, 1/(k·rows) to the bit */
 static bool join_number (graph_value *a, double three) {
-  const double two = a->number, k[] = { two, two / 2, two * 2, rint(1 / two) / 2 };
+  const double two = a->number;
   for (number_rate r = NUMBER_PLAIN; r <= NUMBER_ONE_OVER; r++) {
-    graph_value v = { .number = k[r], .rate = r };
+    graph_value v = { .number = coefficient(two, r), .rate = r };
     if (!same_double(graph_number(&v, 2), two) || !same_double(graph_number(&v, 3), three)) continue;
     a->number = v.number;
     a->rate = r;
@@ -90,6 +96,15 @@ static bool join_all (graph *g, const graph *o) {
 }
 
 bool graph_by_rows (graph *g, const graph *other) { return g->by_rows = join_all(g, other); }
+
+void graph_take_number (graph_value *v, const graph_value *from) {
+  v->number = from->rate == v->rate ? from->number : coefficient(from->number, v->rate);
+}
+
+bool graph_counts_rows (const graph *g) {
+  for (int i = 0; i < g->nvalues; i++) if (g->values[i].rate) return true;
+  return false;
+}
 
 /* ---- is o, recorded at so many rows, what g says for them? ---- */
 
@@ -138,7 +153,7 @@ bool graph_holds_at (const graph *g, const graph *o, int64_t rows) {
 }
 
 static bool any_rows (const graph *g) {
-  for (int i = 0; i < g->nvalues; i++) if (g->values[i].rate) return true;
+  if (graph_counts_rows(g)) return true;
   for (int i = 0; i < g->nrefs; i++)
     for (int d = 0; d < g->refs[i].ndim; d++) if (g->refs[i].shape[d].rows || g->refs[i].strides[d].rows) return true;
   return false;

@@ -191,6 +191,35 @@ function T.test_counters_are_no_numbers_of_rows ()
   end
 end
 
+function T.test_counters_in_steps_are_no_numbers_of_rows ()
+  for from = 0, 3 do
+    local n = 0
+    local E = neap.energy(function (x) n = n + 1 return x:square():sum(2) * n end, {event = {2}})
+    local s = neap.sampler.langevin{step_size = .001, noise_std = 0}
+    local st = s:init(E, neap.ones(3, 2))
+    n = from
+    s:step(E, st, 6)
+    lu.assertTrue(n - from >= 6)                                   -- it ran at every step
+  end
+end
+
+-- Lua energies are recorded at each call: numbers of rows are bound again.
+function T.test_losses_of_lua_energies_again_and_again ()
+  local w = neap.tensor{1.5}:requires_grad()
+  local E = neap.energy(function (x) return (x:square() * w):sum(2) end, {event = {2}, params = {w = w}})
+  local loss = neap.loss.fisher{score = function (x) return -x end}
+  local x, programs = neap.randn(300, 2), neap.memory().programs
+  local squares, k = x:square():sum(2):mean():item(), 2 * w:item() - 1
+  for _ = 1, 4 do
+    local value = loss(E, x)
+    w.grad = nil
+    value:backward()
+    lu.assertAlmostEquals(value:item(), .5 * k * k * squares, 1e-4)
+    lu.assertAlmostEquals(w.grad:item(), 2 * k * squares, 1e-4)
+  end
+  lu.assertEquals(neap.memory().programs, programs + 1)
+end
+
 -- ---- rows that read sums, rows that are many ----
 
 function T.test_rows_that_read_a_sum_are_one_block ()
