@@ -91,8 +91,6 @@ fault("a leaf is not bound again", "capture.c", {steps, "test_numbers_tensors_fl
   {"from->store = old;", ""})
 fault("a number is not bound again", "capture.c", {steps, "test_numbers_tensors_flags_and_fields_are_seen"},
   {"if (v->kind == VALUE_NUMBER) graph_take_number(v, from);", ""})
-fault("a number of rows is bound as it is at two rows", "capture.c",
-  {sums, "test_losses_of_lua_energies_again_and_again"}, {"graph_take_number(v, from);", "v->number = from->number;"})
 fault("a count of calls is taken for a number of rows", "capture.c",
   {sums, "test_counters_in_steps_are_no_numbers_of_rows"}, {"(!w->own && !graph_counts_rows(g))", "!w->own"})
 fault("a random stream is not bound again", "capture.c", {faults, "test_streams_are_bound_again"},
