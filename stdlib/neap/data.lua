@@ -253,6 +253,7 @@ end
 local function start_epoch (self)
   self.epoch, self.at = self.epoch + 1, 0
   self.epoch_start = self.rng:state()
+  if self.order then self.order:close() end            -- nobody else has it: its memory need not wait for the collector
   self.order = self.shuffle and self.rng:randperm(self.rows) or nil
 end
 
@@ -264,7 +265,7 @@ end
 local function take (self)
   local first, n = self.at + 1, left(self)
   self.at = self.at + n
-  local index = self.order and self.order:slice(1, first, self.at)
+  local index <close> = self.order and self.order:slice(1, first, self.at)
   return each(self.x, function (t)
     return index and t:index_select(1, index) or t:slice(1, first, self.at)
   end)
@@ -298,7 +299,7 @@ function Loader:set_state (t)
   options.argument("data.loader", "state.rng", t.rng, "table")
   for _, name in ipairs {"epoch", "at"} do options.argument("data.loader", "state." .. name, t[name], "integer") end
   self.rng:set_state(t.rng)
-  self.epoch, self.at, self.order = 0, self.rows, nil
+  self.epoch, self.at = 0, self.rows
   if t.epoch > 0 then
     start_epoch(self)
     self.epoch, self.at = t.epoch, t.at
