@@ -67,6 +67,7 @@ static void new_state (lua_State *L) {
   cfg.alloc = lua_getallocf(L, &cfg.alloc_arg);         /* the host's: it counts and refuses tensors, too */
   S->c = neap_open(&cfg);
   if (!S->c) luaL_error(L, "neap: not enough memory to open a context");
+  S->c->place = bind_place;
   lua_rawsetp(L, LUA_REGISTRYINDEX, &state_key);
 }
 

@@ -7,6 +7,7 @@
 #define NEAP_STATE_H
 
 #include "bind.h"
+#include "core.h"
 
 typedef struct bind_state bind_state;
 
@@ -81,6 +82,9 @@ void bind_metamethods (lua_State *L, int module, int meta);                     
 void bind_unhook (lua_State *L, bind_state *S);
 void bind_keeperror (lua_State *L);                     /* pops the value a callback raised, for bind_raise */
 bool bind_failed (lua_State *L, bind_state *S);         /* pops it and makes it the pending error; returns false */
+
+/* Where the user's code stands: the context's place. */
+void bind_place (neap_context *c, neap_place *p);
 
 /* Names the metatable on top; getmetatable shows scripts a table with the name only, so __gc stays where it is. */
 void bind_setname (lua_State *L, const char *name);

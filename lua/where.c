@@ -7,6 +7,7 @@
 #undef luaL_argerror
 #undef luaL_typeerror
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char home_key = 'h';
@@ -41,6 +42,29 @@ static void push_where (lua_State *L, int level) {
   }
   lua_pop(L, 1);
   lua_pushliteral(L, "");
+}
+
+/* the name under which ar's function was called */
+static void name_call (lua_State *L, lua_Debug *ar, neap_place *p) {
+  lua_getinfo(L, "n", ar);
+  if (ar->name) snprintf(p->call, sizeof p->call, "%s", ar->name);
+}
+
+void bind_place (neap_context *c, neap_place *p) {
+  lua_State *L = bind_running(c);
+  lua_Debug ar, below;
+  if (!lua_checkstack(L, 1)) return;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &home_key);
+  const char *path = lua_tostring(L, -1);
+  size_t n = path ? strlen(path) : 0;
+  lua_pop(L, 1);                                        /* the registry holds on to it */
+  for (int level = 0; lua_getstack(L, level, &ar); below = ar, level++) {
+    lua_getinfo(L, "Sl", &ar);
+    if (ar.currentline <= 0 || is_library(ar.source, path, n)) continue;
+    snprintf(p->line, sizeof p->line, "%s:%d", ar.short_src, ar.currentline);
+    if (level > 0) name_call(L, &below, p);
+    return;
+  }
 }
 
 const char *bind_typename (lua_State *L, int i) {

@@ -16,6 +16,9 @@ typedef struct neap_pool neap_pool;        /* worker threads: pool.h */
 typedef struct neap_recording neap_recording;      /* a recording: program/trace.h */
 typedef struct program_cache program_cache;            /* programs made so far: program/cache.h */
 
+/* Where a host's code stands: a line of its script, the function it called there; empty: unknown. */
+typedef struct neap_place { char line[96], call[32]; } neap_place;
+
 typedef struct neap_storage {
   atomic_int refs;
   uint32_t version;                        /* counts writes: a tape compares it */
@@ -48,6 +51,7 @@ struct neap_context {
   atomic_bool closed;
   neap_alloc_fn alloc; void *alloc_arg;
   neap_log_fn log; void *log_arg;
+  void (*place) (neap_context *c, neap_place *p);      /* or NULL */
   atomic_size_t live, cached;              /* bytes; atomic: another context's thread may release a storage */
   size_t peak, cap;                        /* cap 0 = none */
   uint64_t allocations;

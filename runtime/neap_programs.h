@@ -14,12 +14,16 @@ enum { NEAP_PROGRAM_TENSORS = 128 };          /* inputs and outputs at most */
 /* Sets out[0 .. *nout), lent by the open scope, made from in.  False, with an error in c: it failed. */
 typedef bool (*neap_program_fn) (neap_context *c, void *arg, neap_tensor *const *in, int *nout, neap_tensor **out);
 
-/* Records fn, which is called three to five times.  in: n examples; inputs whose first dimension is as long as that of
+/* Records fn, which is called two to five times.  in: n examples; inputs whose first dimension is as long as that of
 ** the first one with dimensions carry rows, and where the function treats these alike they are run in blocks.
 ** NULL with NEAP_ESTATE and the reason when fn cannot be recorded. */
 NEAP_API neap_program *neap_capture (neap_context *c, neap_program_fn fn, void *arg, int n, neap_tensor *const *in);
-/* Do n inputs have the dtypes and shapes that p was recorded for? */
+/* Do n inputs have the dtypes and shapes that p was recorded or confirmed for? */
 NEAP_API bool neap_program_fits (const neap_program *p, int n, neap_tensor *const *in);
+/* Does p say what fn, its function, does for the rows of in?  Records fn once more and compares, unless that number was
+** confirmed before: then p serves it, too.  False without an error: it does not. */
+NEAP_API bool neap_program_confirm (neap_context *c, neap_program *p, neap_program_fn fn, void *arg, int n,
+                                    neap_tensor *const *in);
 NEAP_API int neap_program_outputs (const neap_program *p);
 /* Runs p: out[neap_program_outputs(p)], lent, not taped.  Draws go on in the streams that fn drew from. */
 NEAP_API bool neap_run (neap_context *c, neap_program *p, int n, neap_tensor *const *in, neap_tensor **out);

@@ -9,28 +9,47 @@ enum { CHUNK_NS = 25 * 1000 * 1000, LONGEST = 1 << 20 };
 
 /* ---- capture ---- */
 
-/* rows of the first input that has dimensions; 0: none has */
-static int64_t rows_of_inputs (int n, neap_tensor *const *in, bool *by_rows) {
+void capture_inputs (capture *w, int n, neap_tensor *const *in, bool *by_rows) {
   int64_t rows = -1;
   for (int i = 0; i < n; i++) {
     if (rows < 0 && in[i]->ndim > 0) rows = in[i]->shape[0];
     by_rows[i] = in[i]->ndim > 0 && in[i]->shape[0] == rows && rows > 0;
   }
-  return rows > 0 ? rows : 0;
+  w->n = n;
+  w->in = in;
+  w->by_rows = by_rows;
+  w->rows = rows > 0 ? rows : 0;
+}
+
+static bool check_list (neap_context *c, const char *fname, int n, neap_tensor *const *in) {
+  if (!neap_ok(c)) return false;
+  if (n < 0 || n > NEAP_PROGRAM_TENSORS)
+    return neap_fail(c, NEAP_EARG, "%s: at most %d inputs expected, got %d", fname, NEAP_PROGRAM_TENSORS, n);
+  for (int i = 0; i < n; i++) if (!in[i]) return neap_fail(c, NEAP_EARG, "%s: input %d is missing", fname, i + 1);
+  return true;
 }
 
 neap_program *neap_capture (neap_context *c, neap_program_fn fn, void *arg, int n, neap_tensor *const *in) {
   bool by_rows[NEAP_PROGRAM_TENSORS];
-  if (!neap_ok(c)) return NULL;
-  if (n < 0 || n > NEAP_PROGRAM_TENSORS)
-    return neap_fail(c, NEAP_EARG, "capture: at most %d inputs expected, got %d", NEAP_PROGRAM_TENSORS, n);
-  for (int i = 0; i < n; i++) if (!in[i]) return neap_fail(c, NEAP_EARG, "capture: input %d is missing", i + 1);
-  capture w = { .fn = fn, .arg = arg, .n = n, .in = in, .by_rows = by_rows, .own = true };
-  w.rows = rows_of_inputs(n, in, by_rows);
+  if (!check_list(c, "capture", n, in)) return NULL;
+  capture w = { .fn = fn, .arg = arg, .own = true };
+  capture_inputs(&w, n, in, by_rows);
   neap_program *p = program_capture(c, &w);
-  if (p) p->only = w.rows;
   if (!p && neap_ok(c)) neap_fail(c, NEAP_ESTATE, "capture: the function cannot be recorded: it %s", w.reason);
   return p;
+}
+
+bool neap_program_confirm (neap_context *c, neap_program *p, neap_program_fn fn, void *arg, int n,
+                           neap_tensor *const *in) {
+  bool by_rows[NEAP_PROGRAM_TENSORS];
+  int64_t rows;
+  if (!check_list(c, "program_confirm", n, in) || !program_fits(p, n, in, &rows)) return false;
+  if (program_knows(p, rows)) return true;
+  capture w = { .fn = fn, .arg = arg, .own = true, .have = &p, .nhave = 1 };
+  capture_inputs(&w, n, in, by_rows);
+  neap_program *again = program_capture(c, &w);
+  program_release(again);
+  return again == p;
 }
 
 neap_program *neap_program_keep (neap_program *p) {
@@ -55,25 +74,43 @@ static bool fits (const graph *g, int i, const neap_tensor *t, int64_t *rows) {
   return true;
 }
 
-static bool fit_all (const neap_program *p, int n, neap_tensor *const *in, int64_t *rows) {
+bool program_fits (const neap_program *p, int n, neap_tensor *const *in, int64_t *rows) {
   *rows = -1;
   if (n != p->g->ninputs) return false;
   for (int i = 0; i < n; i++) if (!in[i] || !fits(p->g, i, in[i], rows)) return false;
   if (*rows < 0) *rows = 1;
-  return !p->g->by_rows || p->only == *rows || p->only == 0;
+  return *rows > 0;
 }
 
 bool neap_program_fits (const neap_program *p, int n, neap_tensor *const *in) {
   int64_t rows;
-  return fit_all(p, n, in, &rows) && rows > 0;
+  return program_fits(p, n, in, &rows) && program_knows(p, rows);
+}
+
+/* the first input that does not fit, told with what was expected */
+static bool fail_input (neap_context *c, const neap_program *p, int n, neap_tensor *const *in) {
+  const graph *g = p->g;
+  int64_t rows = -1, shape[NEAP_MAX_DIMS];
+  if (n != g->ninputs) return neap_fail(c, NEAP_EARG, "run: %d inputs expected, got %d", g->ninputs, n);
+  for (int i = 0; i < n; i++) {
+    const graph_value *v = &g->values[i];
+    if (!in[i]) return neap_fail(c, NEAP_EARG, "run: input %d is missing", i + 1);
+    if (fits(g, i, in[i], &rows)) continue;
+    for (int d = 0; d < v->ndim; d++) shape[d] = size_at(v->shape[d], rows < 0 ? 1 : rows);
+    return neap_fail(c, NEAP_ESHAPE, "run: input %d is %s %s, the program was recorded for %s %s", i + 1,
+                     neap_dtype_name(in[i]->dtype), SHAPE_TEXT(in[i]), neap_dtype_name(v->dtype),
+                     neap_shape_text((char[NEAP_SHAPE_BYTES]){0}, v->ndim, shape));
+  }
+  return neap_fail(c, NEAP_ESHAPE, "run: inputs of no rows");
 }
 
 static bool check_inputs (neap_context *c, neap_program *p, int n, neap_tensor *const *in, int64_t *rows) {
   if (!neap_ok(c)) return false;
   if (p->c != c) return neap_fail(c, NEAP_EARG, "run: the program belongs to another context");
-  if (fit_all(p, n, in, rows) && *rows > 0) return true;
-  return neap_fail(c, NEAP_ESHAPE, "run: the %d inputs do not have the shapes and dtypes that the program was recorded "
-                   "for", n);
+  if (!program_fits(p, n, in, rows)) return fail_input(c, p, n, in);
+  return program_knows(p, *rows) ||
+         neap_fail(c, NEAP_ESTATE, "run: the program was not confirmed for %lld rows (neap_program_confirm)",
+                   (long long)*rows);
 }
 
 static bool go (program_run *r, neap_tensor **out) {

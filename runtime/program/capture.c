@@ -35,8 +35,9 @@ static neap_tensor *example (neap_context *c, neap_tensor *t, bool by_rows, int6
   return x;
 }
 
-static void say (capture *w, const char *why, bool blame) {
+static void say (capture *w, const char *why, const neap_place *place, bool blame) {
   if (w->reason[0]) return;
+  w->place = place ? *place : (neap_place){ 0 };
   snprintf(w->reason, sizeof w->reason, "%s", why);
   w->blame = blame;
 }
@@ -44,7 +45,7 @@ static void say (capture *w, const char *why, bool blame) {
 /* what happened when the function failed: an interrupt stays, the rest is for eager execution to tell */
 static void swallow (neap_context *c, capture *w) {
   if (neap_ok(c) || c->status == NEAP_EINTERRUPTED) return;
-  say(w, neap_error(c), false);
+  say(w, neap_error(c), NULL, false);
   neap_clear_error(c);
 }
 
@@ -55,7 +56,7 @@ static graph *trace (neap_context *c, capture *w, neap_tensor *const *in) {
   int nout = 0;
   bool ok = w->fn(c, w->arg, in, &nout, out) && neap_ok(c);
   graph *g = trace_end(t, nout, ok ? out : NULL);
-  if (!g && ok && neap_ok(c)) say(w, t->reason, true);
+  if (!g && ok && neap_ok(c)) say(w, t->reason, &t->place, true);
   trace_free(t);
   return g;
 }
@@ -88,14 +89,18 @@ static bool by_rows (graph *g, graph *other) { return graph_by_rows(g, other); }
 
 enum { AGAIN = 5 };                        /* rows; a host's count of calls would be 4 */
 
-/* A function of the host's may do something else for its number of rows than for 2 and 3, or count its calls. */
-static bool confirmed (neap_context *c, capture *w, graph *g) {
-  if (w->fixed || (!w->own && !graph_counts_rows(g))) return true;
-  int64_t rows = w->own ? w->rows : AGAIN;
+static bool holds_at (neap_context *c, capture *w, graph *g, int64_t rows) {
   graph *o = record(c, w, rows);
   bool ok = o && graph_holds_at(g, o, rows);
   graph_free(o);
   return ok;
+}
+
+/* A function of the host's may do something else for its number of rows than for 2 and 3, or count its calls. */
+static bool confirmed (neap_context *c, capture *w, graph *g) {
+  bool asks_again = w->own || w->origin.by, counts = graph_counts_rows(g);
+  if (w->fixed) return true;
+  return (!counts || holds_at(c, w, g, AGAIN)) && (!asks_again || holds_at(c, w, g, w->rows));
 }
 
 /* One that holds for all numbers of rows, else for w->rows alone; takes over g, recorded at two rows (or NULL, when
@@ -106,7 +111,7 @@ static graph *record_graph (neap_context *c, capture *w, graph *g) {
   if (g || !neap_ok(c) || w->blame) return g;
   w->reason[0] = '\0';                                 /* shapes may not fit so few rows */
   g = joined(c, w, record(c, w, w->rows), w->rows, graph_equal);
-  if (!g && neap_ok(c)) say(w, "does something else at every call", true);
+  if (!g && neap_ok(c)) say(w, "does something else at every call", NULL, true);
   return g;
 }
 
@@ -166,7 +171,8 @@ static neap_program *found (program_cache *k, const graph_key *key) {
 static neap_program *found_again (program_cache *k, const capture *w, const graph_key *raw) {
   for (int i = 0; k && i < k->n; i++) {
     neap_program *p = k->p[i];
-    if (is_free(p) && same_origin(&p->origin, &w->origin) && p->g->by_rows && same_key(&p->raw, raw)) return to_front(k, i);
+    bool mine = is_free(p) && same_origin(&p->origin, &w->origin) && program_knows(p, w->rows);
+    if (mine && p->g->by_rows && same_key(&p->raw, raw)) return to_front(k, i);
   }
   return NULL;
 }
@@ -247,6 +253,8 @@ static bool keep_note (neap_program *p, const capture *w) {
 static void mark (neap_program *p, const capture *w, graph_key *raw) {
   bool kept = keep_note(p, w);
   if (!kept) neap_clear_error(p->c);                   /* it can be recorded again */
+  if (!same_origin(&p->origin, &w->origin)) p->ncounts = 0;
+  program_learn(p, w->rows);
   p->origin = w->origin;
   p->fixed = w->fixed && kept;
   graph_key_free(p->c, &p->raw);
@@ -267,17 +275,33 @@ static neap_program *record_program (neap_context *c, capture *w) {
   return p;
 }
 
+static neap_program *own_found (const capture *w, const graph_key *key) {
+  for (int i = 0; i < w->nhave; i++) if (same_key(&w->have[i]->key, key)) return w->have[i];
+  return NULL;
+}
+
+/* Leaves and numbers of one that is there already stay what they were. */
 static neap_program *own_program (neap_context *c, capture *w) {
-  graph_key none = { 0 };
+  graph_key key = { 0 };
   graph *g = record_graph(c, w, record(c, w, 2));
-  neap_program *p = g ? program_new(c, g, &none) : NULL;
-  if (p) c->programs_made++;
+  bool keyed = g && graph_make_key(g, &key);
+  neap_program *p = keyed ? own_found(w, &key) : NULL;
+  if (p) program_keep(p);
+  if (p || !keyed) { graph_free(g); graph_key_free(c, &key); }
+  else if ((p = program_new(c, g, &key))) c->programs_made++;
+  if (p) program_learn(p, w->rows);
   return p;
 }
 
 static bool open_cache (neap_context *c) {
   if (!c->programs) c->programs = neap_calloc(c, sizeof *c->programs);
   return c->programs != NULL;
+}
+
+void capture_warn (neap_context *c, const capture *w, const char *who, const char *what) {
+  bool placed = w->place.line[0];
+  neap_warn(c, "%s: %s%s %s, so it runs op by op, which is slower", who, placed ? w->place.line : what,
+            placed ? ":" : "", w->reason);
 }
 
 neap_program *program_capture (neap_context *c, capture *w) {

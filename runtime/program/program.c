@@ -78,6 +78,24 @@ bool program_outputs (const program_run *r, neap_tensor **out) {
 
 void program_keep (neap_program *p) { p->refs++; }
 
+static bool counts_rows (const graph *g) {
+  for (int i = 0; i < g->ninputs; i++)
+    for (int d = 0; d < g->values[i].ndim; d++) if (g->values[i].shape[d].rows) return true;
+  return false;
+}
+
+bool program_knows (const neap_program *p, int64_t rows) {
+  bool known = !p->g->by_rows || !counts_rows(p->g);
+  for (int i = 0; i < p->ncounts && i < PROGRAM_COUNTS; i++) known |= p->counts[i] == rows;
+  return known;
+}
+
+void program_learn (neap_program *p, int64_t rows) {
+  if (program_knows(p, rows)) return;
+  p->counts[p->ncounts % PROGRAM_COUNTS] = rows;
+  p->ncounts = p->ncounts + 1 < 2 * PROGRAM_COUNTS ? p->ncounts + 1 : PROGRAM_COUNTS;
+}
+
 enum { KEEP_BYTES = 8 << 20 };             /* of frames that nobody uses */
 
 static void drop_leaves (neap_program *p) {

@@ -10,7 +10,7 @@
 #include "kernels/chain.h"
 #include <pthread.h>
 
-enum { GROUP_SLOTS = 40, GROUP_SOURCES = 16, STEP_INPUTS = 3 };
+enum { GROUP_SLOTS = 40, GROUP_SOURCES = 16, STEP_INPUTS = 3, PROGRAM_COUNTS = 64 };
 
 /* A node inside a group.  in: slots; slots below the group's sources hold those. */
 typedef struct group_step {
@@ -51,7 +51,8 @@ struct neap_program {
   size_t weight_bytes;                     /* of leaves and fixed values that products read */
   size_t row_bytes;                        /* of one row's values in memory */
   frame **frames; int nframes;             /* for `rows` and `rows` + 1 rows, in turn */
-  int64_t rows, only;                      /* only: serves this number of rows; 0: any */
+  int64_t rows;
+  int64_t counts[PROGRAM_COUNTS]; int ncounts;         /* by rows: the numbers of rows that it was confirmed for last */
   unsigned phases;                         /* that those frames run */
   frame *prologue, *after;                 /* run what is made once before, and once after */
   row_sum *sums; int nsums; size_t lane_bytes;
@@ -64,6 +65,11 @@ neap_program *program_new (neap_context *c, graph *g, graph_key *key);
 void program_keep (neap_program *p);
 void program_release (neap_program *p);    /* NULL is ignored */
 void program_drop_frames (neap_program *p);
+/* Do n inputs have the dtypes and shapes that p takes, for *rows rows?  Whether it knows that number is not asked. */
+bool program_fits (const neap_program *p, int n, neap_tensor *const *in, int64_t *rows);
+/* Was it confirmed for so many rows, or holds it for one number of them alone?  learn: it is from now on. */
+bool program_knows (const neap_program *p, int64_t rows);
+void program_learn (neap_program *p, int64_t rows);
 /* Drops all that it holds of others, and its frames. */
 void program_let_go (neap_program *p);
 /* fuse.c */
@@ -105,17 +111,24 @@ typedef struct capture {
   const bool *by_rows;                     /* which inputs' first dimension counts rows */
   int64_t rows;
   bool own;                                /* a program that nobody else finds */
+  neap_program *const *have; int nhave;    /* own: those that fn has */
   program_origin origin;
   bool fixed;                              /* for its origin, fn does the same for inputs like these: no host's function */
   neap_rng *rng;                           /* fixed: the one stream that fn draws from */
   neap_tensor *const *vars; int nvars;     /* fixed: the variables that it depends on */
   void *note; size_t note_bytes;           /* what fn leaves behind besides tensors: filled in also when it is not called */
   char reason[256]; bool blame;            /* why it cannot be recorded; whether that is the function's doing */
+  neap_place place;                        /* of the host's call that cannot be */
 } capture;
 
 /* The program for w, made now or found in c's cache, holding the leaves and numbers of this recording: a counted
 ** reference, or NULL: with w->reason set and no error, or with an error (an interrupt). */
 neap_program *program_capture (neap_context *c, capture *w);
+/* Sets n, in, by_rows and rows of a function of the host's: inputs as long as the first one with dimensions carry
+** rows.  by_rows: n entries. */
+void capture_inputs (capture *w, int n, neap_tensor *const *in, bool *by_rows);
+/* Warns that what `who` runs, which is named when no line is known, runs op by op. */
+void capture_warn (neap_context *c, const capture *w, const char *who, const char *what);
 /* Gives leaves and streams back until the next capture binds others; a fixed capture's are kept for the next. */
 void program_unbind (neap_program *p);
 /* An energy, sampler or loss of this serial number is no more. */

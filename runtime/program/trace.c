@@ -11,7 +11,16 @@ void trace_refuse (neap_context *c, const char *what) {
   neap_recording *t = c->trace;
   if (!t || t->failed) return;
   t->failed = true;
+  if (c->place) c->place(c, &t->place);
   snprintf(t->reason, sizeof t->reason, "%s", what);
+}
+
+/* the call is named, for many look at values */
+static void refuse_reading (neap_context *c) {
+  neap_recording *t = c->trace;
+  if (t->failed) return;
+  trace_refuse(c, "looks at values");
+  if (t->place.call[0]) snprintf(t->reason, sizeof t->reason, "looks at values (%s)", t->place.call);
 }
 
 static void refuse_memory (neap_recording *t) { trace_refuse(t->c, "not enough memory"); }
@@ -200,7 +209,7 @@ void trace_read (neap_context *c, const neap_tensor *x) {
   neap_recording *t = c->trace;
   const trace_entry *e = &t->map[place(t, x->store)];
   value_kind kind = e->store && e->value >= 0 ? t->g->values[e->value].kind : VALUE_LEAF;
-  if (e->store && (e->value < 0 || kind == VALUE_INPUT || kind == VALUE_NODE)) trace_refuse(c, "looks at values");
+  if (e->store && (e->value < 0 || kind == VALUE_INPUT || kind == VALUE_NODE)) refuse_reading(c);
 }
 
 /* memory that no op filled is the host's to fill */

@@ -18,7 +18,7 @@ struct neap_recording {
   trace_entry *map; int nmap, map_size;    /* open addressing; size is a power of 2 */
   neap_rng_state start[GRAPH_RNGS];
   bool failed;
-  char reason[TRACE_REASON];
+  char reason[TRACE_REASON]; neap_place place;         /* of the host's call that was refused */
 };
 
 /* Starts recording; the n inputs are fresh row-major tensors.  NULL: no memory, or c is recording already. */

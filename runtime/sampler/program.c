@@ -57,7 +57,7 @@ static bool record_step (neap_context *c, void *arg, neap_tensor *const *in, int
 static void warn_once (neap_context *c, const capture *w, const char *sampler) {
   if (!w->blame || c->warned_eager) return;
   c->warned_eager = true;
-  neap_warn(c, "%s: the energy or step %s, so its steps run op by op, which is slower", sampler, w->reason);
+  capture_warn(c, w, sampler, "the energy or step");
 }
 
 static void record (sampler_program *k, neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st,
