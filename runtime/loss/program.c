@@ -117,7 +117,7 @@ static void note_failure (neap_context *c, neap_loss *l, const neap_energy *E, c
   l->failed = E->serial;
   if (!w->blame || c->warned_eager) return;
   c->warned_eager = true;
-  neap_warn(c, "%s: the loss %s, so it runs op by op, which is slower", l->kind->name, w->reason);
+  capture_warn(c, w, l->kind->name, "the loss");
 }
 
 /* ---- running ---- */

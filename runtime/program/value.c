@@ -57,6 +57,7 @@ static neap_program *capture_value (neap_context *c, value_call *k) {
   neap_program *p = program_capture(c, &w);
   memcpy(k->w.reason, w.reason, sizeof w.reason);
   k->w.blame = w.blame;
+  k->w.place = w.place;
   return p;
 }
 
