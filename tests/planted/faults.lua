@@ -92,7 +92,8 @@ fault("a leaf is not bound again", "capture.c", {steps, "test_numbers_tensors_fl
 fault("a number is not bound again", "capture.c", {steps, "test_numbers_tensors_flags_and_fields_are_seen"},
   {"if (v->kind == VALUE_NUMBER) graph_take_number(v, from);", ""})
 fault("a count of calls is taken for a number of rows", "capture.c",
-  {sums, "test_counters_in_steps_are_no_numbers_of_rows"}, {"(!w->own && !graph_counts_rows(g))", "!w->own"})
+  {sums, "test_counters_in_steps_are_no_numbers_of_rows"}, {"(!asks_again || holds_at(c, w, g, w->rows))", "true"},
+  {"(!counts || holds_at(c, w, g, AGAIN)) &&", ""})
 fault("a random stream is not bound again", "capture.c", {faults, "test_streams_are_bound_again"},
   {"to->rng[i] = g->rng[i];", ""},
   {"g->rng[i] = old;", ""})
