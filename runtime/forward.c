@@ -79,6 +79,7 @@ static bool advance (neap_sweep *s, neap_entry *e) {
   neap_rule rule = { .c = c, .node = node, .out = e->t };
   neap_scope scope = neap_scope_open(c);
   neap_tensor *d = any ? push(&rule, dx) : NULL;
+  if (node->custom) neap_sweep_mark(s);                /* its rule sweeps, too */
   bool ok = !any || (check_result(c, &neap_ops[node->op], e->t, d) && neap_sweep_add(s, e, d));
   neap_scope_close(c, scope);
   neap_free(c, dx, (size_t)node->n * sizeof *dx);

@@ -55,8 +55,15 @@ static bool depends (neap_sweep *s, const neap_tensor *t) {
 
 static bool is_variable (const neap_tensor *t) { return t->birth != 0; }
 
+void neap_sweep_mark (neap_sweep *s) {
+  for (int i = 0; i < s->n; i++) {
+    s->e[i].t->mark = s->mark;
+    s->e[i].t->slot = i;
+  }
+}
+
 static void mark_needed (neap_sweep *s, int n, neap_tensor *const *xs) {
-  for (int i = 0; i < s->n; i++) s->e[i].t->slot = i;
+  neap_sweep_mark(s);
   for (int i = 0; xs && i < n; i++) {
     neap_entry *e = xs[i] ? neap_sweep_find(s, xs[i]) : NULL;
     if (e) e->target = true;

@@ -24,6 +24,8 @@ NEAP_API bool neap_sweep_open (neap_sweep *s, neap_context *c, neap_tensor *y, i
 NEAP_API void neap_sweep_close (neap_sweep *s);
 /* The entry of t; NULL when y does not depend on it. */
 neap_entry *neap_sweep_find (neap_sweep *s, const neap_tensor *t);
+/* Makes entries findable again after another sweep went over their tensors. */
+void neap_sweep_mark (neap_sweep *s);
 /* Adds v (lent) to e's derivative. */
 bool neap_sweep_add (neap_sweep *s, neap_entry *e, neap_tensor *v);
 /* For a step of the sweep: an error when the tape behind t was released, or when an input that depends on a target was

@@ -83,6 +83,7 @@ bool neap_custom_pull (neap_sweep *s, neap_entry *e) {
   }
   neap_scope scope = neap_scope_open(c);
   bool ok = pull_all(&r, l.want, e->d, l.out);
+  neap_sweep_mark(s);                                  /* the pullback may have swept, too */
   for (int i = 1; ok && i < node->n; i++) {
     if (!l.want[i - 1] || !l.out[i - 1]) continue;
     neap_tensor *d = in_shape(c, node->in[i], l.out[i - 1]);
