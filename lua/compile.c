@@ -3,7 +3,7 @@
 ** Invariant: a program's userdata holds one reference; the recorded function is called with fresh boxes, and what it
 ** gives is lent by the scope of the recording.
 */
-#include "state.h"
+#include "callback.h"
 #include "core.h"
 #include <string.h>
 
@@ -14,7 +14,7 @@ typedef struct program_box { neap_program *p; } program_box;
 static program_box *check_program (lua_State *L, int i) { return luaL_checkudata(L, i, program_name); }
 
 /* the tensors of the table at i; how many */
-static int take_list (lua_State *L, int i, neap_tensor **list) {
+int callback_list (lua_State *L, int i, neap_tensor **list) {
   luaL_checktype(L, i, LUA_TTABLE);
   lua_Unsigned n = lua_rawlen(L, i);
   if (n > NEAP_PROGRAM_TENSORS)
@@ -30,8 +30,6 @@ static int take_list (lua_State *L, int i, neap_tensor **list) {
 
 /* ---- recording ---- */
 
-typedef struct callback { lua_State *L; int f, n; } callback;
-
 /* the results on the stack above top */
 static bool take_results (neap_context *c, lua_State *L, int top, int *nout, neap_tensor **out) {
   *nout = lua_gettop(L) - top;
@@ -44,7 +42,7 @@ static bool take_results (neap_context *c, lua_State *L, int top, int *nout, nea
   return true;
 }
 
-static bool call (neap_context *c, void *arg, neap_tensor *const *in, int *nout, neap_tensor **out) {
+bool callback_run (neap_context *c, void *arg, neap_tensor *const *in, int *nout, neap_tensor **out) {
   callback *k = arg;
   lua_State *L = k->L;
   int top = lua_gettop(L);
@@ -61,13 +59,13 @@ static bool call (neap_context *c, void *arg, neap_tensor *const *in, int *nout,
 static int capture (lua_State *L) {
   neap_tensor *in[NEAP_PROGRAM_TENSORS];
   luaL_checkany(L, 1);
-  callback k = { L, 1, take_list(L, 2, in) };
+  callback k = { L, 1, callback_list(L, 2, in) };
   bind_state *S = bind_state_of(L);
   program_box *b = lua_newuserdatauv(L, sizeof *b, 0);
   b->p = NULL;
   luaL_setmetatable(L, program_name);
   neap_scope s = neap_scope_open(S->c);
-  b->p = neap_capture(S->c, call, &k, k.n, in);
+  b->p = neap_capture(S->c, callback_run, &k, k.n, in);
   neap_scope_close(S->c, s);
   if (b->p) return 1;
   if (neap_status_of(S->c) != NEAP_ESTATE) return bind_raise(L, S);
@@ -81,7 +79,7 @@ static int capture (lua_State *L) {
 
 static int run_program (lua_State *L, program_box *b, int64_t steps) {
   neap_tensor *in[NEAP_PROGRAM_TENSORS], *out[NEAP_PROGRAM_TENSORS];
-  int n = take_list(L, 2, in), m = neap_program_outputs(b->p);
+  int n = callback_list(L, 2, in), m = neap_program_outputs(b->p);
   bind_state *S = bind_state_of(L);
   lua_createtable(L, m, 0);
   for (int i = 1; i <= m; i++) { bind_newbox(L, S); lua_rawseti(L, -2, i); }
@@ -111,7 +109,7 @@ static int scan (lua_State *L) {
 static int fits (lua_State *L) {
   neap_tensor *in[NEAP_PROGRAM_TENSORS];
   program_box *b = check_program(L, 1);
-  int n = take_list(L, 2, in);
+  int n = callback_list(L, 2, in);
   lua_pushboolean(L, neap_program_fits(b->p, n, in));
   return 1;
 }
@@ -167,5 +165,6 @@ void open_compile (lua_State *L) {
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
   luaL_newlib(L, functions);
+  open_value(L);
   lua_setfield(L, -2, "_program");
 }

@@ -3,6 +3,7 @@
 ** Invariant: a loss box holds one reference; Lua functions that a loss calls are in the registry as long as it lives.
 */
 #include "sampler.h"
+#include "core.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -50,13 +51,13 @@ static void read_batch (lua_State *L, int i, int *x, int *cond) {
   }
 }
 
-/* info's tensors: of one element as numbers, others as they are */
+/* info's tensors: of one element as numbers (not while a function is recorded), others as they are */
 static void push_info (lua_State *L, neap_context *c, const neap_state *info) {
   lua_createtable(L, 0, 4);
   for (int i = 0; i < neap_state_count(info); i++) {
     neap_tensor *t = neap_state_get(info, neap_state_name(info, i));
     double v;
-    if (neap_ndim(t) == 0 && neap_item(c, t, &v)) lua_pushnumber(L, v);
+    if (neap_ndim(t) == 0 && !c->trace && neap_item(c, t, &v)) lua_pushnumber(L, v);
     else bind_pushtensor(L, t);
     lua_setfield(L, -2, neap_state_name(info, i));
   }

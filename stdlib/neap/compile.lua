@@ -20,12 +20,6 @@ local function flatten (t)
   return tensors, others
 end
 
--- t with list's tensors in place of its own.
-local function put (t, list)
-  local i = 0
-  return tree.map(t, function () i = i + 1 return list[i] end)
-end
-
 local function same_list (a, b)
   if #a ~= #b then return false end
   for i = 1, #a do if not rawequal(a[i], b[i]) then return false end end
@@ -59,7 +53,7 @@ end
 -- f of a list of tensors in place of those of args -> the tensors of its results
 local function on_lists (f, args)
   return function (...)
-    local filled = put(args, {...})
+    local filled = tree.put(args, {...})
     return table.unpack((flatten(table.pack(f(table.unpack(filled, 1, args.n))))))
   end
 end
@@ -102,7 +96,7 @@ function M.compile (f)
     if cases.failed or program.recording() or any_tracked(tensors) then return f(...) end
     local case = find(cases, tensors, others)
     if case and case.tracked and recording_derivatives() then return f(...) end
-    local results = case and put(case.shape, case.program:run(tensors)) or first_call(f, cases, args, tensors, others)
+    local results = case and tree.put(case.shape, case.program:run(tensors)) or first_call(f, cases, args, tensors, others)
     return table.unpack(results, 1, results.n)
   end
 end
@@ -130,7 +124,7 @@ local function stacked (ys)
     for i = 1, #lists do column[i] = lists[i][k] end
     out[k] = core.stack(column)
   end
-  return put(ys[1], out)
+  return tree.put(ys[1], out)
 end
 
 -- The carry after steps first .. n as one loop; nil when step cannot be recorded.
@@ -139,7 +133,7 @@ local function fast (step, carry, first, n)
   local t = first - 1
   local function one (...)
     t = t + 1                              -- a step that uses its number differs from call to call
-    local after = step(put(carry, {...}), nil, t)
+    local after = step(tree.put(carry, {...}), nil, t)
     local list, rest = flatten(after)
     if not same_list(rest, others) then core._error "scan: a step changes what its carry holds besides tensors" end
     return table.unpack(list)
@@ -147,7 +141,7 @@ local function fast (step, carry, first, n)
   local p = #tensors > 0 and program.capture(one, tensors)
   if not p then return nil end
   local ok, list = pcall(p.scan, p, tensors, n - first + 1)
-  if ok then return put(carry, list) end
+  if ok then return tree.put(carry, list) end
   if tostring(list):find("scan: a step", 1, true) then return nil end
   error(list, 0)
 end

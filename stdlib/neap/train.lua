@@ -7,7 +7,9 @@
 
 local neap = require "neap"
 local options = require "neap.options"
-local files = require("neap.core")._files
+local tree = require "neap.tree"
+local core = require "neap.core"
+local files, program = core._files, core._program
 local error = options.error
 
 local any = options.any
@@ -133,6 +135,27 @@ local function check_loss (value)
   error("train: loss: a tensor of one element expected, got " .. got)
 end
 
+-- A Lua function as a loss whose value comes with its gradients from one program, recorded anew at each call.  One
+-- that cannot be recorded is called as it is, after a warning.
+local function as_program (loss)
+  local tracer = program.tracer()
+  return function (E, batch, rng)
+    if not tracer then return loss(E, batch, rng) end
+    local info
+    local out, why, blame = tracer(function (...)
+      local value, told = loss(E, tree.put(batch, {...}), rng)
+      info = told
+      return value, table.unpack((tree.leaves(told)))
+    end, (tree.leaves(batch)))
+    if out then return out[1], info and tree.put(info, table.move(out, 2, #out, 1, {})) end
+    if blame then
+      tracer = nil
+      program.warn(("train: the loss %s, so it runs op by op, which is slower"):format(why))
+    end
+    return loss(E, batch, rng)
+  end
+end
+
 -- Loss and gradients, clipped; nothing has changed yet.
 local function evaluate (E, loss, batch, params, rng, clip, step)
   local value, info = loss(E, batch, rng)
@@ -155,8 +178,9 @@ end
 
 local function loop (E, params, next_batch, o, total, note, show, ema)
   local rng = o.seed and neap.rng(o.seed):split() or nil
+  local loss_of = type(o.loss) == "function" and as_program(o.loss) or o.loss
   for step = 1, total do
-    local loss, grads, norm, info = evaluate(E, o.loss, next_batch(step), params, rng, o.clip_grad, step)
+    local loss, grads, norm, info = evaluate(E, loss_of, next_batch(step), params, rng, o.clip_grad, step)
     o.optimizer:step(params, grads)
     if ema then ema:update() end
     note(step, loss, norm)

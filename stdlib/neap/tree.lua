@@ -40,6 +40,12 @@ function tree.leaves (t)
   return out
 end
 
+-- t with list's tensors in place of its own.
+function tree.put (t, list)
+  local i = 0
+  return tree.map(t, function () i = i + 1 return list[i] end)
+end
+
 local function nothing () return nil end
 
 -- t with list[1], list[2], … in place of its tensors that accept(tensor) takes, and nothing in place of the rest.
