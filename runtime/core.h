@@ -86,7 +86,7 @@ void neap_object_free (neap_context *c, void *p, size_t size);
 neap_storage *neap_storage_new (neap_context *c, size_t bytes);
 void neap_storage_release (neap_storage *s);
 void neap_storage_trim (neap_context *c);           /* gives the free list back to the allocator */
-void neap_context_release (neap_context *c);
+NEAP_API void neap_context_release (neap_context *c);
 
 /* A lent tensor over new storage (strides row-major) or over store (a counted reference is taken). */
 neap_tensor *neap_tensor_new (neap_context *c, neap_dtype d, int ndim, const int64_t *shape);

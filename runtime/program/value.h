@@ -22,6 +22,6 @@ typedef struct value_call {
 
 /* Runs k as a program: out[0 .. *nout), lent, out[0] on the tape.  False when it cannot be one: k->w.reason may say why,
 ** no stream has moved, and no error is pending but an interrupt. */
-bool program_value (neap_context *c, value_call *k, int *nout, neap_tensor **out);
+NEAP_API bool program_value (neap_context *c, value_call *k, int *nout, neap_tensor **out);
 
 #endif
