@@ -64,6 +64,7 @@ typedef struct graph {
   neap_rng *rng[GRAPH_RNGS]; int nrngs; uint64_t draws[GRAPH_RNGS];   /* counted; draws of one step */
   neap_tensor **vars; int nvars;           /* counted: the variables that the last nvars outputs are gradients by */
   uint64_t guards;                         /* hash of sizes that views were cut by: a part of what is compared */
+  bool scans;                              /* a run takes many steps */
   bool by_rows;                            /* sizes hold for every number of rows */
   bool blocks;                             /* each row depends on itself and on what is shared alone */
 } graph;

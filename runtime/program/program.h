@@ -112,6 +112,7 @@ typedef struct capture {
   int64_t rows;
   bool own;                                /* a program that nobody else finds */
   neap_program *const *have; int nhave;    /* own: those that fn has */
+  bool scans;                              /* a run takes many steps */
   program_origin origin;
   bool fixed;                              /* for its origin, fn does the same for inputs like these: no host's function */
   neap_rng *rng;                           /* fixed: the one stream that fn draws from */

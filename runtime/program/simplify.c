@@ -53,6 +53,11 @@ static void drop_ones (graph *g, graph_node *n) {
     if (is_number(g, graph_in(g, n, i), 1) && replace(g, n->out, *graph_in(g, n, 1 - i))) return;
 }
 
+/* A copy of all of a value is that value, since nothing is written twice. */
+static void drop_copy (graph *g, graph_node *n) {
+  if (n->op == NEAP_OP_clone && graph_is_whole(g, graph_in(g, n, 0))) replace(g, n->out, *graph_in(g, n, 0));
+}
+
 /* x [.., M, 1] · y [.., 1, N] is an elementwise product */
 static void outer_product (graph *g, graph_node *n) {
   if (n->op != NEAP_OP_bmm || !neap_is_float(g->values[n->out].dtype)) return;
@@ -229,12 +234,15 @@ static void mark_fixed (graph *g) {
   for (int i = 0; i < g->nnodes; i++) g->values[g->nodes[i].out].fixed = is_fixed(g, &g->nodes[i]);
 }
 
+#define COPY_ONCE (1 << 16)                /* elements: larger ones gain less by a step than their copy takes */
+
 /* a fixed matrix read against its order, by a product that is not */
 static bool wants_copy (graph *g, const graph_node *n) {
   if (n->op != NEAP_OP_bmm || g->values[n->out].fixed) return false;
   const graph_ref *y = graph_in(g, n, 1);
   int last = y->ndim - 1;
   if (!g->values[y->value].fixed || g->values[y->value].kind == VALUE_NUMBER || y->ndim != 2) return false;
+  if (!g->scans && y->shape[0].n * y->shape[1].n > COPY_ONCE) return false;
   return y->strides[last].n != 1 && y->shape[last].n > 1 && y->shape[last - 1].n > 1 && !y->shape[last].rows &&
          !y->shape[last - 1].rows;
 }
@@ -269,6 +277,7 @@ static bool copy_inputs (graph *g) {
 bool graph_simplify (graph *g) {
   merge_numbers(g);
   for (int i = 0; i < g->nnodes; i++) {
+    drop_copy(g, &g->nodes[i]);
     drop_ones(g, &g->nodes[i]);
     outer_product(g, &g->nodes[i]);
     shrink(g, &g->nodes[i]);

@@ -146,4 +146,14 @@ function T.test_explain ()
   lu.assertStrContains(plan, "loop of 2 over [B, 8]")
 end
 
+-- A transposed weight is copied once a run if that is little to do; what is copied all the same is not made twice.
+function T.test_copies ()
+  local function plan (n)
+    local w = neap.randn(n, n)
+    return neap.explain(function (x) return x:clone():matmul(w:t()), x:clone():exp() end, neap.randn(6, n))
+  end
+  lu.assertEquals(select(2, plan(64):gsub(" clone ", "")), 1)
+  lu.assertEquals(select(2, plan(300):gsub(" clone ", "")), 0)
+end
+
 return T
