@@ -173,7 +173,7 @@ static neap_program *found_again (program_cache *k, const capture *w, const grap
   for (int i = 0; k && i < k->n; i++) {
     neap_program *p = k->p[i];
     bool mine = is_free(p) && same_origin(&p->origin, &w->origin) && program_knows(p, w->rows);
-    if (mine && p->g->by_rows && same_key(&p->raw, raw)) return to_front(k, i);
+    if (mine && same_key(&p->raw, raw)) return to_front(k, i);
   }
   return NULL;
 }
@@ -263,13 +263,36 @@ static void mark (neap_program *p, const capture *w, graph_key *raw) {
   *raw = (graph_key){ 0 };
 }
 
+/* is g, recorded at w->rows, what p was recorded as? */
+static bool is_program (const neap_program *p, graph *g) {
+  graph_key key = { 0 };
+  bool same = graph_make_key(g, &key) && same_key(&p->key, &key);
+  graph_key_free(p->c, &key);
+  return same;
+}
+
+/* p, found again by g, a recording at two rows: bound to it, or to one at w->rows if p is for those alone; false: p is
+** another program */
+static bool bind_again (neap_context *c, neap_program *p, capture *w, graph *g) {
+  graph *own = p->g->by_rows ? NULL : record(c, w, w->rows);
+  bool same = own ? is_program(p, own) : p->g->by_rows && graph_rates_like(g, p->g);
+  if (same) bind(p, own ? own : g);
+  graph_free(own);
+  return same;
+}
+
 /* from recordings, unless the first one tells that it is the program of the last time */
 static neap_program *record_program (neap_context *c, capture *w) {
   graph_key raw = { 0 };
   graph *g = record(c, w, 2);
   bool keyed = g && w->origin.by && graph_make_key(g, &raw);
   neap_program *p = keyed ? found_again(c->programs, w, &raw) : NULL;
-  if (p) { bind(p, g); graph_free(g); }
+  if (p && !bind_again(c, p, w, g)) {
+    graph_free(g);
+    g = record(c, w, 2);                               /* its numbers may have been changed */
+    p = NULL;
+  }
+  if (p) graph_free(g);
   else if ((g = record_graph(c, w, g))) p = program_of(c, g);
   if (p) mark(p, w, &raw);
   graph_key_free(c, &raw);

@@ -100,6 +100,8 @@ void graph_take_number (graph_value *v, const graph_value *from);
 bool graph_counts_rows (const graph *g);               /* has it numbers that depend on how many they are? */
 /* Is o, recorded at so many rows, what g (by rows) says for them? */
 bool graph_holds_at (const graph *g, const graph *o, int64_t rows);
+/* Gives the numbers of g, recorded at 2 rows, the rates of those of like, a graph by rows; false: they have others. */
+bool graph_rates_like (graph *g, const graph *like);
 /* The same graph, with the same numbers? */
 bool graph_equal (graph *g, graph *other);
 /* label.c: labels values and says where they are made; sets g->blocks. */

@@ -59,17 +59,30 @@ static double coefficient (double two, number_rate rate) {
   return k[rate];
 }
 
-/* a number of the recording at 2 rows, with that at 3: equal, or k·rows, k/rows, 1/(k·rows) to the bit */
+/* v, with its number at 2 rows, as one of this rate: k·rows, k/rows or 1/(k·rows), to the bit; false: it is none */
+static bool set_rate (graph_value *v, number_rate r) {
+  double two = v->number;
+  v->number = coefficient(two, r);
+  v->rate = r;
+  return same_double(graph_number(v, 2), two);
+}
+
+/* a number of the recording at 2 rows, with that at 3 */
 static bool join_number (graph_value *a, double three) {
-  const double two = a->number;
   for (number_rate r = NUMBER_PLAIN; r <= NUMBER_ONE_OVER; r++) {
-    graph_value v = { .number = coefficient(two, r), .rate = r };
-    if (!same_double(graph_number(&v, 2), two) || !same_double(graph_number(&v, 3), three)) continue;
+    graph_value v = { .number = a->number };
+    if (!set_rate(&v, r) || !same_double(graph_number(&v, 3), three)) continue;
     a->number = v.number;
     a->rate = r;
     return true;
   }
   return false;
+}
+
+bool graph_rates_like (graph *g, const graph *like) {
+  for (int i = 0; i < g->nvalues; i++)
+    if (g->values[i].kind == VALUE_NUMBER && !set_rate(&g->values[i], like->values[i].rate)) return false;
+  return true;
 }
 
 static bool join_value (graph_value *a, const graph_value *b) {
