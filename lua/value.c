@@ -22,7 +22,7 @@ static int new_tracer (lua_State *L) {
 
 static int collect (lua_State *L) {
   tracer *t = luaL_checkudata(L, 1, tracer_name);
-  program_forget(t->c, t->serial);
+  neap_program_forget(t->c, t->serial);
   neap_context_release(t->c);
   return 0;
 }
@@ -114,7 +114,7 @@ static int run (lua_State *L) {
   lua_createtable(L, RESULTS, 0);
   bool ok = keep_again(L, S->c, &k.again);
   neap_scope s = neap_scope_open(S->c);
-  ok = ok && program_value(S->c, &k, &nout, out) && nout <= RESULTS && fill_results(L, nout, out);
+  ok = ok && neap_program_value(S->c, &k, &nout, out) && nout <= RESULTS && fill_results(L, nout, out);
   bind_close(L, s);
   bind_tell(L, S);
   return ok ? 1 : give_reason(L, &k.w);

@@ -57,7 +57,7 @@ static void free_array (neap_context *c, void *p, int n, size_t size) {
 void neap_energy_release (neap_energy *E) {
   if (!E || --E->refs > 0) return;
   neap_context *c = E->ctx;
-  program_forget(c, E->serial);
+  neap_program_forget(c, E->serial);
   release_tensors(E);
   for (int i = 0; i < E->nparts; i++) neap_energy_release(E->parts[i]);
   energy_function_release(c, E->function);

@@ -27,7 +27,7 @@ neap_loss *neap_loss_keep (neap_loss *l) {
 
 void neap_loss_release (neap_loss *l) {
   if (!l || --l->refs > 0) return;
-  program_forget(l->ctx, l->serial);
+  neap_program_forget(l->ctx, l->serial);
   neap_sampler_release(l->sampler);
   neap_energy_release(l->noise);
   neap_release(l->sigmas);

@@ -131,7 +131,7 @@ static neap_tensor *run (neap_context *c, neap_loss *l, loss_batch *b, value_cal
   neap_tensor *out[NEAP_PROGRAM_TENSORS];
   int nout;
   if (!keep_again(c, l, b, &k->again)) return NULL;
-  if (program_value(c, k, &nout, out)) {
+  if (neap_program_value(c, k, &nout, out)) {
     l->failures = 0;
     return tell_all(c, b, &r->told, out) ? out[0] : NULL;
   }

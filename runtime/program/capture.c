@@ -234,7 +234,7 @@ void program_cache_free (neap_context *c) {
   c->programs = NULL;
 }
 
-void program_forget (neap_context *c, uint64_t serial) {
+void neap_program_forget (neap_context *c, uint64_t serial) {
   for (int i = 0; c->programs && i < c->programs->n; i++) {
     neap_program *p = c->programs->p[i];
     if (p->origin.by && (p->origin.energy == serial || p->origin.by == serial)) program_let_go(p);

@@ -133,7 +133,7 @@ void capture_warn (neap_context *c, const capture *w, const char *who, const cha
 /* Gives leaves and streams back until the next capture binds others; a fixed capture's are kept for the next. */
 void program_unbind (neap_program *p);
 /* An energy, sampler or loss of this serial number is no more. */
-NEAP_API void program_forget (neap_context *c, uint64_t serial);
+NEAP_API void neap_program_forget (neap_context *c, uint64_t serial);
 void program_cache_free (neap_context *c);
 
 #endif

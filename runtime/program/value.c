@@ -163,7 +163,7 @@ static bool run_program (neap_context *c, value_call *k, neap_program *p, int *n
   return out[0] != NULL;
 }
 
-bool program_value (neap_context *c, value_call *k, int *nout, neap_tensor **out) {
+bool neap_program_value (neap_context *c, value_call *k, int *nout, neap_tensor **out) {
   neap_tensor *all[NEAP_PROGRAM_TENSORS];
   k->floor = c->floor;
   neap_program *p = neap_ok(c) ? capture_value(c, k) : NULL;

@@ -16,12 +16,12 @@ typedef struct value_again {
 
 typedef struct value_call {
   capture w;                               /* fn: out[0] is the value; what else it gives has no derivative */
-  value_again again;                       /* taken over when program_value is called */
+  value_again again;                       /* taken over when neap_program_value is called */
   uint64_t floor, start;                   /* while recording */
 } value_call;
 
 /* Runs k as a program: out[0 .. *nout), lent, out[0] on the tape.  False when it cannot be one: k->w.reason may say why,
 ** no stream has moved, and no error is pending but an interrupt. */
-NEAP_API bool program_value (neap_context *c, value_call *k, int *nout, neap_tensor **out);
+NEAP_API bool neap_program_value (neap_context *c, value_call *k, int *nout, neap_tensor **out);
 
 #endif
