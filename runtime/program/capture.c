@@ -135,7 +135,7 @@ static void bind (neap_program *p, graph *g) {
     neap_storage *old = v->store;
     v->store = from->store;
     from->store = old;
-    if (v->kind == VALUE_NUMBER) graph_take_number(v, from);
+    v->number = from->number;
   }
   for (int i = 0; i < g->nrngs; i++) {
     neap_rng *old = to->rng[i];

@@ -95,8 +95,6 @@ void graph_key_free (neap_context *c, graph_key *key);
 /* rows.c: makes g, recorded at 2 rows, hold for any number by comparing with other, recorded at 3; false: it
 ** does not */
 bool graph_by_rows (graph *g, const graph *other);
-/* v's number becomes that of `from`, a value of such a graph, or of a recording at 2 rows. */
-void graph_take_number (graph_value *v, const graph_value *from);
 bool graph_counts_rows (const graph *g);               /* has it numbers that depend on how many they are? */
 /* Is o, recorded at so many rows, what g (by rows) says for them? */
 bool graph_holds_at (const graph *g, const graph *o, int64_t rows);

@@ -53,16 +53,10 @@ static bool same_leaf (const graph_value *a, const graph_value *b) {
 
 static bool same_double (double a, double b) { return memcmp(&a, &b, sizeof a) == 0; }
 
-/* k of a number that is `two` at 2 rows */
-static double coefficient (double two, number_rate rate) {
-  const double k[] = { two, two / 2, two * 2, rint(1 / two) / 2 };
-  return k[rate];
-}
-
 /* v, with its number at 2 rows, as one of this rate: k·rows, k/rows or 1/(k·rows), to the bit; false: it is none */
 static bool set_rate (graph_value *v, number_rate r) {
-  double two = v->number;
-  v->number = coefficient(two, r);
+  const double two = v->number, k[] = { two, two / 2, two * 2, rint(1 / two) / 2 };
+  v->number = k[r];
   v->rate = r;
   return same_double(graph_number(v, 2), two);
 }
@@ -109,10 +103,6 @@ static bool join_all (graph *g, const graph *o) {
 }
 
 bool graph_by_rows (graph *g, const graph *other) { return g->by_rows = join_all(g, other); }
-
-void graph_take_number (graph_value *v, const graph_value *from) {
-  v->number = from->rate == v->rate ? from->number : coefficient(from->number, v->rate);
-}
 
 bool graph_counts_rows (const graph *g) {
   for (int i = 0; i < g->nvalues; i++) if (g->values[i].rate) return true;

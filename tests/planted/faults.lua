@@ -90,7 +90,7 @@ fault("a leaf is not bound again", "capture.c", {steps, "test_numbers_tensors_fl
   {"v->store = from->store;", "from->store = from->store;"},
   {"from->store = old;", ""})
 fault("a number is not bound again", "capture.c", {steps, "test_numbers_tensors_flags_and_fields_are_seen"},
-  {"if (v->kind == VALUE_NUMBER) graph_take_number(v, from);", ""})
+  {"v->number = from->number;", ""})
 fault("a count of calls is taken for a number of rows", "capture.c",
   {sums, "test_counters_in_steps_are_no_numbers_of_rows"}, {"(!asks_again || holds_at(c, w, g, w->rows))", "true"},
   {"(!counts || holds_at(c, w, g, AGAIN)) &&", ""})
