@@ -40,7 +40,7 @@ LIBS ?= -lopenblas -lsleef -ljansson -lpng -lz -lpthread -lm -ldl
 # gcc's sanitizers hide from it that variables are set.
 MODE_FLAGS := $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-omit-frame-pointer -fno-sanitize-recover=all -Wno-maybe-uninitialized)
 MODE_FLAGS += $(if $(HOSTILE),-DNEAP_HOSTILE,-DNDEBUG)
-ALL_CFLAGS = -std=gnu11 -Wall -Wextra $(WERROR) -fPIC -fvisibility=hidden -pthread -D_GNU_SOURCE $(CFLAGS) $(MODE_FLAGS) \
+ALL_CFLAGS = -std=gnu11 -Wall -Wextra $(WERROR) -fPIC -fvisibility=hidden -fno-semantic-interposition -pthread -D_GNU_SOURCE $(CFLAGS) $(MODE_FLAGS) \
              -Iruntime -I$(BUILD)/gen
 ALL_LDFLAGS = $(filter -fsanitize=%,$(MODE_FLAGS)) -pthread -Wl,--as-needed $(LDFLAGS)
 

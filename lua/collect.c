@@ -6,12 +6,13 @@
 ** lets old garbage stand.
 */
 #include "state.h"
+#include "core.h"
 
 enum { TELL_FROM = 16 << 10, LIMIT_MIN = 64 << 20, KB = 1 << 10 };
 
 static size_t live_bytes (const bind_state *S) {
-  neap_memory m = neap_memory_of(S->c);
-  return m.live > m.cached ? m.live - m.cached : 0;
+  const neap_context *c = S->c;
+  return c->live > c->cached ? c->live - c->cached : 0;
 }
 
 void bind_forget (bind_state *S) { S->seen = live_bytes(S); }

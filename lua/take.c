@@ -244,10 +244,7 @@ void bind_take (lua_State *L, bind_args *k) {
   luaL_checkstack(L, d->nparams + 4, NULL);
   if (table) check_places(L, k, table);
   if (table) bind_options(L, table, k->name, d->options);
-  memset(k->a.f, 0, sizeof k->a.f);        /* recordings compare what the row does not use, too */
-  memset(k->a.i, 0, sizeof k->a.i);
-  k->a.count = -1;
-  k->a.text = NULL;
+  neap_attrs_clear(&k->a);                 /* recordings compare what the row does not use, too */
   for (int p = 0; p < d->npositional; p++) i = take_param(L, k, p, i);
   for (; i <= k->top; i++) if (!lua_isnil(L, i)) luaL_argerror(L, i, "no such argument");
   for (int p = d->npositional; p < d->nparams; p++) take_option(L, k, &d->params[p], table);

@@ -19,7 +19,8 @@ static void *system_alloc (void *arg, void *ptr, size_t osize, size_t nsize) {
 }
 
 static void configure (neap_context *c, const neap_config *cfg) {
-  atomic_init(&c->refs, 1);
+  c->refs = 1;
+  neap_blocks_wait(c, true);
   c->alloc = cfg->alloc ? cfg->alloc : system_alloc;
   c->alloc_arg = cfg->alloc_arg;
   c->cap = cfg->memory_cap;
@@ -54,13 +55,9 @@ void neap_close (neap_context *c) {
   neap_pool_close(c);
   neap_clear_error(c);
   neap_fail(c, NEAP_ESTATE, "the context was closed");
-  c->closed = true;
+  neap_context_shut(c);
   neap_storage_trim(c);
   neap_context_release(c);
-}
-
-void neap_context_release (neap_context *c) {
-  if (atomic_fetch_sub(&c->refs, 1) == 1) c->alloc(c->alloc_arg, c, sizeof *c, 0);
 }
 
 neap_status neap_status_of (const neap_context *c) { return c->status; }

@@ -24,7 +24,7 @@ typedef struct neap_storage {
   uint32_t version;                        /* counts writes: a tape compares it */
   size_t bytes;                            /* capacity as counted against the cap */
   neap_context *ctx;
-  void *data;                              /* 64-byte aligned, readable 64 bytes past the end */
+  void *data;                              /* 64-byte aligned, whole cache lines; the one after them belongs to it, too */
   struct neap_storage *next;               /* in the free list */
 } neap_storage;
 
@@ -45,17 +45,23 @@ struct neap_tensor {
 
 #define NEAP_ERROR_BYTES 512
 #define NEAP_STORAGE_CLASSES 61          /* four sizes per doubling from 2 KB to 64 MB */
+#define NEAP_BLOCK 32                    /* bytes; blocks have up to NEAP_BLOCK_CLASSES - 1 times as many */
+#define NEAP_BLOCK_CLASSES 72
+
+typedef struct neap_block { struct neap_block *next; } neap_block;
 
 struct neap_context {
-  atomic_int refs;                         /* the owner, and one per storage, sampler, loss … */
+  size_t refs;                             /* the owner, and one per tensor, storage, sampler, loss … */
   atomic_bool closed;
   neap_alloc_fn alloc; void *alloc_arg;
   neap_log_fn log; void *log_arg;
   void (*place) (neap_context *c, neap_place *p);      /* or NULL */
-  atomic_size_t live, cached;              /* bytes; atomic: another context's thread may release a storage */
-  size_t peak, cap;                        /* cap 0 = none */
+  size_t live, peak, cap;                  /* bytes; cap 0 = none */
+  size_t cached, spare, spare_max;         /* of live: waiting for reuse; of these: blocks, and how many of them may */
   uint64_t allocations;
+  neap_block *blocks[NEAP_BLOCK_CLASSES];              /* small things that wait for reuse, by size */
   neap_storage *free_list[NEAP_STORAGE_CLASSES];       /* storages of 2 KB to 64 MB that wait for reuse, by size */
+  _Atomic(neap_storage *) returned;        /* storages that other contexts' threads released, under the lock */
   atomic_flag free_lock;
   neap_status status;
   char error[NEAP_ERROR_BYTES];
@@ -83,9 +89,16 @@ NEAP_API void neap_free (neap_context *c, void *p, size_t size);
 void *neap_object_new (neap_context *c, size_t size);
 void neap_object_free (neap_context *c, void *p, size_t size);
 
+/* Memory that comes and goes with every op: counted, not zeroed, kept for reuse below NEAP_BLOCK · NEAP_BLOCK_CLASSES
+** bytes.  NULL with NEAP_EMEMORY set. */
+void neap_blocks_wait (neap_context *c, bool wait);     /* whether they are kept; from the start they are */
+void *neap_block_new (neap_context *c, size_t size);
+void neap_block_free (neap_context *c, void *p, size_t size);
+
 neap_storage *neap_storage_new (neap_context *c, size_t bytes);
-void neap_storage_release (neap_storage *s);
-void neap_storage_trim (neap_context *c);           /* gives the free list back to the allocator */
+void neap_storage_release (neap_context *by, neap_storage *s);       /* by: the context whose thread this is */
+void neap_storage_trim (neap_context *c);           /* gives all that waits for reuse back to the allocator */
+void neap_context_shut (neap_context *c);           /* closed from here on, for all threads */
 NEAP_API void neap_context_release (neap_context *c);
 
 /* A lent tensor over new storage (strides row-major) or over store (a counted reference is taken). */
@@ -93,8 +106,11 @@ neap_tensor *neap_tensor_new (neap_context *c, neap_dtype d, int ndim, const int
 neap_tensor *neap_tensor_view (neap_context *c, neap_storage *store, neap_dtype d, int ndim,
                                const int64_t *shape, const int64_t *strides, int64_t offset);
 
+/* neap_dtype_size for the runtime: a digit per dtype */
+static inline size_t neap_size_of (neap_dtype d) { return 0x11884u >> 4 * d & 15; }
+
 static inline void *neap_ptr (const neap_tensor *t) {
-  return (char *)t->store->data + t->offset * (int64_t)neap_dtype_size(t->dtype);
+  return (char *)t->store->data + t->offset * (int64_t)neap_size_of(t->dtype);
 }
 static inline bool neap_is_float (neap_dtype d) { return d == NEAP_FLOAT32 || d == NEAP_FLOAT64; }
 static inline bool neap_tracked (const neap_context *c, const neap_tensor *t) { return t && t->level > c->floor; }

@@ -1,9 +1,11 @@
 /*
-** memory.c -- counted allocation, storages and their free list.
-** Invariant: live is the sum of all bytes asked of the allocator and not given back, cached storages included;
-** it never exceeds the cap.  Storages from 2 KB to 64 MB have one of four sizes per doubling, and go back to the
-** context's list of that size: taking one and giving it back cost no search, and no page is returned to the system
-** only to be asked for again in the next step.
+** memory.c -- counted allocation, blocks and storages that wait for reuse.
+** Invariant: live is the sum of all bytes asked of the allocator and not given back, what waits for reuse included;
+** it never exceeds the cap.  Storages from 2 KB to 64 MB have one of four sizes per doubling, smaller things (tensors,
+** tape entries, storages of a few elements) one of the multiples of 32 bytes; each goes back to the context's list of its
+** size, so that taking one and giving it back cost no search.  All this belongs to the context's own thread, without
+** locks: what another thread releases it leaves in `returned`, where the context takes it.  Only a closed context, which
+** takes nothing any more, is shared by whoever holds the rest of it, under its lock.
 */
 #include "core.h"
 #include <string.h>
@@ -11,15 +13,41 @@
 
 enum { ALIGN = 64, CACHE_FROM_BITS = 11, CACHE_FROM = 1 << CACHE_FROM_BITS, CACHE_MAX = 64 << 20, HUGE_FROM = 2 << 20 };
 
-/* Another thread may lower live meanwhile, when it releases a storage; only the context's own raises it. */
+/* ---- a closed context ---- */
+
+static void lock (neap_context *c) { while (atomic_flag_test_and_set_explicit(&c->free_lock, memory_order_acquire)) {} }
+static void unlock (neap_context *c) { atomic_flag_clear_explicit(&c->free_lock, memory_order_release); }
+
+/* around what changes the counts: true when it was locked */
+static inline bool enter (neap_context *c) {
+  if (__builtin_expect(!c->closed, 1)) return false;
+  lock(c);
+  return true;
+}
+static inline void leave (neap_context *c, bool locked) { if (locked) unlock(c); }
+
+void neap_context_shut (neap_context *c) {
+  lock(c);
+  c->closed = true;
+  unlock(c);
+}
+
+void neap_context_release (neap_context *c) {
+  bool locked = enter(c), last = --c->refs == 0;
+  leave(c, locked);
+  if (last) c->alloc(c->alloc_arg, c, sizeof *c, 0);
+}
+
+/* ---- counted memory ---- */
+
 static void count_change (neap_context *c, size_t osize, size_t nsize) {
-  size_t now = atomic_fetch_add(&c->live, nsize - osize) + (nsize - osize);
-  if (now > c->peak) c->peak = now;
+  c->live += nsize - osize;
+  if (c->live > c->peak) c->peak = c->live;
   c->allocations++;
 }
 
 static void *refuse (neap_context *c, size_t size) {
-  size_t live = atomic_load(&c->live);
+  size_t live = c->live;
   if (c->cap) return neap_fail(c, NEAP_EMEMORY, "not enough memory: %zu more bytes asked for, %zu in use, cap %zu",
                                size, live, c->cap);
   return neap_fail(c, NEAP_EMEMORY, "not enough memory: %zu more bytes asked for, %zu in use", size, live);
@@ -27,8 +55,7 @@ static void *refuse (neap_context *c, size_t size) {
 
 /* written without a sum that could wrap; the cap may have been lowered below what is in use */
 static bool below_cap (const neap_context *c, size_t more) {
-  size_t live = atomic_load(&c->live);
-  return live <= c->cap && more <= c->cap - live;
+  return c->live <= c->cap && more <= c->cap - c->live;
 }
 
 static bool fits (neap_context *c, size_t more) {
@@ -55,13 +82,15 @@ void *neap_calloc (neap_context *c, size_t size) {
 void neap_free (neap_context *c, void *p, size_t size) {
   if (!p) return;
   size = size ? size : 1;
+  bool locked = enter(c);
   c->alloc(c->alloc_arg, p, size, 0);
-  atomic_fetch_sub(&c->live, size);
+  c->live -= size;
+  leave(c, locked);
 }
 
 void *neap_object_new (neap_context *c, size_t size) {
   void *p = neap_ok(c) ? neap_calloc(c, size) : NULL;
-  if (p) atomic_fetch_add(&c->refs, 1);
+  if (p) c->refs++;
   return p;
 }
 
@@ -70,12 +99,59 @@ void neap_object_free (neap_context *c, void *p, size_t size) {
   neap_context_release(c);                             /* last: it may be the context's end */
 }
 
-/* ---- storages: header, padding to 64 bytes, data, 64 bytes that may be read ---- */
+/* ---- blocks: small things, in multiples of 32 bytes ---- */
 
-static size_t storage_bytes (size_t data) { return sizeof(neap_storage) + 2 * ALIGN + data; }
+static size_t block_class (size_t size) { return (size + NEAP_BLOCK - 1) / NEAP_BLOCK; }
 
-static void lock (neap_context *c) { while (atomic_flag_test_and_set_explicit(&c->free_lock, memory_order_acquire)) {} }
-static void unlock (neap_context *c) { atomic_flag_clear_explicit(&c->free_lock, memory_order_release); }
+/* Where memory errors are looked for, blocks go back to the allocator at once. */
+#if defined NEAP_HOSTILE || defined __SANITIZE_ADDRESS__
+enum { SPARE_MAX = 0 };
+#else
+enum { SPARE_MAX = 4 << 20 };
+#endif
+
+void neap_blocks_wait (neap_context *c, bool wait) { c->spare_max = wait ? SPARE_MAX : 0; }
+
+void *neap_block_new (neap_context *c, size_t size) {
+  size_t k = block_class(size);
+  neap_block *b = k < NEAP_BLOCK_CLASSES ? c->blocks[k] : NULL;
+  if (__builtin_expect(!b, 0)) return neap_malloc(c, k * NEAP_BLOCK);
+  c->blocks[k] = b->next;
+  c->cached -= k * NEAP_BLOCK;
+  c->spare -= k * NEAP_BLOCK;
+  return b;
+}
+
+void neap_block_free (neap_context *c, void *p, size_t size) {
+  size_t k = block_class(size);
+  size = k * NEAP_BLOCK;
+  if (k >= NEAP_BLOCK_CLASSES || c->closed || c->spare + size > c->spare_max) {
+    neap_free(c, p, size);
+    return;
+  }
+  neap_block *b = p;
+  b->next = c->blocks[k];
+  c->blocks[k] = b;
+  c->cached += size;
+  c->spare += size;
+}
+
+static void trim_blocks (neap_context *c) {
+  for (size_t k = 0; k < NEAP_BLOCK_CLASSES; k++)
+    while (c->blocks[k]) {
+      neap_block *b = c->blocks[k];
+      c->blocks[k] = b->next;
+      c->cached -= k * NEAP_BLOCK;
+      c->spare -= k * NEAP_BLOCK;
+      neap_free(c, b, k * NEAP_BLOCK);
+    }
+}
+
+/* ---- storages: header, padding to 64 bytes, data, 64 bytes that kernels may touch ---- */
+
+static size_t storage_bytes (size_t data) {
+  return sizeof(neap_storage) + ALIGN - _Alignof(neap_storage) + data + ALIGN;
+}
 
 /* size k: (4 + k mod 4)/4 · 2^(k div 4), in units of CACHE_FROM */
 static size_t class_bytes (int k) { return (size_t)(4 + k % 4) << (k / 4 + CACHE_FROM_BITS - 2); }
@@ -90,35 +166,62 @@ static int class_of (size_t n) {
 }
 
 static neap_storage *take_cached (neap_context *c, int k) {
-  lock(c);
   neap_storage *s = c->free_list[k];
   if (s) { c->free_list[k] = s->next; c->cached -= s->bytes; }
-  unlock(c);
   return s;
 }
 
 static bool give_cached (neap_context *c, neap_storage *s) {
-  if (!is_cached(s->bytes)) return false;
-  lock(c);
-  bool room = !c->closed && c->cached + s->bytes <= CACHE_MAX;
-  if (room) {
-    neap_storage **list = &c->free_list[class_of(s->bytes)];
-    s->next = *list;
-    *list = s;
-    c->cached += s->bytes;
-  }
-  unlock(c);
-  return room;
+  if (!is_cached(s->bytes) || c->closed || c->cached + s->bytes > CACHE_MAX) return false;
+  neap_storage **list = &c->free_list[class_of(s->bytes)];
+  s->next = *list;
+  *list = s;
+  c->cached += s->bytes;
+  return true;
 }
 
-static void storage_free (neap_storage *s) {
-  neap_context *c = s->ctx;
-  neap_free(c, s, storage_bytes(s->bytes));
+static void storage_free (neap_context *c, neap_storage *s) {
+  size_t bytes = storage_bytes(s->bytes);
+  if (s->bytes < CACHE_FROM) neap_block_free(c, s, bytes);
+  else neap_free(c, s, bytes);
+}
+
+/* nobody holds s any more */
+static void storage_end (neap_context *c, neap_storage *s) {
+  if (!give_cached(c, s)) storage_free(c, s);
+  neap_context_release(c);
+}
+
+/* what other contexts' threads released meanwhile */
+static void take_returned (neap_context *c) {
+  if (!atomic_load_explicit(&c->returned, memory_order_relaxed)) return;
+  lock(c);
+  neap_storage *s = atomic_exchange_explicit(&c->returned, NULL, memory_order_relaxed);
+  unlock(c);
+  while (s) {
+    neap_storage *next = s->next;
+    storage_end(c, s);
+    s = next;
+  }
+}
+
+/* s, released by another context's thread, to its own; once that is closed nobody takes it there */
+static void hand_back (neap_context *c, neap_storage *s) {
+  lock(c);
+  bool open = !c->closed;
+  if (open) {
+    s->next = atomic_load_explicit(&c->returned, memory_order_relaxed);
+    atomic_store_explicit(&c->returned, s, memory_order_relaxed);
+  }
+  unlock(c);
+  if (!open) storage_end(c, s);
 }
 
 void neap_storage_trim (neap_context *c) {
+  take_returned(c);
   for (int k = 0; k < NEAP_STORAGE_CLASSES; k++)
-    for (neap_storage *s; (s = take_cached(c, k)); ) storage_free(s);
+    for (neap_storage *s; (s = take_cached(c, k)); ) storage_free(c, s);
+  trim_blocks(c);
 }
 
 static void advise_huge (void *data, size_t bytes) {
@@ -127,7 +230,9 @@ static void advise_huge (void *data, size_t bytes) {
 }
 
 static neap_storage *storage_fresh (neap_context *c, size_t bytes) {
-  neap_storage *s = neap_malloc(c, storage_bytes(bytes));
+  take_returned(c);
+  size_t all = storage_bytes(bytes);
+  neap_storage *s = bytes < CACHE_FROM ? neap_block_new(c, all) : neap_malloc(c, all);
   if (!s) return NULL;
   s->bytes = bytes;
   s->ctx = c;
@@ -147,6 +252,7 @@ static void poison (neap_storage *s) {
 
 neap_storage *neap_storage_new (neap_context *c, size_t bytes) {
   if (bytes > SIZE_MAX / 2) return refuse(c, bytes);
+  if (bytes < CACHE_FROM) bytes = bytes ? (bytes + ALIGN - 1) & -(size_t)ALIGN : ALIGN;
   neap_storage *s = is_cached(bytes) ? take_cached(c, class_of(bytes)) : NULL;
   if (!s) s = storage_fresh(c, is_cached(bytes) ? class_bytes(class_of(bytes)) : bytes);
   if (!s) return NULL;
@@ -154,21 +260,25 @@ neap_storage *neap_storage_new (neap_context *c, size_t bytes) {
   s->version = 0;
   s->next = NULL;
   poison(s);
-  atomic_fetch_add(&c->refs, 1);
+  c->refs++;
   return s;
 }
 
-void neap_storage_release (neap_storage *s) {
-  if (!s || atomic_fetch_sub(&s->refs, 1) != 1) return;
-  neap_context *c = s->ctx;
+/* the only reference there is cannot become two meanwhile */
+static inline bool last_reference (neap_storage *s) {
+  return atomic_load_explicit(&s->refs, memory_order_acquire) == 1 || atomic_fetch_sub(&s->refs, 1) == 1;
+}
+
+void neap_storage_release (neap_context *by, neap_storage *s) {
+  if (!s || !last_reference(s)) return;
   poison(s);
-  if (!give_cached(c, s)) storage_free(s);
-  neap_context_release(c);
+  if (__builtin_expect(s->ctx == by, 1)) storage_end(by, s);
+  else hand_back(s->ctx, s);
 }
 
 neap_memory neap_memory_of (const neap_context *c) {
-  return (neap_memory){ .live = atomic_load(&c->live), .peak = c->peak, .cached = atomic_load(&c->cached),
-                        .allocations = c->allocations, .programs = c->programs_made };
+  return (neap_memory){ .live = c->live, .peak = c->peak, .cached = c->cached, .allocations = c->allocations,
+                        .programs = c->programs_made };
 }
 
 void neap_set_memory_cap (neap_context *c, size_t bytes) { c->cap = bytes; }

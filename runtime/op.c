@@ -52,10 +52,19 @@ static bool promote_one (neap_call *k, int i, neap_dtype a, neap_dtype f) {
   }
 }
 
+/* the common case: floats of one dtype, all of them promoted together */
+static bool is_uniform (const neap_call *k) {
+  neap_dtype d = k->in[0]->dtype;
+  const char *s = k->op->inputs;
+  for (int i = 0; i < k->n; i++) {
+    if (k->in[i]->dtype != d || *s == 'b' || *s == 'i') return false;
+    if (s[1]) s++;
+  }
+  return neap_is_float(d);
+}
+
 static bool promote (neap_call *k) {
-  bool same = true;                                    /* the common case: nothing to look up */
-  for (int i = 1; i < k->n; i++) same &= k->in[i]->dtype == k->in[0]->dtype;
-  if (same && neap_is_float(k->in[0]->dtype) && !strpbrk(k->op->inputs, "bi")) return true;
+  if (is_uniform(k)) return true;
   neap_dtype a = joint_dtype(k, 'A'), f = joint_dtype(k, 'F');
   for (int i = 0; i < k->n; i++) if (!promote_one(k, i, a, f)) return false;
   return true;
@@ -65,25 +74,25 @@ static bool promote (neap_call *k) {
 
 /* grows shape (ndim from the right) by t's; false when a size differs and neither is 1 */
 static bool join_shape (const neap_tensor *t, int *ndim, int64_t *shape) {
-  int n = *ndim > t->ndim ? *ndim : t->ndim;
-  for (int i = 1; i <= n; i++) {                       /* i-th from the right */
-    int64_t a = i <= *ndim ? shape[*ndim - i] : 1, b = i <= t->ndim ? t->shape[t->ndim - i] : 1;
-    if (a != b && a != 1 && b != 1) return false;
+  int more = t->ndim - *ndim;
+  if (more > 0) {
+    for (int i = *ndim - 1; i >= 0; i--) shape[i + more] = shape[i];
+    for (int i = 0; i < more; i++) shape[i] = 1;
+    *ndim = t->ndim;
   }
-  int64_t out[NEAP_MAX_DIMS];
-  for (int i = 1; i <= n; i++) {
-    int64_t a = i <= *ndim ? shape[*ndim - i] : 1, b = i <= t->ndim ? t->shape[t->ndim - i] : 1;
-    out[n - i] = a == 1 ? b : a;
+  int64_t *at = shape + (*ndim - t->ndim);
+  for (int i = 0; i < t->ndim; i++) {
+    if (at[i] == t->shape[i] || t->shape[i] == 1) continue;
+    if (at[i] != 1) return false;
+    at[i] = t->shape[i];
   }
-  memcpy(shape, out, (size_t)n * sizeof *shape);
-  *ndim = n;
   return true;
 }
 
 bool neap_broadcast_shape (neap_context *c, const char *op, neap_tensor *const *in, int n, int *ndim,
                            int64_t *shape) {
   *ndim = in[0]->ndim;
-  memcpy(shape, in[0]->shape, sizeof in[0]->shape);
+  for (int i = 0; i < *ndim; i++) shape[i] = in[0]->shape[i];
   for (int i = 1; i < n; i++)
     if (!join_shape(in[i], ndim, shape))
       return neap_fail(c, NEAP_ESHAPE, "%s: shapes %s and %s cannot be broadcast together", op, SHAPE_TEXT(in[0]),
@@ -91,9 +100,15 @@ bool neap_broadcast_shape (neap_context *c, const char *op, neap_tensor *const *
   return true;
 }
 
+static bool is_of_shape (const neap_tensor *t, int ndim, const int64_t *shape) {
+  if (t->ndim != ndim) return false;
+  for (int i = 0; i < ndim; i++) if (t->shape[i] != shape[i]) return false;
+  return true;
+}
+
 neap_tensor *neap_broadcast_to (neap_context *c, neap_tensor *x, int ndim, const int64_t *shape) {
   if (!x) return NULL;
-  if (x->ndim == ndim && memcmp(x->shape, shape, (size_t)ndim * sizeof *shape) == 0) return x;
+  if (is_of_shape(x, ndim, shape)) return x;
   if (neap_tracked(c, x)) return neap_expand(c, x, ndim, shape);
   int64_t strides[NEAP_MAX_DIMS];
   for (int i = 0; i < ndim; i++) {
@@ -103,11 +118,21 @@ neap_tensor *neap_broadcast_to (neap_context *c, neap_tensor *x, int ndim, const
   return neap_tensor_view(c, x->store, x->dtype, ndim, shape, strides, x->offset);
 }
 
+static bool are_of_one_shape (const neap_call *k) {
+  for (int i = 1; i < k->n; i++) if (!is_of_shape(k->in[i], k->in[0]->ndim, k->in[0]->shape)) return false;
+  return true;
+}
+
 static bool broadcast (neap_call *k, neap_meta *m) {
+  m->dtype = k->op->out != NEAP_NDTYPES ? k->op->out : k->in[k->n - 1]->dtype;
+  if (are_of_one_shape(k)) {
+    m->ndim = k->in[0]->ndim;
+    for (int i = 0; i < m->ndim; i++) m->shape[i] = k->in[0]->shape[i];
+    return true;
+  }
   if (!neap_broadcast_shape(k->c, k->op->name, k->in, k->n, &m->ndim, m->shape)) return false;
   for (int i = 0; i < k->n; i++)
     if (!(k->in[i] = neap_broadcast_to(k->c, k->in[i], m->ndim, m->shape))) return false;
-  m->dtype = k->op->out != NEAP_NDTYPES ? k->op->out : k->in[k->n - 1]->dtype;
   return true;
 }
 
@@ -173,22 +198,25 @@ static bool all_given (neap_context *c, const neap_op *op, neap_tensor **in, int
   return true;
 }
 
-neap_tensor *neap_apply (neap_context *c, int op, neap_tensor **in, int n, const neap_attrs *a) {
-  const neap_op *row = &neap_ops[op];
-  if (!neap_ok(c) || !neap_poll(c)) return NULL;
-  neap_scope s = neap_scope_open(c);
-  if (row->kind == KIND_COMPOSITE) {                   /* its first tensor, or every tensor of a list, is never optional */
-    if (!all_given(c, row, in, strchr(row->sig, '*') ? n : 1)) return NULL;
-    return neap_scope_return(c, s, row->build(c, in, n, a));
-  }
+static neap_tensor *apply_in_scope (neap_context *c, const neap_op *row, neap_tensor **in, int n, const neap_attrs *a) {
+  if (row->kind == KIND_COMPOSITE)                     /* its first tensor, or every tensor of a list, is never optional */
+    return all_given(c, row, in, strchr(row->sig, '*') ? n : 1) ? row->build(c, in, n, a) : NULL;
   if (!all_given(c, row, in, n)) return NULL;
   neap_tensor *few[NEAP_MAX_INPUTS], **args = few;
   if (n > NEAP_MAX_INPUTS) args = neap_malloc(c, (size_t)n * sizeof *args);
   if (!args) return NULL;
-  memcpy(args, in, (size_t)n * sizeof *args);
-  neap_call k = { .c = c, .op = row, .n = n, .in = args };
-  if (a) k.a = *a;
-  neap_tensor *out = neap_scope_return(c, s, apply_primitive(&k, a));
+  for (int i = 0; i < n; i++) args[i] = in[i];
+  neap_call k;
+  k.c = c; k.op = row; k.n = n; k.in = args;
+  if (a) memcpy(&k.a, a, neap_attr_bytes(a));
+  else neap_attrs_clear(&k.a);
+  neap_tensor *out = apply_primitive(&k, a);
   if (args != few) neap_free(c, args, (size_t)n * sizeof *args);
   return out;
+}
+
+neap_tensor *neap_apply (neap_context *c, int op, neap_tensor **in, int n, const neap_attrs *a) {
+  if (!neap_ok(c) || !neap_poll(c)) return NULL;
+  neap_scope s = neap_scope_open(c);
+  return neap_scope_return(c, s, apply_in_scope(c, &neap_ops[op], in, n, a));
 }

@@ -6,6 +6,7 @@
 #define NEAP_OP_H
 
 #include "core.h"
+#include <stddef.h>
 
 #define NEAP_MAX_INPUTS 4                  /* of a row with fixed inputs; list rows (cat) take any number */
 #define NEAP_ATTR_INTS 26
@@ -14,10 +15,23 @@
 typedef struct neap_attrs {
   double f[3];                             /* numbers (n);  NAN = not given */
   int64_t i[4];                            /* integers, booleans, dimension, choice (i b d s); NEAP_NONE = not given */
-  int count;                               /* entries of dims; -1 = not given */
-  int64_t dims[NEAP_ATTR_INTS];            /* dimensions or sizes (D S) */
   const char *text;                        /* an equation (e); alive only during the call: composites */
+  int count;                               /* entries of dims; -1 = not given */
+  int64_t dims[NEAP_ATTR_INTS];            /* dimensions or sizes (D S); what follows the entries is not set */
 } neap_attrs;
+
+/* What is set of a: a tape entry keeps no more. */
+static inline size_t neap_attr_bytes (const neap_attrs *a) {
+  return offsetof(neap_attrs, dims) + (size_t)(a->count > 0 ? a->count : 0) * sizeof *a->dims;
+}
+
+/* All zero, and no list. */
+static inline void neap_attrs_clear (neap_attrs *a) {
+  a->f[0] = a->f[1] = a->f[2] = 0;
+  a->i[0] = a->i[1] = a->i[2] = a->i[3] = 0;
+  a->text = NULL;
+  a->count = -1;
+}
 
 /* Appends a list to a->dims (n < 0: none was given); false with an error when it is too long. */
 bool neap_attr_list (neap_context *c, const char *name, neap_attrs *a, int n, const int64_t *list);
@@ -74,7 +88,7 @@ struct neap_node {
   int op, n, size;                         /* n inputs held; size when it was made */
   bool released;                           /* inputs were dropped by a derivative without retain */
   uint32_t out_version;
-  neap_attrs *a;                           /* NULL when the row takes none */
+  const neap_attrs *a;                     /* NULL when the row takes none */
   neap_tensor **in; uint32_t *versions;    /* of in[i]'s storage when recorded */
   struct neap_pullback *custom;            /* the host's derivatives in place of the row's: tape_custom.h; or NULL */
 };

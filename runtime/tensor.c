@@ -16,15 +16,17 @@ void neap_scope_close (neap_context *c, neap_scope s) {
   while (c->nlent > s) neap_release(c->lent[--c->nlent]);
 }
 
-static bool reserve_slot (neap_context *c) {
+static bool grow_scopes (neap_context *c) {
   if (c->closed) return neap_fail(c, NEAP_ESTATE, "the context was closed");
-  if (c->nlent < c->lent_size) return true;
   size_t size = c->lent_size ? 2 * c->lent_size : 64;
   neap_tensor **lent = neap_realloc(c, c->lent, c->lent_size * sizeof *lent, size * sizeof *lent);
   if (!lent) return false;
   c->lent = lent; c->lent_size = size;
   return true;
 }
+
+/* a closed context has no slots */
+static bool reserve_slot (neap_context *c) { return c->nlent < c->lent_size || grow_scopes(c); }
 
 neap_tensor *neap_lend (neap_context *c, neap_tensor *t) {
   if (!t) return NULL;
@@ -33,6 +35,7 @@ neap_tensor *neap_lend (neap_context *c, neap_tensor *t) {
 }
 
 neap_tensor *neap_scope_return (neap_context *c, neap_scope s, neap_tensor *t) {
+  if (c->nlent == s + 1 && c->lent[s] == t) return t;  /* the scope lends nothing else */
   neap_keep(t);
   neap_scope_close(c, s);
   return neap_lend(c, t);
@@ -55,47 +58,48 @@ static void drop (neap_tensor *t, neap_tensor **dying) {
   }
 }
 
-static size_t node_bytes (int n, bool attrs) {
-  return sizeof(neap_node) + (size_t)n * (sizeof(neap_tensor *) + sizeof(uint32_t)) + (attrs ? sizeof(neap_attrs) : 0);
+static size_t node_bytes (int n, const neap_attrs *a) {
+  return sizeof(neap_node) + (size_t)n * (sizeof(neap_tensor *) + sizeof(uint32_t)) + (a ? neap_attr_bytes(a) : 0);
 }
 
 static void node_free (neap_context *c, neap_node *node, neap_tensor **dying) {
   for (int i = 0; i < node->n; i++) drop(node->in[i], dying);
   neap_custom_free(c, node->custom);
-  neap_free(c, node, node_bytes(node->size, node->a != NULL));
+  neap_block_free(c, node, node_bytes(node->size, node->a));
 }
 
-static void die (neap_tensor *t, neap_tensor **dying) {
+/* t alone, which nothing holds and which holds nothing but its storage */
+static void tensor_free (neap_tensor *t) {
+  neap_context *c = t->ctx;
   neap_storage *store = t->store;
-  if (t->node) node_free(t->ctx, t->node, dying);
-  neap_free(t->ctx, t, sizeof *t);
-  neap_storage_release(store);                         /* last: it may take the context with it */
+  neap_block_free(c, t, sizeof *t);
+  neap_storage_release(c, store);
+  neap_context_release(c);                             /* last: it may be the context's end */
 }
 
 static void bury (neap_tensor *dying) {
   while (dying) {
     neap_tensor *t = dying;
     dying = t->grad;
-    neap_context *c = t->ctx;
-    atomic_fetch_add(&c->refs, 1);
-    die(t, &dying);
-    neap_context_release(c);
+    if (t->node) node_free(t->ctx, t->node, &dying);
+    tensor_free(t);
   }
 }
 
 void neap_release (neap_tensor *t) {
+  if (!t || t->refs > 1) { if (t) t->refs--; return; }
   neap_tensor *dying = NULL;
   drop(t, &dying);
   bury(dying);
 }
 
 neap_node *neap_node_new (neap_context *c, int op, neap_tensor **in, int n, const neap_attrs *a) {
-  neap_node *node = neap_malloc(c, node_bytes(n, a != NULL));
+  neap_node *node = neap_block_new(c, node_bytes(n, a));
   if (!node) return NULL;
   *node = (neap_node){ .id = ++c->clock, .op = op, .n = n, .size = n };
   node->in = (neap_tensor **)(node + 1);
   char *rest = (char *)(node->in + n);
-  if (a) { node->a = memcpy(rest, a, sizeof *a); rest += sizeof *a; }
+  if (a) { node->a = memcpy(rest, a, neap_attr_bytes(a)); rest += neap_attr_bytes(a); }
   node->versions = (uint32_t *)rest;
   for (int i = 0; i < n; i++) {
     node->in[i] = neap_keep(in[i]);
@@ -119,34 +123,48 @@ void neap_node_clear (neap_node *node) {
 
 #define SIZES_TEXT(ndim, shape) neap_shape_text((char[NEAP_SHAPE_BYTES]){0}, ndim, shape)
 
-/* Whether bytes, sums and products of sizes stay far from overflow: a size 0 counts as 1, for parts of the shape are
-** multiplied, too. */
-static bool countable (int ndim, const int64_t *shape, neap_dtype d) {
-  size_t n = neap_dtype_size(d);
-  for (int i = 0; i < ndim; i++)
-    if (__builtin_mul_overflow(n, (size_t)(shape[i] ? shape[i] : 1), &n) || n > SIZE_MAX / 256) return false;
+/* How many elements, and whether bytes, sums and products of sizes stay far from overflow: a size 0 counts as 1 there,
+** for parts of the shape are multiplied, too. */
+static bool countable (int ndim, const int64_t *shape, neap_dtype d, size_t *numel) {
+  size_t n = neap_size_of(d), count = 1;
+  for (int i = 0; i < ndim; i++) {
+    if (shape[i] < 0 || __builtin_mul_overflow(n, (size_t)(shape[i] ? shape[i] : 1), &n) || n > SIZE_MAX / 256) return false;
+    count *= (size_t)shape[i];
+  }
+  *numel = count;
   return true;
 }
 
-static bool check_shape (neap_context *c, int ndim, const int64_t *shape, neap_dtype d) {
+static bool refuse_shape (neap_context *c, int ndim, const int64_t *shape) {
   if (ndim < 0 || ndim > NEAP_MAX_DIMS)
     return neap_fail(c, NEAP_ESHAPE, "a tensor has 0 to %d dimensions, got %d", NEAP_MAX_DIMS, ndim);
   for (int i = 0; i < ndim; i++)
     if (shape[i] < 0)
       return neap_fail(c, NEAP_ESHAPE, "sizes must not be negative, got %s", SIZES_TEXT(ndim, shape));
-  if (countable(ndim, shape, d)) return true;
   return neap_fail(c, NEAP_EMEMORY, "not enough memory: a tensor of shape %s is too large", SIZES_TEXT(ndim, shape));
 }
 
+static bool check_shape (neap_context *c, int ndim, const int64_t *shape, neap_dtype d, size_t *numel) {
+  if ((unsigned)ndim <= NEAP_MAX_DIMS && countable(ndim, shape, d, numel)) return true;
+  return refuse_shape(c, ndim, shape);
+}
+
+/* all but strides and store; sizes behind the last dimension are not set */
 static neap_tensor *blank (neap_context *c, neap_dtype d, int ndim, const int64_t *shape) {
-  neap_tensor *t = neap_malloc(c, sizeof *t);
+  neap_tensor *t = neap_block_new(c, sizeof *t);
   if (!t) return NULL;
-  memset(t, 0, sizeof *t);
   t->refs = 1;
-  t->ctx = c;
   t->dtype = d;
   t->ndim = ndim;
-  if (ndim) memcpy(t->shape, shape, (size_t)ndim * sizeof *shape);
+  for (int i = 0; i < ndim; i++) t->shape[i] = shape[i];
+  t->offset = 0;
+  t->ctx = c;
+  t->store = NULL;
+  t->node = NULL;
+  t->level = t->birth = t->frozen = t->mark = 0;
+  t->slot = 0;
+  t->grad = NULL;
+  c->refs++;
   return t;
 }
 
@@ -165,27 +183,39 @@ static void name_shape (neap_context *c, const neap_tensor *t) {
   neap_fail(c, NEAP_EMEMORY, "%s for a tensor of shape %s%s", what, SHAPE_TEXT(t), text + strlen(what));
 }
 
+/* lent: reserve_slot was called */
+static neap_tensor *lend_reserved (neap_context *c, neap_tensor *t) { return c->lent[c->nlent++] = t; }
+
 neap_tensor *neap_tensor_new (neap_context *c, neap_dtype d, int ndim, const int64_t *shape) {
-  if (!neap_ok(c) || !reserve_slot(c) || !check_shape(c, ndim, shape, d)) return NULL;
+  size_t numel;
+  if (!neap_ok(c) || !reserve_slot(c) || !check_shape(c, ndim, shape, d, &numel)) return NULL;
   neap_tensor *t = blank(c, d, ndim, shape);
   if (!t) return NULL;
-  t->store = neap_storage_new(c, (size_t)neap_numel(t) * neap_dtype_size(d));
+  t->store = neap_storage_new(c, numel * neap_size_of(d));
   if (!t->store) { name_shape(c, t); neap_release(t); return NULL; }
   row_major(t);
   if (c->trace) trace_new(c, t);
-  return neap_lend(c, t);
+  return lend_reserved(c, t);
+}
+
+/* one more reference to s, of which the caller has one: while that is the only one no other thread counts */
+static void share (neap_storage *s) {
+  if (atomic_load_explicit(&s->refs, memory_order_relaxed) == 1)
+    atomic_store_explicit(&s->refs, 2, memory_order_relaxed);
+  else atomic_fetch_add(&s->refs, 1);
 }
 
 neap_tensor *neap_tensor_view (neap_context *c, neap_storage *store, neap_dtype d, int ndim,
                                const int64_t *shape, const int64_t *strides, int64_t offset) {
-  if (!neap_ok(c) || !reserve_slot(c) || !check_shape(c, ndim, shape, d)) return NULL;
+  size_t numel;
+  if (!neap_ok(c) || !reserve_slot(c) || !check_shape(c, ndim, shape, d, &numel)) return NULL;
   neap_tensor *t = blank(c, d, ndim, shape);
   if (!t) return NULL;
-  if (ndim) memcpy(t->strides, strides, (size_t)ndim * sizeof *strides);
+  for (int i = 0; i < ndim; i++) t->strides[i] = strides[i];
   t->offset = offset;
   t->store = store;
-  atomic_fetch_add(&store->refs, 1);
-  return neap_lend(c, t);
+  share(store);
+  return lend_reserved(c, t);
 }
 
 /* ---- asking ---- */
@@ -227,10 +257,7 @@ const char *neap_dtype_name (neap_dtype d) {
   return (unsigned)d < NEAP_NDTYPES ? names[d] : "?";
 }
 
-size_t neap_dtype_size (neap_dtype d) {
-  static const size_t sizes[] = { 4, 8, 8, 1, 1 };
-  return sizes[d];
-}
+size_t neap_dtype_size (neap_dtype d) { return neap_size_of(d); }
 
 char *neap_shape_text (char *buf, int ndim, const int64_t *shape) {
   size_t n = 0, size = NEAP_SHAPE_BYTES;

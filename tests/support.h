@@ -13,7 +13,7 @@
 #include <cmocka.h>
 #include <math.h>
 #include <stdlib.h>
-#include "neap.h"
+#include "core.h"
 
 /* Fails the countdown-th allocation from now (0: none) and knows how many bytes are out. */
 typedef struct failing { long countdown, bytes; } failing;
@@ -28,8 +28,11 @@ static inline void *failing_alloc (void *arg, void *ptr, size_t osize, size_t ns
   return p;
 }
 
+/* nothing small waits for reuse there, so that each thing asked for may be the one that fails */
 static inline neap_context *failing_open (failing *f) {
-  return neap_open(&(neap_config){ .alloc = failing_alloc, .alloc_arg = f });
+  neap_context *c = neap_open(&(neap_config){ .alloc = failing_alloc, .alloc_arg = f });
+  if (c) neap_blocks_wait(c, false);
+  return c;
 }
 
 static inline double item (neap_context *c, neap_tensor *t) {

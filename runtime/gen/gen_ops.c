@@ -106,7 +106,7 @@ static void constructor (FILE *f, const row *r) {
   fprintf(f, "neap_tensor *neap_%s (", r->name);
   parameters(f, args, n);
   fprintf(f, ") {\n");
-  if (attrs) fprintf(f, "  neap_attrs attrs = { .count = -1 };\n");
+  if (attrs) fprintf(f, "  neap_attrs attrs;\n  neap_attrs_clear(&attrs);\n");
   for (int i = 0; i < n; i++) fill_attr(f, &args[i], &nf, &ni);
   call(f, r, args, n, attrs);
   fprintf(f, "}\n\n");

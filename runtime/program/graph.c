@@ -15,7 +15,7 @@ graph *graph_new (neap_context *c) {
 void graph_free (graph *g) {
   if (!g) return;
   neap_context *c = g->c;
-  for (int i = 0; i < g->nvalues; i++) neap_storage_release(g->values[i].store);
+  for (int i = 0; i < g->nvalues; i++) neap_storage_release(c, g->values[i].store);
   for (int i = 0; i < g->nrngs; i++) neap_rng_release(g->rng[i]);
   graph_set_vars(g, 0, NULL);
   neap_free(c, g->values, (size_t)g->values_size * sizeof *g->values);

@@ -111,7 +111,8 @@ static void *frame_alloc (void *arg, void *ptr, size_t osize, size_t nsize) {
 static void open_context (frame *f) {
   neap_context *c = &f->ctx;
   const neap_context *from = f->p->c;
-  atomic_init(&c->refs, 1 << 30);
+  c->refs = 1 << 30;
+  neap_blocks_wait(c, true);
   c->alloc = frame_alloc;
   c->alloc_arg = f;
   c->threads = 1;

@@ -48,7 +48,7 @@ neap_program *program_new (neap_context *c, graph *g, graph_key *key) {
   if (!p) { graph_free(g); graph_key_free(c, key); return NULL; }
   p->refs = 1;
   p->c = c;
-  atomic_fetch_add(&c->refs, 1);
+  c->refs++;
   pthread_mutex_init(&p->lock, NULL);
   p->g = g;
   p->key = *key;
@@ -100,7 +100,7 @@ enum { KEEP_BYTES = 8 << 20 };             /* of frames that nobody uses */
 
 static void drop_leaves (neap_program *p) {
   for (int i = 0; i < p->g->nvalues; i++) {
-    neap_storage_release(p->g->values[i].store);
+    neap_storage_release(p->c, p->g->values[i].store);
     p->g->values[i].store = NULL;
   }
   for (int i = 0; i < p->g->nrngs; i++) { neap_rng_release(p->g->rng[i]); p->g->rng[i] = NULL; }

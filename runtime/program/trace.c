@@ -266,7 +266,7 @@ void trace_free (neap_recording *t) {
   if (!t) return;
   neap_context *c = t->c;
   if (c->trace == t) c->trace = NULL;
-  for (int i = 0; i < t->map_size; i++) neap_storage_release(t->map[i].store);
+  for (int i = 0; i < t->map_size; i++) neap_storage_release(c, t->map[i].store);
   neap_free(c, t->map, (size_t)t->map_size * sizeof *t->map);
   graph_free(t->g);
   neap_free(c, t, sizeof *t);
