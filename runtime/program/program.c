@@ -105,8 +105,6 @@ static void drop_leaves (neap_program *p) {
   }
   for (int i = 0; i < p->g->nrngs; i++) { neap_rng_release(p->g->rng[i]); p->g->rng[i] = NULL; }
   graph_set_vars(p->g, 0, NULL);
-  p->origin = (program_origin){ 0 };
-  p->fixed = false;
 }
 
 void program_unbind (neap_program *p) {
@@ -118,6 +116,8 @@ void program_unbind (neap_program *p) {
 }
 
 void program_let_go (neap_program *p) {
+  p->origin = (program_origin){ 0 };
+  p->fixed = false;
   drop_leaves(p);
   program_drop_frames(p);
 }
