@@ -3,18 +3,21 @@
 ** Invariant: NULL passes through; results are lent by the open scope.
 */
 #include "energy.h"
+#include <math.h>
 
 neap_tensor *energy_cast (neap_context *c, neap_tensor *x, neap_dtype d) {
   return !x || x->dtype == d ? x : neap_cast(c, x, d);
 }
 
+/* 0 · v is NaN where v is not finite, and a sum keeps it */
 bool energy_all_finite (neap_context *c, neap_tensor *x) {
-  double yes = 0;
+  double sum = NAN;
+  if (!x || !neap_is_float(x->dtype)) return x && neap_ok(c);
   neap_scope s = neap_scope_open(c);
-  neap_tensor *all = x ? neap_all(c, neap_isfinite(c, x), -1, NULL, false) : NULL;
-  if (all) neap_item(c, all, &yes);
+  neap_tensor *t = neap_sum(c, neap_mul(c, neap_detach(c, x), num(c, x, 0)), -1, NULL, false);
+  if (t) neap_item(c, t, &sum);
   neap_scope_close(c, s);
-  return yes != 0;
+  return sum == 0;
 }
 
 neap_tensor *energy_sum_event (neap_context *c, neap_tensor *x) {

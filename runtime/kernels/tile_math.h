@@ -230,7 +230,20 @@ static inline double sigmoid_f64 (double x) {
   double e = exp_f64(-abs_f64(x));
   return (x < 0 ? e : 1) / (1 + e);
 }
-static inline float log_sigmoid_f32 (float x) { return (x < 0 ? x : 0) - log1p_core_f32(exp_f32(-abs_f32(x))); }
+/* log(1 + e) = e − e² q for 0 <= e <= 1 */
+static inline float log1p_unit_f32 (float e) {
+  float q = 1.718426698e-2f + e * -2.801641993e-3f;
+  q = -4.930997343e-2f + e * q;
+  q = 9.139413774e-2f + e * q;
+  q = -.1303336424f + e * q;
+  q = .1636515287f + e * q;
+  q = -.1995670795f + e * q;
+  q = .2499675991f + e * q;
+  q = -.3333323735f + e * q;
+  q = .4999999952f + e * q;
+  return e - e * e * q;
+}
+static inline float log_sigmoid_f32 (float x) { return (x < 0 ? x : 0) - log1p_unit_f32(exp_f32(-abs_f32(x))); }
 static inline double log_sigmoid_f64 (double x) { return (x < 0 ? x : 0) - log1p_core_f64(exp_f64(-abs_f64(x))); }
 
 /* e^x for −700 <= x <= 0 in double, as exact as float32 needs */
