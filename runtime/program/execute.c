@@ -31,7 +31,7 @@ void frame_set_source (frame *f, frame_instr *in, int i) {
   }
   t.offset = size_at(r->offset, f->rows);
   neap_tile_source_set(&s->s, &t);
-  bool owned = v->kind == VALUE_NODE || v->kind == VALUE_INPUT;
+  bool owned = (v->kind == VALUE_NODE || v->kind == VALUE_INPUT) && !f->outside[r->value];
   bool same = s->s.kind == SOURCE_CONSTANT || (s->s.period && NEAP_TILE % s->s.period == 0) || in->n <= NEAP_TILE;
   s->whole = s->s.kind == SOURCE_DIRECT && (owned || in->n % NEAP_TILE_PAD == 0);
   s->fixed = f->phases == PHASE_ONCE ? v->kind != VALUE_NODE : v->fixed;           /* there before this frame runs */
@@ -47,6 +47,11 @@ void frame_bind (frame *f) {
     f->stores[p->sums[i].value].data = frame_align(p->lanes) + p->sums[i].at;
   for (int k = 0; k < p->ninstrs; k++)
     for (int i = 0; f->instrs[k].steps && i < p->instrs[k].nsources; i++) frame_set_source(f, &f->instrs[k], i);
+}
+
+void frame_move_all (frame *f) {
+  for (int i = 0; i < f->nmoves; i++)
+    *f->moves[i].address = (char *)f->stores[f->moves[i].value].data + f->moves[i].offset;
 }
 
 /* ---- tiles ---- */
@@ -65,7 +70,8 @@ void frame_refresh (frame *f) {
 }
 
 static const void *source_tile (const frame_source *s, int64_t first, int64_t n, char *scratch) {
-  if (s->whole) return s->s.data + (size_t)first * s->s.size;
+  bool there = s->whole || (s->s.kind == SOURCE_DIRECT && n % NEAP_TILE_PAD == 0);
+  if (there) return s->s.data + (size_t)first * s->s.size;
   if (s->ready) {
     if (!s->fixed && first == 0) gather(s, 0, n, s->ready);
     return s->ready;
@@ -86,13 +92,17 @@ static bool draw (frame *f, const frame_draw *s, uint64_t t, int64_t first, int6
 
 static bool run_step (frame *f, const frame_step *s, uint64_t t, int64_t first, int64_t n, const void **slot,
                       char *scratch) {
-  char *out = s->store ? s->store + (size_t)first * s->size : scratch;
+  bool cut = s->outside && n % NEAP_TILE_PAD != 0, ok = true;
+  char *store = s->store ? s->store + (size_t)first * s->size : NULL, *out = store && !cut ? store : scratch;
   const void *in[STEP_INPUTS];
   for (int i = 0; i < s->n; i++) in[i] = slot[s->in[i]];
   slot[s->slot] = out;
-  if (s->kernel) { s->kernel(padded(n), out, in, s->p, s->q); return true; }
-  bool ok = draw(f, &s->draw, t, first, n, s->n ? in[0] : NULL, out);
-  memset(out + (size_t)n * s->size, 0, (size_t)(padded(n) - n) * s->size);
+  if (s->kernel) s->kernel(padded(n), out, in, s->p, s->q);
+  else {
+    ok = draw(f, &s->draw, t, first, n, s->n ? in[0] : NULL, out);
+    memset(out + (size_t)n * s->size, 0, (size_t)(padded(n) - n) * s->size);
+  }
+  if (cut) memcpy(store, out, (size_t)n * s->size);
   return ok;
 }
 

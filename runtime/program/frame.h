@@ -27,6 +27,7 @@ typedef struct frame_step {
   neap_tile_kernel *kernel;                /* NULL: a draw */
   int n, in[STEP_INPUTS], slot;
   char *store; size_t size;                /* store NULL: in scratch */
+  bool outside;                            /* store ends with the value: tails go through scratch */
   const double *p; int64_t q;
   frame_draw draw;
 } frame_step;
@@ -43,6 +44,9 @@ typedef struct frame_instr {
 #define NO_TILE SIZE_MAX
 enum { ARENA_PAD = 128 };                  /* NEAP_TILE_PAD doubles */
 
+/* An address that changes with the block: where a value outside the arena is read or written. */
+typedef struct frame_move { char **address; int value; size_t offset; } frame_move;
+
 typedef struct frame_chunk { struct frame_chunk *next; size_t size; } frame_chunk;
 
 struct frame {
@@ -51,7 +55,10 @@ struct frame {
   unsigned phases;                         /* what it runs */
   neap_context ctx;                        /* of its kernels */
   frame_chunk *free;
+  bool in_place;                           /* inputs and outputs lie in the run's tensors, where they can */
   neap_storage *stores;                    /* of each value; data NULL: in a group only */
+  int *outside;                            /* of each value: 1 + the input or output that holds it; or 0 */
+  frame_move *moves; int nmoves;
   char *arena; size_t arena_bytes;
   char *ready; size_t ready_bytes;
   char *scratch; size_t scratch_bytes, tile_bytes;
@@ -65,8 +72,9 @@ struct frame {
   const program_run *run;
 };
 
-/* For the instructions of those phases; with BLOCK and AFTER, all rows are one block.  NULL with an error. */
-frame *frame_new (neap_program *p, int64_t rows, unsigned phases);
+/* For the instructions of those phases; with BLOCK and AFTER, all rows are one block.  in_place: for runs of one step.
+** NULL with an error. */
+frame *frame_new (neap_program *p, int64_t rows, unsigned phases, bool in_place);
 /* Is sum v of the program kept outside the frame, in a lane? */
 static inline bool frame_adds (const frame *f) { return f->p->nsums > 0 && f->phases != (PHASE_BLOCK | PHASE_AFTER); }
 /* The memory of a value of n bytes, a multiple of what tile kernels work on. */
@@ -77,6 +85,8 @@ void frame_free (frame *f);
 size_t frame_bytes (const frame *f);
 /* How source i of an instruction is read; its data may still be missing. */
 void frame_set_source (frame *f, frame_instr *in, int i);
+/* Takes up the addresses of values outside. */
+void frame_move_all (frame *f);
 /* Takes up the leaves and numbers of p->g and what the prologue made. */
 void frame_bind (frame *f);
 /* Tiles of what is fixed; after the prologue ran. */

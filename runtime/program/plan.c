@@ -36,6 +36,47 @@ static bool holds (const frame *f, int v) {
   return val->phases & f->phases && !(val->axis == AXIS_SUM && frame_adds(f));
 }
 
+/* ---- values in the run's own tensors ---- */
+
+/* Does output j lie in memory as the value it shows, of which this frame writes all its rows? */
+static bool is_in_place (const frame *f, int j) {
+  const graph *g = f->p->g;
+  const graph_ref *r = &g->refs[g->outputs + j];
+  const graph_value *v = &g->values[r->value];
+  if (v->kind != VALUE_NODE || f->outside[r->value] || !holds(f, r->value) || !graph_is_whole(g, r)) return false;
+  return !g->blocks || (r->ndim > 0 && r->shape[0].rows) || v->axis == AXIS_SUM || v->axis == AXIS_AFTER;
+}
+
+static void find_outside (frame *f) {
+  const graph *g = f->p->g;
+  for (int i = 0; f->in_place && i < g->ninputs; i++) f->outside[i] = 1 + i;
+  for (int j = 0; f->in_place && j < g->noutputs; j++)
+    if (is_in_place(f, j)) f->outside[g->refs[g->outputs + j].value] = 1 + j;
+}
+
+static void add_move (frame *f, char **address, int value, size_t offset) {
+  if (f->outside[value]) f->moves[f->nmoves++] = (frame_move){ address, value, offset };
+}
+
+static void list_moves (frame *f) {
+  const neap_program *p = f->p;
+  for (int k = 0; k < p->ninstrs; k++) {
+    const frame_instr *in = &f->instrs[k];
+    for (int i = 0; in->steps && i < in->of->nsources; i++) {
+      const graph_ref *r = &p->sources[in->of->sources + i];
+      size_t offset = (size_t)size_at(r->offset, f->rows) * neap_dtype_size(r->dtype);
+      add_move(f, (char **)(uintptr_t)&in->sources[i].s.data, r->value, offset);
+    }
+    for (int i = 0; in->steps && i < in->of->nsteps; i++) {
+      int v = p->g->nodes[p->steps[in->of->steps + i].node].out;
+      in->steps[i].outside = f->outside[v];
+      add_move(f, &in->steps[i].store, v, 0);
+    }
+  }
+}
+
+/* ---- the arena ---- */
+
 static life lifetime (const frame *f, int v, const int *last) {
   const graph_value *val = &f->p->g->values[v];
   bool always = val->kind == VALUE_INPUT || val->fixed;
@@ -64,7 +105,7 @@ static bool layout (frame *f) {
   if (!l) return false;
   int *last = (int *)(l + g->nvalues), n = 0;
   find_last_uses(f->p, last);
-  for (int v = 0; v < g->nvalues; v++) if (holds(f, v)) place(lifetime(f, v, last), l, n++);
+  for (int v = 0; v < g->nvalues; v++) if (holds(f, v) && !f->outside[v]) place(lifetime(f, v, last), l, n++);
   for (int i = 0; i < n; i++) if (l[i].at + l[i].size > f->arena_bytes) f->arena_bytes = l[i].at + l[i].size;
   f->arena = neap_calloc(c, f->arena_bytes + 64);
   char *base = frame_align(f->arena);
@@ -227,7 +268,9 @@ static bool make_lists (frame *f) {
   neap_program *p = f->p;
   neap_context *c = p->c;
   f->ntensors = count_tensors(p);
-  return (f->stores = new_list(c, p->g->nvalues, sizeof *f->stores)) &&
+  return (f->outside = new_list(c, p->g->nvalues, sizeof *f->outside)) &&
+         (f->moves = new_list(c, p->nsources + p->nsteps, sizeof *f->moves)) &&
+         (f->stores = new_list(c, p->g->nvalues, sizeof *f->stores)) &&
          (f->instrs = new_list(c, p->ninstrs, sizeof *f->instrs)) &&
          (f->steps = new_list(c, p->nsteps, sizeof *f->steps)) &&
          (f->sources = new_list(c, p->nsources, sizeof *f->sources)) &&
@@ -271,7 +314,10 @@ static bool build (frame *f) {
     atomic_init(&f->stores[v].refs, 1 << 30);
     f->stores[v].ctx = &f->ctx;
   }
-  return layout(f) && set_instrs(f) && make_tiles(f);
+  find_outside(f);
+  if (!layout(f) || !set_instrs(f) || !make_tiles(f)) return false;
+  list_moves(f);
+  return true;
 }
 
 size_t frame_bytes (const frame *f) {
@@ -280,12 +326,13 @@ size_t frame_bytes (const frame *f) {
   return f->arena_bytes + f->scratch_bytes + f->ready_bytes + f->spill_bytes + free;
 }
 
-frame *frame_new (neap_program *p, int64_t rows, unsigned phases) {
+frame *frame_new (neap_program *p, int64_t rows, unsigned phases, bool in_place) {
   frame *f = neap_calloc(p->c, sizeof *f);
   if (!f) return NULL;
   f->p = p;
   f->rows = rows;
   f->phases = phases;
+  f->in_place = in_place;
   open_context(f);
   if (build(f)) return f;
   frame_free(f);
@@ -308,6 +355,8 @@ void frame_free (frame *f) {
     f->free = k->next;
     neap_free(c, k, HEADER + k->size);
   }
+  drop_list(c, f->outside, p->g->nvalues, sizeof *f->outside);
+  drop_list(c, f->moves, p->nsources + p->nsteps, sizeof *f->moves);
   drop_list(c, f->stores, p->g->nvalues, sizeof *f->stores);
   drop_list(c, f->instrs, p->ninstrs, sizeof *f->instrs);
   drop_list(c, f->steps, p->nsteps, sizeof *f->steps);

@@ -29,8 +29,8 @@ static size_t row_bytes (const neap_program *p) {
 
 /* the instructions that make sums over rows, and where these lie in a lane */
 static bool list_sums (neap_program *p) {
-  for (int k = 0; k < p->ninstrs; k++)
-    if (p->g->blocks && p->g->values[p->g->nodes[p->instrs[k].node].out].axis == AXIS_SUM) p->instrs[k].sum = p->nsums++;
+  for (int k = 0; p->g->blocks && k < p->ninstrs; k++)
+    if (p->g->values[p->g->nodes[p->instrs[k].node].out].axis == AXIS_SUM) p->instrs[k].sum = p->nsums++;
   p->sums = neap_calloc(p->c, (size_t)p->nsums * sizeof *p->sums);
   for (int k = 0; p->sums && k < p->ninstrs; k++) {
     if (p->instrs[k].sum < 0) continue;

@@ -9,15 +9,18 @@
 
 /* 48: above it OpenBLAS leaves its small kernels */
 enum { BLOCK_ROWS = 48, WIDE_ROWS = 256, LONG_BLOCK = 512, VALUES_IN_CACHE = 256 << 10, SPLIT_FROM = 64,
-       MIN_LANES = 4, MAX_LANES = 16, LANES_BYTES = 16 << 20 };
+       MANY_BLOCKS = 64, MIN_LANES = 4, MAX_LANES = 16, LANES_BYTES = 16 << 20 };
 #define WEIGHTS_IN_CACHE (512u << 10)      /* bytes: half of a common L2 */
 
-/* Rows of a block.  Without products it is the values that should stay in cache, and instructions that should count. */
-static int64_t block_rows (const neap_program *p) {
+static int64_t between (int64_t v, int64_t low, int64_t high) { return v < low ? low : v > high ? high : v; }
+
+/* Rows of a block.  Without products it is the values that should stay in cache, and instructions that should count:
+** from MANY_BLOCKS blocks on, these grow instead. */
+static int64_t block_rows (const neap_program *p, int64_t rows) {
   if (p->weight_bytes > WEIGHTS_IN_CACHE) return WIDE_ROWS;
   if (p->weight_bytes > 0) return BLOCK_ROWS;
-  int64_t fit = VALUES_IN_CACHE / (int64_t)(p->row_bytes + 1);
-  return fit < BLOCK_ROWS ? BLOCK_ROWS : fit < LONG_BLOCK ? fit : LONG_BLOCK;
+  int64_t longest = rows / MANY_BLOCKS > LONG_BLOCK ? rows / MANY_BLOCKS : LONG_BLOCK;
+  return between(VALUES_IN_CACHE / (int64_t)(p->row_bytes + 1), BLOCK_ROWS, longest);
 }
 
 /* what is carried may depend on sums over all rows */
@@ -25,7 +28,7 @@ bool program_splits (const program_run *r) { return r->p->g->blocks && !(r->carr
 
 /* an even number of equal blocks from SPLIT_FROM rows on */
 static int64_t count_blocks (const program_run *r) {
-  int64_t each = block_rows(r->p), rows = r->rows;
+  int64_t each = block_rows(r->p, r->rows), rows = r->rows;
   if (!program_splits(r) || rows < SPLIT_FROM || rows < each) return 1;
   int64_t n = (rows + each - 1) / each;
   return n + (n & 1);
@@ -33,8 +36,7 @@ static int64_t count_blocks (const program_run *r) {
 
 /* Few enough that big sums are not added up more often than they are made. */
 static int64_t count_lanes (const program_run *r) {
-  int64_t fit = LANES_BYTES / (int64_t)(r->p->lane_bytes + 1), most = fit < MIN_LANES ? MIN_LANES : fit;
-  if (most > MAX_LANES) most = MAX_LANES;
+  int64_t most = between(LANES_BYTES / (int64_t)(r->p->lane_bytes + 1), MIN_LANES, MAX_LANES);
   return r->nblocks < most ? r->nblocks : most;
 }
 
@@ -59,14 +61,16 @@ static bool make_frames (neap_program *p, const program_run *r, unsigned phases)
   int64_t small = r->rows / r->nblocks, pairs = r->nblocks < p->c->threads ? r->nblocks : p->c->threads;
   int n = (int)(2 * pairs);
   bool even = r->rows % r->nblocks == 0;
-  if (p->nframes != n || p->rows != small || p->phases != phases) program_drop_frames(p);
+  bool fit = p->nframes == n && p->rows == small && p->phases == phases && p->in_place == !r->carry;
+  if (!fit) program_drop_frames(p);
   if (!p->frames && !(p->frames = neap_calloc(p->c, (size_t)n * sizeof *p->frames))) return false;
   p->nframes = n;
   p->rows = small;
   p->phases = phases;
+  p->in_place = !r->carry;
   for (int i = 0; i < n; i++) {
     if (p->frames[i] || (i % 2 == 1 && even)) continue;
-    if (!(p->frames[i] = frame_new(p, small + i % 2, phases))) return false;
+    if (!(p->frames[i] = frame_new(p, small + i % 2, phases, !r->carry))) return false;
   }
   return true;
 }
@@ -80,13 +84,13 @@ static bool make_lanes (neap_program *p, const program_run *r) {
     p->lanes_bytes = p->lanes ? bytes : 0;
   }
   if (p->after && p->after->rows != r->rows) { frame_free(p->after); p->after = NULL; }
-  if (p->lanes && !p->after) p->after = frame_new(p, r->rows, PHASE_AFTER);
+  if (p->lanes && !p->after) p->after = frame_new(p, r->rows, PHASE_AFTER, !r->carry);
   return p->lanes && p->after;
 }
 
 static bool run_prologue (program_run *r) {
   neap_program *p = r->p;
-  if (!p->prologue && !(p->prologue = frame_new(p, 1, PHASE_ONCE))) return false;
+  if (!p->prologue && !(p->prologue = frame_new(p, 1, PHASE_ONCE, false))) return false;
   frame_bind(p->prologue);
   frame_refresh(p->prologue);
   p->prologue->run = r;
@@ -170,13 +174,21 @@ static bool has_rows (const frame *f, const row_size *shape, int ndim) {
   return f->p->g->by_rows && ndim > 0 && shape[0].rows;
 }
 
+/* inputs are copied into the arena, or found where they lie, as places for outputs are */
 static void load (frame *f) {
   const graph *g = f->p->g;
+  size_t bytes;
   for (int i = 0; i < g->ninputs; i++) {
-    size_t bytes;
-    const char *from = rows_of(f, f->run->in[i], has_rows(f, g->values[i].shape, g->values[i].ndim), &bytes);
-    if (f->stores[i].data) memcpy(f->stores[i].data, from, bytes);
+    char *from = rows_of(f, f->run->in[i], has_rows(f, g->values[i].shape, g->values[i].ndim), &bytes);
+    if (f->outside[i]) f->stores[i].data = from;
+    else if (f->stores[i].data) memcpy(f->stores[i].data, from, bytes);
   }
+  for (int j = 0; j < g->noutputs; j++) {
+    const graph_ref *o = &g->refs[g->outputs + j];
+    if (f->outside[o->value] != 1 + j) continue;
+    f->stores[o->value].data = rows_of(f, f->run->out[j], has_rows(f, o->shape, o->ndim), &bytes);
+  }
+  frame_move_all(f);
 }
 
 /* output j -> row-major memory */
@@ -197,11 +209,12 @@ static void carry (const frame *f) {
   for (int j = 0; j < f->p->g->noutputs; j++) if (r->carry && r->carry[j] >= 0) give(f, j, f->stores[r->carry[j]].data);
 }
 
-/* Is this frame the one that makes output j, or its rows of it?  What every block has, the first one gives. */
+/* Is this frame to copy output j, or its rows of it?  What every block has, the first one gives. */
 static bool gives (const frame *f, int j) {
   const graph *g = f->p->g;
   const graph_ref *o = &g->refs[g->outputs + j];
   const graph_value *v = &g->values[o->value];
+  if (f->outside[o->value] == 1 + j) return false;
   if (has_rows(f, o->shape, o->ndim)) return f->phases & PHASE_BLOCK;
   bool whole = v->axis == AXIS_SUM || v->axis == AXIS_AFTER;
   return f->phases & (whole ? PHASE_AFTER : PHASE_BLOCK) && (whole || f->row0 == 0);

@@ -101,8 +101,8 @@ fault("programs are found without their attributes", "graph.c", {faults, "test_p
   {"if (!ok || !n->has_attrs) return ok;", "return ok;"})
 fault("a transposed weight is copied once and never again", "scan.c",
   {steps, "test_parameters_written_in_place_are_seen"},
-  {"if (!p->prologue && !(p->prologue = frame_new(p, 1, PHASE_ONCE))) return false;",
-   "if (p->prologue) return true;\n  if (!(p->prologue = frame_new(p, 1, PHASE_ONCE))) return false;"})
+  {"if (!p->prologue && !(p->prologue = frame_new(p, 1, PHASE_ONCE, false))) return false;",
+   "if (p->prologue) return true;\n  if (!(p->prologue = frame_new(p, 1, PHASE_ONCE, false))) return false;"})
 fault("the tile of a repeated row is gathered once and never again", "scan.c",
   {faults, "test_tiles_of_leaves_are_gathered_again"},
   {"  frame_refresh(f);\n", "  if (!f->p->prologue->busy) frame_refresh(f);\n"},
@@ -122,6 +122,12 @@ fault("what the next step needs is left to the last", "scan.c", {faults, "test_w
   {"for (int j = 0; j < n->n; j++) want(p, graph_in(g, n, j)->value);", ""})
 fault("the last step begins where the one before began", "scan.c", {compile, "test_scan"},
   {"if (t + 1 < r->steps) carry(f);", "if (t + 2 < r->steps) carry(f);"})
+
+fault("the end of a block is written over the next one", "execute.c",
+  {"program/test_sums.lua", "test_blocks_end_where_the_next_begin"},
+  {"s->outside && n % NEAP_TILE_PAD != 0", "false"})
+fault("an input is read where the last run's lay", "scan.c", {faults, "test_identities"},
+  {"f->stores[i].data = from;", "f->stores[i].data = f->stores[i].data ? f->stores[i].data : from;"})
 
 -- ---- sums ----
 

@@ -157,7 +157,7 @@ function T.test_lifetimes_of_outputs ()
   compare(function (x)
     local y = neap.matmul(x, w)
     local z = neap.matmul(y, w)
-    return y, z, neap.matmul(neap.matmul(z, w), w)
+    return y, z:slice(2, 2, 4), neap.matmul(neap.matmul(neap.matmul(z, w), w), w)  -- a part has no memory of its own
   end, 6)
 end
 

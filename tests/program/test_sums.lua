@@ -220,6 +220,22 @@ function T.test_losses_of_lua_energies_again_and_again ()
   lu.assertEquals(neap.memory().programs, programs + 1)
 end
 
+-- Blocks lie side by side in the outputs, and loops work on whole vectors: the last row of each keeps its value.
+function T.test_blocks_end_where_the_next_begin ()
+  local function f (x) local y = x:exp() return y, y * x + 1, y:gt(1), x:to("float64"):square() end
+  local before = neap.threads()
+  for threads = 1, 3 do
+    neap.set_threads(threads)
+    for _, rows in ipairs{65, 1025, 5003} do
+      for _, columns in ipairs{1, 3, 16} do
+        local x = neap.randn(rows, columns)
+        lu.assertTrue(compare(f, neap.compile(f), x) <= 1e-6, ("%d x %d"):format(rows, columns))
+      end
+    end
+  end
+  neap.set_threads(before)
+end
+
 -- ---- rows that read sums, rows that are many ----
 
 function T.test_rows_that_read_a_sum_are_one_block ()
