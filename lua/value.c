@@ -15,7 +15,7 @@ static int new_tracer (lua_State *L) {
   neap_context *c = bind_context(L);
   tracer *t = lua_newuserdatauv(L, sizeof *t, 0);
   *t = (tracer){ ++c->serial, c };
-  atomic_fetch_add(&c->refs, 1);                       /* it may be collected after the context was closed */
+  c->refs++;                                            /* it may be collected after the context was closed */
   luaL_setmetatable(L, tracer_name);
   return 1;
 }
