@@ -22,6 +22,7 @@ typedef struct neap_place { char line[96], call[32]; } neap_place;
 typedef struct neap_storage {
   atomic_int refs;
   uint32_t version;                        /* counts writes: a tape compares it */
+  uint32_t marks;                          /* counts how often a tensor of it was made a variable, or no longer */
   size_t bytes;                            /* capacity as counted against the cap */
   neap_context *ctx;
   void *data;                              /* 64-byte aligned, whole cache lines; the one after them belongs to it, too */

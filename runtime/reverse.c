@@ -31,7 +31,7 @@ static bool pull (neap_sweep *s, neap_entry *e) {
 static bool sweep (neap_sweep *s) {
   for (int i = s->n - 1; i >= 0; i--) {
     neap_entry *e = &s->e[i];
-    if (!e->need || !e->d || !e->t->node) continue;
+    if (!e->need || !e->d || !e->t->node || (s->partial && e->target)) continue;
     if (!neap_sweep_check(s, e->t) || !(e->t->node->custom ? neap_custom_pull(s, e) : pull(s, e))) return false;
     if (!e->target) { neap_release(e->d); e->d = NULL; }  /* used up: its memory serves the next */
   }
@@ -96,6 +96,7 @@ bool neap_gradients (neap_context *c, neap_tensor *y, int n, neap_tensor *const 
   neap_sweep s;
   if (!neap_sweep_open(&s, c, y, n, xs)) return false;
   s.outside |= neap_tracked(c, seed);
+  s.partial = flags & NEAP_PARTIAL;
   bool ok = run(&s, y, seed, flags);
   for (int i = 0; ok && i < n; i++) ok = give(&s, xs[i], i, flags, &out[i]);
   if (ok && !(flags & (NEAP_CREATE_GRAPH | NEAP_RETAIN | NEAP_AUTO_GRAPH))) release_tape(&s);

@@ -7,9 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* when t came to the tape: entries after variables made before them */
-static uint64_t age (const neap_tensor *t) { return t->birth ? t->birth : t->node ? t->node->id : 0; }
-
 static bool push (neap_sweep *s, neap_tensor *t) {
   if (s->n == s->size) {
     int size = s->size ? 2 * s->size : 64;
@@ -25,7 +22,7 @@ static bool push (neap_sweep *s, neap_tensor *t) {
 /* visits t: enters it if it may depend on a target, else notes whether it is tracked all the same */
 static bool visit (neap_sweep *s, neap_tensor *t) {
   if (t->mark == s->mark || t->level == 0) return true;
-  if (age(t) < s->oldest) { s->outside |= t->level > s->c->floor; return true; }
+  if (neap_age(t) < s->oldest) { s->outside |= t->level > s->c->floor; return true; }
   return push(s, t);
 }
 
@@ -39,7 +36,7 @@ static bool collect (neap_sweep *s, neap_tensor *y) {
 }
 
 static int by_age (const void *a, const void *b) {
-  uint64_t x = age(((const neap_entry *)a)->t), y = age(((const neap_entry *)b)->t);
+  uint64_t x = neap_age(((const neap_entry *)a)->t), y = neap_age(((const neap_entry *)b)->t);
   return x < y ? -1 : x > y;
 }
 
@@ -105,7 +102,7 @@ bool neap_sweep_open (neap_sweep *s, neap_context *c, neap_tensor *y, int n, nea
   *s = (neap_sweep){ .c = c, .mark = ++c->clock, .oldest = xs ? UINT64_MAX : 0 };
   if (!unchanged(c, n, xs)) return false;
   for (int i = 0; xs && i < n; i++) {
-    uint64_t a = xs[i] ? age(xs[i]) : UINT64_MAX;
+    uint64_t a = xs[i] ? neap_age(xs[i]) : UINT64_MAX;
     if (a && a < s->oldest) s->oldest = a;
   }
   if (!collect(s, y)) { neap_sweep_close(s); return false; }

@@ -12,11 +12,18 @@ typedef struct neap_entry {
   bool need, target;                       /* depends on a target, is one */
 } neap_entry;
 
+/* For neap_gradients: the sweep ends at the variables, so that derivatives by one hold the others fixed. */
+#define NEAP_PARTIAL (1u << 16)
+
+/* When t came to the tape: entries after variables made before them. */
+static inline uint64_t neap_age (const neap_tensor *t) { return t->birth ? t->birth : t->node ? t->node->id : 0; }
+
 typedef struct neap_sweep {
   neap_context *c;
   neap_entry *e; int n, size;              /* oldest first */
   uint64_t mark, oldest;                   /* of this sweep; no target is older than oldest */
   bool outside;                            /* y depends on a variable that is no target */
+  bool partial;                            /* targets are not looked behind */
 } neap_sweep;
 
 /* Collects what y was computed from, up to the n targets.  All variables are targets when xs is NULL. */

@@ -31,6 +31,7 @@ bool neap_requires_grad (neap_context *c, neap_tensor *t, bool on) {
   }
   if (on && t->level) return true;                     /* keeps its birth: what it entered stays reachable */
   t->level = on ? 1 : 0;
+  t->store->marks++;
   t->birth = on ? ++c->clock : 0;
   return true;
 }

@@ -29,25 +29,30 @@ static bool check_list (neap_context *c, const char *fname, int n, neap_tensor *
   return true;
 }
 
-neap_program *neap_capture (neap_context *c, neap_program_fn fn, void *arg, int n, neap_tensor *const *in) {
+neap_program *neap_program_capture (neap_context *c, capture *w, int n, neap_tensor *const *in) {
   bool by_rows[NEAP_PROGRAM_TENSORS];
   if (!check_list(c, "capture", n, in)) return NULL;
-  capture w = { .fn = fn, .arg = arg, .own = true };
-  capture_inputs(&w, n, in, by_rows);
-  neap_program *p = program_capture(c, &w);
+  capture_inputs(w, n, in, by_rows);
+  w->own = true;
+  neap_program *p = program_capture(c, w);
+  w->by_rows = NULL;
+  return p;
+}
+
+neap_program *neap_capture (neap_context *c, neap_program_fn fn, void *arg, int n, neap_tensor *const *in) {
+  capture w = { .fn = fn, .arg = arg };
+  neap_program *p = neap_program_capture(c, &w, n, in);
   if (!p && neap_ok(c)) neap_fail(c, NEAP_ESTATE, "capture: the function cannot be recorded: it %s", w.reason);
   return p;
 }
 
 bool neap_program_confirm (neap_context *c, neap_program *p, neap_program_fn fn, void *arg, int n,
                            neap_tensor *const *in) {
-  bool by_rows[NEAP_PROGRAM_TENSORS];
   int64_t rows;
   if (!check_list(c, "program_confirm", n, in) || !program_fits(p, n, in, &rows)) return false;
   if (program_knows(p, rows)) return true;
-  capture w = { .fn = fn, .arg = arg, .own = true, .have = &p, .nhave = 1 };
-  capture_inputs(&w, n, in, by_rows);
-  neap_program *again = program_capture(c, &w);
+  capture w = { .fn = fn, .arg = arg, .have = &p, .nhave = 1 };
+  neap_program *again = neap_program_capture(c, &w, n, in);
   program_release(again);
   return again == p;
 }

@@ -17,8 +17,7 @@ struct program_cache {
 
 /* ---- recording ---- */
 
-/* t with `rows` rows, its first ones, the last repeated; or all of it.  Fresh. */
-static neap_tensor *example (neap_context *c, neap_tensor *t, bool by_rows, int64_t rows) {
+neap_tensor *capture_example (neap_context *c, neap_tensor *t, bool by_rows, int64_t rows) {
   int64_t shape[NEAP_MAX_DIMS];
   memcpy(shape, t->shape, sizeof shape);
   if (by_rows) shape[0] = rows;
@@ -68,7 +67,7 @@ static graph *record (neap_context *c, capture *w, int64_t rows) {
   neap_mode m = neap_no_grad(c);
   neap_scope s = neap_scope_open(c);
   bool ok = true;
-  for (int i = 0; ok && i < w->n; i++) ok = (in[i] = example(c, w->in[i], w->by_rows[i], rows)) != NULL;
+  for (int i = 0; ok && i < w->n; i++) ok = (in[i] = capture_example(c, w->in[i], w->by_rows[i], rows)) != NULL;
   graph *g = ok ? trace(c, w, in) : NULL;
   neap_scope_close(c, s);
   neap_mode_restore(c, m);

@@ -125,9 +125,13 @@ typedef struct capture {
 /* The program for w, made now or found in c's cache, holding the leaves and numbers of this recording: a counted
 ** reference, or NULL: with w->reason set and no error, or with an error (an interrupt). */
 neap_program *program_capture (neap_context *c, capture *w);
+/* The program of a function of the host's, which nobody else finds, for n inputs; as program_capture. */
+NEAP_API neap_program *neap_program_capture (neap_context *c, capture *w, int n, neap_tensor *const *in);
 /* Sets n, in, by_rows and rows of a function of the host's: inputs as long as the first one with dimensions carry
 ** rows.  by_rows: n entries. */
 void capture_inputs (capture *w, int n, neap_tensor *const *in, bool *by_rows);
+/* t with `rows` rows, its first ones, the last repeated; or all of it.  Fresh. */
+neap_tensor *capture_example (neap_context *c, neap_tensor *t, bool by_rows, int64_t rows);
 /* Warns that what `who` runs, which is named when no line is known, runs op by op. */
 void capture_warn (neap_context *c, const capture *w, const char *who, const char *what);
 /* Gives leaves and streams back until the next capture binds others; a fixed capture's are kept for the next. */

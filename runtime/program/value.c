@@ -10,8 +10,6 @@
 
 /* ---- recording ---- */
 
-static uint64_t age (const neap_tensor *t) { return t->birth ? t->birth : t->node ? t->node->id : 0; }
-
 /* what y depends on from before the recording; -1: not variables alone, or too many */
 static int find_variables (neap_context *c, const value_call *k, neap_tensor *y, neap_tensor **vars) {
   neap_sweep s;
@@ -19,7 +17,7 @@ static int find_variables (neap_context *c, const value_call *k, neap_tensor *y,
   if (!neap_sweep_open(&s, c, y, 0, NULL)) return -1;
   for (int i = 0; i < s.n && n >= 0; i++) {
     neap_tensor *t = s.e[i].t;
-    if (age(t) > k->start || !neap_tracked(c, t)) continue;
+    if (neap_age(t) > k->start || !neap_tracked(c, t)) continue;
     if (t->node || n == NEAP_PROGRAM_TENSORS / 2) n = -1;
     else vars[n++] = t;
   }

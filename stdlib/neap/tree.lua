@@ -12,7 +12,8 @@ local function before (a, b)
   return type(a) == "number"
 end
 
-local function keys_of (t)
+-- The keys of t that are numbers and names, in order.
+function tree.keys (t)
   local keys = {}
   for k in pairs(t) do
     if type(k) == "number" or type(k) == "string" then keys[#keys + 1] = k end
@@ -29,7 +30,7 @@ function tree.map (t, f, other)
     return t
   end
   local out = {}
-  for _, k in ipairs(keys_of(t)) do out[k] = tree.map(t[k], f, other) end
+  for _, k in ipairs(tree.keys(t)) do out[k] = tree.map(t[k], f, other) end
   return out
 end
 
