@@ -83,9 +83,10 @@ static void record (sampler_program *k, neap_context *c, neap_sampler *s, neap_e
   if (!k->p && neap_ok(c)) warn_once(c, &w, s->kind->name);
 }
 
-/* one block on several threads would be slower than ops that use them */
+/* One block on several threads would be slower than ops that use them.  On one thread it would not, but what runs must not
+** depend on their number: ops and programs may add up in another order. */
 static bool worth_it (const sampler_program *k) {
-  return program_splits(&k->run) || k->c->threads == 1 || k->run.rows < ALONE_FROM;
+  return program_splits(&k->run) || k->run.rows < ALONE_FROM;
 }
 
 void sampler_program_open (sampler_program *k, neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {

@@ -1,20 +1,22 @@
 -- cases.lua -- for every op row, arguments that hold B rows: what tests of programs run it on.
--- Elementwise rows get theirs from the op table's own domains.  All others are listed here, as in the table: Lua argument
--- lists, ";" between them.  B is the number of rows; u(lo, hi, sizes), n(sizes), spd(k) [B, k, k], spd1(k) [k, k],
--- idx(hi, sizes), bits(sizes), ints(lo, hi, sizes) draw tensors.
+-- Elementwise rows get theirs from the op table's own domains.  All others are listed here, as in the table: Lua
+-- argument lists, ";" between them.  B is the number of rows; u(lo, hi, sizes), n(sizes), spd(k) [B, k, k], spd1(k)
+-- [k, k], idx(hi, sizes), bits(sizes), ints(lo, hi, sizes) draw tensors.
 
 local sweep = require "ops.sweep"
 local M = {}
 
 local listed = {
   -- reductions: in a row, over the rows, over both
-  sum = "n(B, 3, 4), {2, 3}; n(B, 3), -1, true; n(B, 3), 1; n(B, 3); n(B, 2, 3), {1, 3}, true; ints(-5, 5, B, 3), 2; bits(B, 3); n(B, 70), 2",
+  sum = [[n(B, 3, 4), {2, 3}; n(B, 3), -1, true; n(B, 3), 1; n(B, 3); n(B, 2, 3), {1, 3}, true; ints(-5, 5, B, 3), 2;
+    bits(B, 3); n(B, 70), 2]],
   cumsum = "n(B, 5), 2; n(B, 3), 1; n(B, 3, 2), -2; n(B), 1; ints(-5, 5, B, 3), 1",
   mean = "n(B, 3), 2; n(B, 3); n(B, 3), 1; n(B, 2, 3), {1, -1}, true; ints(-5, 5, B, 3), 2; n(B, 3, 4), {2, 3}",
   prod = "u(.5, 1.5, {B, 5}), 2; u(.9, 1.1, {B, 2}), 1; u(-2, 2, {B, 2, 3}), {2, 3}, true",
   var = "n(B, 6), 2; n(B, 3), 1; n(B, 3); n(B, 3, 4), {2, 3}, true, {unbiased = false}",
   std = "n(B, 6), 2; n(B, 3), 1; n(B, 3); n(B, 3, 4), {2, 3}, true, {unbiased = false}",
-  norm = "n(B, 5), 2; n(B, 3), 1; n(B, 3); u(.3, 2, {B, 3}), 2, false, {p = 1}; u(.3, 2, {B, 3}), 2, true, {p = 3}; n(B, 3), 2, false, {p = math.huge}",
+  norm = [[n(B, 5), 2; n(B, 3), 1; n(B, 3); u(.3, 2, {B, 3}), 2, false, {p = 1}; u(.3, 2, {B, 3}), 2, true, {p = 3};
+    n(B, 3), 2, false, {p = math.huge}]],
   amax = "n(B, 4), 2; n(B, 3), 1; n(B, 3); n(B, 2, 3), {1, 3}, true; ints(1, 3, B, 5), 2",
   amin = "n(B, 4), 2; n(B, 3), 1; n(B, 3); n(B, 2, 3), {1, 3}, true",
   max = "n(B, 4), 2; n(B, 3), 1; n(B, 3); n(B, 3, 4), -2, true",
@@ -35,7 +37,8 @@ local listed = {
   quantile = "n(B, 5), .3, 2; n(B, 4), .25, 1; n(B, 3), .5, 2, true; n(B, 3), 1",
 
   -- shapes
-  reshape = "n(B, 3, 4), {-1, 12}; n(B, 3, 4), {B, 2, 6}; n(B, 6), {2 * B, 3}; n(B, 2, 3), {B * 2, 3}; n(B, 4), {2, 2 * B}; n(B), {B, 1}; n(B, 1), {B}",
+  reshape = [[n(B, 3, 4), {-1, 12}; n(B, 3, 4), {B, 2, 6}; n(B, 6), {2 * B, 3}; n(B, 2, 3), {B * 2, 3};
+    n(B, 4), {2, 2 * B}; n(B), {B, 1}; n(B, 1), {B}]],
   view = "n(B, 3, 4), {-1, 12}; n(B, 6), {B, 2, 3}; n(B, 6), {2 * B, 3}",
   permute = "n(B, 3, 4), 1, 3, 2; n(B, 3, 4), 3, 1, 2; n(B, 3), {-1, 1}",
   transpose = "n(B, 3, 4); n(B, 3, 4), 1, 3; n(B, 3)",
@@ -60,9 +63,11 @@ local listed = {
   unslice = "n(B, 3), 2, 1, 2, 6; n(B, 3), 2, 5, -2, 6; n(B, 2), 1, 1, 1, B + 2; n(B, 2), 1, 2, 2, 2 * B + 1",
 
   -- indexing
-  slice = "n(B, 5), 2, 2, 4; n(B, 6), 2, -4, -1, 2; n(B, 5), 2, 4, 1, -2; n(B, 3), 1, 2, 3; n(B, 3), 1, 1, B // 2; n(B, 3), 1, nil, nil, -1; n(B, 3), 1, 1, -1, 2",
+  slice = [[n(B, 5), 2, 2, 4; n(B, 6), 2, -4, -1, 2; n(B, 5), 2, 4, 1, -2; n(B, 3), 1, 2, 3; n(B, 3), 1, 1, B // 2;
+    n(B, 3), 1, nil, nil, -1; n(B, 3), 1, 1, -1, 2]],
   select = "n(B, 4), 2, -1; n(B, 3, 4), 2, 2; n(B, 3), 1, 1; n(B, 3), 1, -1",
-  index_select = "n(B, 5), 2, idx(5, 3); n(B, 3), 1, idx(B, B); n(5, 3), 1, idx(5, B); n(B, 4), -1, idx(4, 2); n(B, 3), 1, idx(B, 4)",
+  index_select = [[n(B, 5), 2, idx(5, 3); n(B, 3), 1, idx(B, B); n(5, 3), 1, idx(5, B); n(B, 4), -1, idx(4, 2);
+    n(B, 3), 1, idx(B, 4)]],
   index_add = "n(B, 4), 2, idx(4, 6), n(B, 6); n(B, 3), 1, idx(B, B), n(B, 3); n(5, 3), 1, idx(5, B), n(B, 3)",
   index_copy = "n(B, 4), 2, idx(4, 6), n(B, 6); n(B, 3), 1, idx(B, B), n(B, 3)",
   gather = "n(B, 4), 2, idx(4, B, 2); n(B, 3), 1, idx(B, B, 3); n(B, 3, 4), -2, idx(3, B, 2, 4)",
@@ -75,18 +80,24 @@ local listed = {
   stack = "{n(B, 3), n(B, 3)}, 2; {n(B, 3), n(B, 3)}, 1; {n(B), n(B), n(B)}, -1",
 
   -- products and factorisations
-  bmm = "n(B, 3, 4), n(B, 4, 2); n(B, 4), n(4, 2); n(B, 70), n(70, 65); n(3, B), n(B, 4); n(B, 1), n(1, 4); n(B, 2, 0), n(B, 0, 3); ints(-3, 3, B, 4), ints(-3, 3, 4, 2)",
-  matmul = "n(B, 4), n(4, 2); n(B, 4), n(4); n(B, 3, 4), n(4, 2); n(B, 3, 4), n(B, 4, 2); n(3, 4), n(B, 4, 2); n(4), n(B, 4, 2); n(B, 1, 2, 3), n(2, 3, 2); n(2, B), n(B, 3); n(B), n(B, 3); n(B, 33), n(33, 128)",
+  bmm = [[n(B, 3, 4), n(B, 4, 2); n(B, 4), n(4, 2); n(B, 70), n(70, 65); n(3, B), n(B, 4); n(B, 1), n(1, 4);
+    n(B, 2, 0), n(B, 0, 3); ints(-3, 3, B, 4), ints(-3, 3, 4, 2)]],
+  matmul = [[n(B, 4), n(4, 2); n(B, 4), n(4); n(B, 3, 4), n(4, 2); n(B, 3, 4), n(B, 4, 2); n(3, 4), n(B, 4, 2);
+    n(4), n(B, 4, 2); n(B, 1, 2, 3), n(2, 3, 2); n(2, B), n(B, 3); n(B), n(B, 3); n(B, 33), n(33, 128)]],
   dot = "n(B), n(B)",
   outer = "n(B), n(3); n(3), n(B); n(B), n(B)",
-  einsum = "'bi,ij,bj->b', n(B, 3), n(3, 3), n(B, 3); 'bij,bkj', n(B, 3, 4), n(B, 2, 4); 'bi,bj->ij', n(B, 3), n(B, 4); 'bi,bi->b', n(B, 4), n(B, 4); 'bi->i', n(B, 3); 'bii->bi', n(B, 3, 3); 'bi,ci->bc', n(B, 3), n(B, 3); 'ijk,bl,lj->bi', n(2, 3, 2), n(B, 4), n(4, 3)",
+  einsum = [['bi,ij,bj->b', n(B, 3), n(3, 3), n(B, 3); 'bij,bkj', n(B, 3, 4), n(B, 2, 4);
+    'bi,bj->ij', n(B, 3), n(B, 4); 'bi,bi->b', n(B, 4), n(B, 4); 'bi->i', n(B, 3); 'bii->bi', n(B, 3, 3);
+    'bi,ci->bc', n(B, 3), n(B, 3); 'ijk,bl,lj->bi', n(2, 3, 2), n(B, 4), n(4, 3)]],
   trace = "n(B, 3, 3); n(B, 2, 3, 4)",
   cholesky = "spd(3); spd(1); spd(2):unsqueeze(2)",
   eigh_packed = "spd(3); spd(1)",
   eigvalsh = "spd(3); spd(4)",
   eigh_vectors = "spd(3)",
-  solve_tri = "spd(3), n(B, 3, 2); spd(3), n(B, 3, 2), true; spd(3), n(B, 3, 2), false, true; spd1(3), n(B, 3, 2); spd1(3), n(3, B)",
-  solve_triangular = "spd(3), n(B, 3, 2); spd(3), n(B, 3, 2), {upper = true}; spd1(3), n(3, B), {transpose = true}; spd1(3), n(B, 3, 1), {unit = true}",
+  solve_tri = [[spd(3), n(B, 3, 2); spd(3), n(B, 3, 2), true; spd(3), n(B, 3, 2), false, true; spd1(3), n(B, 3, 2);
+    spd1(3), n(3, B)]],
+  solve_triangular = [[spd(3), n(B, 3, 2); spd(3), n(B, 3, 2), {upper = true}; spd1(3), n(3, B), {transpose = true};
+    spd1(3), n(B, 3, 1), {unit = true}]],
   cholesky_solve = "n(B, 3, 2), spd(3); n(3, B), spd1(3); n(B, 3, 2), spd1(3)",
   solve_lu = "spd(3), n(B, 3, 2); spd1(3), n(B, 3, 1)",
   solve = "spd(3), n(B, 3, 2); spd(3), n(B, 3); spd1(3), n(3, B)",
@@ -112,7 +123,8 @@ local listed = {
 
 -- further arguments of elementwise rows: integers, which promote, and rows against columns
 local besides = {
-  add = "ints(-3, 3, B, 3), ints(-3, 3, B, 3); ints(-3, 3, B, 3), n(B, 3); n(B, 1), n(1, 4); n(B, 3), 2; bits(B, 3), n(B, 3)",
+  add = [[ints(-3, 3, B, 3), ints(-3, 3, B, 3); ints(-3, 3, B, 3), n(B, 3); n(B, 1), n(1, 4); n(B, 3), 2;
+    bits(B, 3), n(B, 3)]],
   mul = "ints(-3, 3, B, 3), ints(-3, 3, 3); n(B, 1, 2), n(3, 1); n(B, 3), .5; n(B, 2), 1",
   sub = "2, n(B, 3); ints(-3, 3, B), ints(-3, 3, B)",
   div = "n(B, 3), 3; n(B, 3), 1; ints(1, 9, B, 3), ints(1, 9, B, 3)",

@@ -1,6 +1,8 @@
--- compare.lua -- what tests of programs share: how far two results are apart, and functions compiled against themselves.
+-- compare.lua -- what tests of programs share: how far two results are apart, and functions compiled against
+-- themselves.
 -- Distances are in units u of the last place of the largest element: u = 2^-24 for float32, 2^-53 for float64.
--- Elements that are equal, or both NaN, count as 0; an infinity on one side alone, another shape or dtype as infinite.
+-- Elements that are equal, or both NaN, count as 0; an infinity on one side alone, another shape or dtype as
+-- infinite.
 
 local tree = require "neap.tree"
 local M = {warnings = {}}

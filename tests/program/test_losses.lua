@@ -1,8 +1,8 @@
--- Every loss as a program, value, figures and gradients, against the same loss op by op: a batch that is a variable itself
--- keeps it from running as a program.  Batches of any size, both dtypes; the same bits for any number of threads; and what
--- a script changes between two steps of training is seen.
--- The bound: 256 u of the largest element and 1, since gradients are means over rows of terms of that size which may cancel,
--- and second derivatives of networks lose some digits.
+-- Every loss as a program, value, figures and gradients, against the same loss op by op: a batch that is a variable
+-- itself keeps it from running as a program.  Batches of any size, both dtypes; the same bits for any number of
+-- threads; and what a script changes between two steps of training is seen. The bound: 256 u of the largest element
+-- and 1, since gradients are means over rows of terms of that size which may cancel, and second derivatives of
+-- networks lose some digits.
 local lu = require "luaunit"
 local neap = require "neap"
 local compare = require "program.compare"
@@ -11,7 +11,7 @@ local T = {}
 local SIZES = {65, 2, 1, 1000, 63, 64}
 local BOUND = 256
 
--- ---- losses and energies ---------------------------------------------------------------------------------------------
+-- ---- losses and energies -------------------------------------------------------------------------------------------
 
 local langevin = neap.sampler.langevin{step_size = .05}
 
@@ -50,11 +50,12 @@ local function energies (dtype)
     lua = neap.energy(function (x) return (neap.matmul(x, w) + b):tanh():sum(2) + (x * x):sum(2) * .2 end,
                       {params = {w, b}, event = {2}}),
     rbm = neap.energy.rbm{visible = 2, hidden = 5, dtype = dtype},
-    gmm = neap.energy.gmm{means = neap.tensor({{1, 0}, {-1, 1}}, o):requires_grad(), std = neap.tensor({.7, .9}, o):requires_grad()},
+    gmm = neap.energy.gmm{means = neap.tensor({{1, 0}, {-1, 1}}, o):requires_grad(),
+                          std = neap.tensor({.7, .9}, o):requires_grad()},
   }
 end
 
--- ---- one call ----------------------------------------------------------------------------------------------------------
+-- ---- one call ------------------------------------------------------------------------------------------------------
 
 -- value, gradients by the parameters of E and of the loss, and what is told, in an order
 local function results (loss, E, batch, rng)
@@ -122,7 +123,7 @@ function T.test_batches_without_rows ()
   end
 end
 
--- ---- nothing goes stale between two steps of training ----------------------------------------------------------------
+-- ---- nothing goes stale between two steps of training --------------------------------------------------------------
 
 local data = neap.rng(1):normal(70, 2)
 
@@ -168,20 +169,24 @@ function T.test_what_a_function_reads ()
     end, {params = {w}, event = {2}})
     check(make(), E, {
       {to = function () k = 1.3 end, free = true}, {to = function () o.scale = .9 end, free = true},
-      {to = function () shift = neap.tensor{-1., .4} end, free = true}, {to = function () shift[1] = 2 end, free = true},
+      {to = function () shift = neap.tensor{-1., .4} end, free = true},
+      {to = function () shift[1] = 2 end, free = true},
       {to = function () neap.no_grad(function () w[{}] = w * 1.4 end) end, free = true},
       {to = function () flag = true end}, {to = function () flag = false end, free = true},
-      {to = function () parts[2] = .5 * neap.energy.ring{radius = 2, std = .8} end}, {to = function () table.remove(parts) end},
+      {to = function () parts[2] = .5 * neap.energy.ring{radius = 2, std = .8} end},
+      {to = function () table.remove(parts) end},
       {to = function () shift = neap.tensor{{.3, .3}} end},
     })
   end
 end
 
+local function grow (params) for _, p in ipairs(params) do p[{}] = p * 1.5 + .1 end end
+
 function T.test_parameters_energies_batches_and_flags ()
   for _, make in ipairs(some) do
     local E, loss = neap.energy.mlp{sizes = {2, 8}}, make()
     check(loss, E, {
-      {to = function () for _, p in ipairs((E:params())) do neap.no_grad(function () p[{}] = p * 1.5 + .1 end) end end, free = true},
+      {to = function () neap.no_grad(grow, (E:params())) end, free = true},
       {to = function () neap.no_grad(function () E.weight1[1] = .3 end) end, free = true},
       {to = function ()
         neap.optim.adam{lr = .3}:step(E:params(), neap.gradients(loss(E, data), E:params(), {allow_unused = true}))
@@ -223,7 +228,7 @@ function T.test_a_sampler_that_is_set ()
   end
 end
 
--- ---- training --------------------------------------------------------------------------------------------------------
+-- ---- training ------------------------------------------------------------------------------------------------------
 
 -- 25 steps by hand; ops: op by op
 local function trained (make, dtype, ops)

@@ -1,8 +1,8 @@
--- Every sampler as a program against its steps one by one, which run op by op with the same random numbers: five steps from
--- equal state, on every energy, for batches of any size and both dtypes; the same bits for any number of threads.
--- The bound: an evaluation is off by at most 64 u of the largest element (test_energies), and a step of these small sizes
--- multiplies what is off by at most 2.  A chain may be somewhere else only if one of its choices was a close one: u within
--- 1e-4 (float32) or 1e-12 (float64) of the probability of acceptance.
+-- Every sampler as a program against its steps one by one, which run op by op with the same random numbers: five
+-- steps from equal state, on every energy, for batches of any size and both dtypes; the same bits for any number of
+-- threads. The bound: an evaluation is off by at most 64 u of the largest element (test_energies), and a step of
+-- these small sizes multiplies what is off by at most 2.  A chain may be somewhere else only if one of its choices
+-- was a close one: u within 1e-4 (float32) or 1e-12 (float64) of the probability of acceptance.
 local lu = require "luaunit"
 local neap = require "neap"
 local compare = require "program.compare"
@@ -54,7 +54,7 @@ local function margin (kind, E, st, rng, o)
   return p - (1 - rng:uniform(p.shape, {dtype = p.dtype}))
 end
 
--- ---- five steps and five steps ---------------------------------------------------------------------------------------
+-- ---- five steps and five steps -------------------------------------------------------------------------------------
 
 local settings = {
   langevin = {step_size = .02, clip = 3, clamp = {-4, 4}},
@@ -137,9 +137,62 @@ for _, dtype in ipairs{"float32", "float64"} do
       end
     end)
     lu.assertEquals(heard, {})
-    print(("samplers, %s: %d runs of %d chains, %d of them elsewhere after a close choice; %d programs made"):format(dtype,
+    print(("samplers, %s: %d runs of %d chains, %d elsewhere after a close choice; %d programs made"):format(dtype,
       tally.n, tally.chains, tally.off, tally.programs))
     lu.assertTrue(tally.programs > 150)                     -- but for equal ones, each energy and sampler made one
+  end
+end
+
+-- ---- gibbs ----------------------------------------------------------------------------------------------------------
+
+-- the smallest |u − p| [rows] of one step's choices: a uniform for each hidden, then for each visible unit
+local function closest_bit (E, st)
+  local rng, o = neap.rng(0), {dtype = st.x.dtype}
+  rng:set_state(st.rng:state())
+  local ph = E:hidden(st.x)
+  local u = rng:uniform(ph.shape, o)
+  local pv = E:visible(u:lt(ph):to(st.x.dtype))
+  return neap.minimum((u - ph):abs():amin(2), (rng:uniform(pv.shape, o) - pv):abs():amin(2))
+end
+
+local function check_gibbs (s, E, rows, dtype)
+  local x = neap.rng(rows):bernoulli(neap.full({rows, 7}, .5, {dtype = dtype}))
+  local one, many, closest = s:init(E, x, neap.rng(3)), s:init(E, x, neap.rng(3)), nil
+  for _ = 1, STEPS do
+    local m = closest_bit(E, one)
+    closest = closest and neap.minimum(closest, m) or m
+    s:step(E, one, 1)
+  end
+  s:step(E, many, STEPS)
+  local off = many.x:ne(one.x):any(2):logical_or(many.h:ne(one.h):any(2))
+  lu.assertEquals(off:logical_and(closest:ge(close_call[dtype])):sum():item(), 0)
+end
+
+function T.test_gibbs ()
+  local s, made = neap.sampler.gibbs{}, neap.memory().programs
+  for _, dtype in ipairs{"float32", "float64"} do
+    local E = neap.energy.rbm{visible = 7, hidden = 33, dtype = dtype}
+    for _, rows in ipairs{1, 2, 63, 64, 65, 1000} do check_gibbs(s, E, rows, dtype) end
+    local x = neap.zeros({1000, 7}, {dtype = dtype})
+    lu.assertTrue(compare.same_for_threads(function () return {s:step(E, s:init(E, x, neap.rng(3)), 20).x} end))
+  end
+  lu.assertTrue(neap.memory().programs > made)
+end
+
+-- ---- rows that mix: what runs does not depend on threads ------------------------------------------------------------
+
+function T.test_rows_that_mix_on_any_number_of_threads ()
+  local E = neap.energy(function (x)
+    local y = x:slice(2, 4, 5) * 1                          -- a copy, or none in a program: the sum adds otherwise
+    return (x * x):sum(2) * .5 + (y - y:mean(1)):tanh():square():tanh():mean(2) + (x:softmax(1) * x):sum(2)
+  end, {event = {5}})
+  for kind, options in pairs(settings) do
+    local s = neap.sampler[kind](options)
+    for _, rows in ipairs{2, 65, 130, 1000} do
+      local x = neap.rng(rows):normal({rows, 5}, {dtype = "float64"})
+      local function run () return {s:step(E, s:init(E, x, neap.rng(3)), 6).x} end
+      lu.assertTrue(compare.same_for_threads(run), ("%s, %d rows"):format(kind, rows))
+    end
   end
 end
 

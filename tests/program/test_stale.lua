@@ -1,6 +1,6 @@
--- Nothing goes stale: what a script changes between two calls of a sampler is seen by the next one, whatever it is, and
--- what is only a number or a tensor's elements costs no new program.
--- Each test changes something and compares twelve steps at once (a program) with twelve one by one (op by op).
+-- Nothing goes stale: what a script changes between two calls of a sampler is seen by the next one, whatever it is,
+-- and what is only a number or a tensor's elements costs no new program. Each test changes something and compares
+-- twelve steps at once (a program) with twelve one by one (op by op).
 local lu = require "luaunit"
 local neap = require "neap"
 local T = {}
@@ -31,8 +31,8 @@ local function agree (E, s, x, c)
   return many, made
 end
 
--- make() gives an energy and changes: after each the sampler agrees, and all but the same ones change what is drawn; those
--- said to be free make no program.
+-- make() gives an energy and changes: after each the sampler agrees, and all but the same ones change what is drawn;
+-- those said to be free make no program.
 local function check (make)
   for _, s in ipairs(samplers) do
     local E, changes = make()
@@ -80,7 +80,7 @@ end
 
 function T.test_numbers_in_tables_and_functions ()
   check(function ()
-    local o = {scale = .5, at = {1, 3}}                      -- numbers that happen to be equal are one: they cost one more
+    local o = {scale = .5, at = {1, 3}} -- numbers that happen to be equal are one: that costs one more
     local function shift () return o.at[2] end
     return well(function (x) return (x - shift()):square():sum(2) * o.scale end), {
       {to = function () o.scale = .9 end, free = true}, {to = function () o.at[2] = -1 end, free = true},
@@ -154,17 +154,20 @@ function T.test_tensors_that_become_numbers ()
   check(function ()
     local w = neap.tensor(2.)
     return well(function (x) return (x * x):sum(2) * w end), {
-      {to = function () w = .5 end}, {to = function () w = neap.tensor(.2) end}, {to = function () w = neap.tensor{.8} end},
+      {to = function () w = .5 end}, {to = function () w = neap.tensor(.2) end},
+      {to = function () w = neap.tensor{.8} end},
     }
   end)
 end
+
+local function grow (params) for _, p in ipairs(params) do p[{}] = p * 1.5 + .1 end end
 
 function T.test_parameters ()
   check(function ()
     local E, optimizer = neap.energy.mlp{sizes = {2, 8}}, neap.optim.sgd{lr = .1}
     local params = E:params()
     return E, {
-      {to = function () for _, p in ipairs(params) do neap.no_grad(function () p[{}] = p * 1.5 + .1 end) end end, free = true},
+      {to = function () neap.no_grad(grow, params) end, free = true},
       {to = function () optimizer:step(params, neap.gradients(E(start):mean(), params)) end, free = true},
       {to = function () neap.no_grad(function () E.weight1[1] = .3 end) end, free = true},
     }
@@ -201,7 +204,7 @@ function T.test_constants_written_in_place ()
   end)
 end
 
--- ---- what the function does ------------------------------------------------------------------------------------------
+-- ---- what the function does ----------------------------------------------------------------------------------------
 
 function T.test_flags_loops_and_functions ()
   check(function ()
@@ -213,7 +216,8 @@ function T.test_flags_loops_and_functions ()
       return bend and bend(e) or e
     end), {
       {to = function () flag = true end}, {to = function () flag = false end, free = true},
-      {to = function () rounds = 3 end}, {to = function () rounds = 0 end}, {to = function () rounds = 1 end, free = true},
+      {to = function () rounds = 3 end}, {to = function () rounds = 0 end},
+      {to = function () rounds = 1 end, free = true},
       {to = function () bend = function (e) return e * .2 end end}, {to = function () bend = neap.softplus end},
       {to = function () bend = nil end, free = true},
     }
@@ -237,7 +241,7 @@ function T.test_parts_that_come_and_go ()
   end)
 end
 
--- ---- what is called ----------------------------------------------------------------------------------------------------
+-- ---- what is called ------------------------------------------------------------------------------------------------
 
 function T.test_energies_in_turn ()
   local k = {1.5, 2.5, .4}
@@ -274,7 +278,8 @@ end
 function T.test_a_state_that_the_script_changes ()
   local E = neap.energy.banana{}
   local changes = {
-    function (st) st.x = st.x * .5 end, function (st) st.x[1] = 2 end, function (st) st.rng:set_state(neap.rng(8):state()) end,
+    function (st) st.x = st.x * .5 end, function (st) st.x[1] = 2 end,
+    function (st) st.rng:set_state(neap.rng(8):state()) end,
     function (st) st.rng:normal(3) end, function (st) st.x = start:flip(1) end,
   }
   for _, s in ipairs(samplers) do
@@ -302,7 +307,7 @@ function T.test_a_sampler_that_is_set ()
   lu.assertEquals(distance(agree(E, s, start), a), 0)
 end
 
--- ---- other ways to run programs ------------------------------------------------------------------------------------------
+-- ---- other ways to run programs ------------------------------------------------------------------------------------
 
 function T.test_sample ()
   local k, w, flag = .5, neap.tensor{1., 1.}, false

@@ -28,7 +28,8 @@ function M.all (dtype)
   add("rosenbrock", neap.energy.rosenbrock{b = 3})
   add("ring", neap.energy.ring{radius = 2, std = .3})
   add("exponential_family", neap.energy.exponential_family{
-    statistics = function (x) return neap.cat({x, x * x}, 2) end, params = t{.1, .2, -.5, -.6}:requires_grad(), event = {2}})
+    statistics = function (x) return neap.cat({x, x * x}, 2) end, params = t{.1, .2, -.5, -.6}:requires_grad(),
+    event = {2}})
 
   local net = neap.energy.mlp{sizes = {2, 8}, dtype = dtype}
   local g, well = neap.energy.gaussian{mean = t{1, 0}:requires_grad(), std = .8}, neap.energy.double_well{dim = 2}
@@ -48,8 +49,9 @@ function M.all (dtype)
   local w, b = neap.randn({2, 6}, o):requires_grad(), neap.randn({6}, o):requires_grad()
   add("lua", neap.energy(function (x) return (neap.matmul(x, w) + b):softplus():sum(2) end,
                          {params = {w = w, b = b}, event = {2}}))
-  add("lua with c", neap.energy(function (x, c) return ((x - c:slice(2, 1, 2)) ^ 2):sum(2) * (1 + c:select(2, 3) ^ 2) end,
-                                {event = {2}}), 3)
+  add("lua with c", neap.energy(function (x, c)
+    return ((x - c:slice(2, 1, 2)) ^ 2):sum(2) * (1 + c:select(2, 3) ^ 2)
+  end, {event = {2}}), 3)
   local k = neap.energy(function (x)
     local e = neap.einsum("bi,ij,bj->b", x, neap.eye(2, o), x) + x:logsumexp(2) * .3
     return e + neap.linear(x:sin(), w:t(), b):norm(2)
