@@ -88,6 +88,8 @@ static graph *joined (neap_context *c, capture *w, graph *g, int64_t again, bool
 static bool by_rows (graph *g, graph *other) { return graph_by_rows(g, other); }
 
 enum { AGAIN = 5 };                        /* rows; a host's count of calls would be 4 */
+/* Rows of the recording by which a program is found again: few functions have sizes or numbers of 13. */
+enum { TELLING = 13 };
 
 static bool holds_at (neap_context *c, capture *w, graph *g, int64_t rows) {
   graph *o = record(c, w, rows);
@@ -270,29 +272,44 @@ static bool is_program (const neap_program *p, graph *g) {
   return same;
 }
 
-/* p, found again by g, a recording at two rows: bound to it, or to one at w->rows if p is for those alone; false: p is
+/* Do plain numbers that changed stay plain?  One more recording tells. */
+static bool stay_plain (neap_context *c, capture *w, const graph *g) {
+  graph *o = record(c, w, 3);
+  bool same = o && o->nvalues == g->nvalues;
+  for (int i = 0; same && i < g->nvalues; i++) {
+    const graph_value *v = &g->values[i];
+    double there = o->values[i].number;
+    same = v->kind != VALUE_NUMBER || v->rate || memcmp(&v->number, &there, sizeof there) == 0;
+  }
+  graph_free(o);
+  return same;
+}
+
+/* p, found again by g, a recording at TELLING rows: bound to it, or to one at w->rows if p is for those alone; false: p is
 ** another program */
 static bool bind_again (neap_context *c, neap_program *p, capture *w, graph *g) {
   graph *own = p->g->by_rows ? NULL : record(c, w, w->rows);
-  bool same = own ? is_program(p, own) : p->g->by_rows && graph_rates_like(g, p->g);
+  number_match m = p->g->by_rows ? graph_match_numbers(g, p->g, TELLING) : NUMBERS_UNLIKE;
+  bool same = own ? is_program(p, own) : m == NUMBERS_EQUAL || (m == NUMBERS_CHANGED && stay_plain(c, w, g));
   if (same) bind(p, own ? own : g);
   graph_free(own);
   return same;
 }
 
-/* from recordings, unless the first one tells that it is the program of the last time */
+/* the program that a recording at TELLING rows tells to be that of the last time; NULL: there is none */
+static neap_program *program_again (neap_context *c, capture *w, graph_key *raw) {
+  graph *g = record(c, w, TELLING);
+  neap_program *p = g && graph_make_key(g, raw) ? found_again(c->programs, w, raw) : NULL;
+  if (p && !bind_again(c, p, w, g)) p = NULL;
+  graph_free(g);
+  return p;
+}
+
 static neap_program *record_program (neap_context *c, capture *w) {
   graph_key raw = { 0 };
-  graph *g = record(c, w, 2);
-  bool keyed = g && w->origin.by && graph_make_key(g, &raw);
-  neap_program *p = keyed ? found_again(c->programs, w, &raw) : NULL;
-  if (p && !bind_again(c, p, w, g)) {
-    graph_free(g);
-    g = record(c, w, 2);                               /* its numbers may have been changed */
-    p = NULL;
-  }
-  if (p) graph_free(g);
-  else if ((g = record_graph(c, w, g))) p = program_of(c, g);
+  neap_program *p = w->origin.by ? program_again(c, w, &raw) : NULL;
+  graph *g = p || !neap_ok(c) || w->blame ? NULL : record_graph(c, w, record(c, w, 2));
+  if (g) p = program_of(c, g);
   if (p) mark(p, w, &raw);
   graph_key_free(c, &raw);
   return p;

@@ -73,10 +73,17 @@ static bool join_number (graph_value *a, double three) {
   return false;
 }
 
-bool graph_rates_like (graph *g, const graph *like) {
-  for (int i = 0; i < g->nvalues; i++)
-    if (g->values[i].kind == VALUE_NUMBER && !set_rate(&g->values[i], like->values[i].rate)) return false;
-  return true;
+number_match graph_match_numbers (graph *g, const graph *like, int64_t rows) {
+  number_match m = NUMBERS_EQUAL;
+  for (int i = 0; i < g->nvalues; i++) {
+    graph_value *v = &g->values[i];
+    const graph_value *l = &like->values[i];
+    if (v->kind != VALUE_NUMBER) continue;
+    if (same_double(graph_number(l, rows), v->number)) { v->number = l->number; v->rate = l->rate; }
+    else if (l->rate) return NUMBERS_UNLIKE;
+    else m = NUMBERS_CHANGED;
+  }
+  return m;
 }
 
 static bool join_value (graph_value *a, const graph_value *b) {
