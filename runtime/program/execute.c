@@ -149,7 +149,7 @@ static bool run_sum (frame *f, frame_instr *in) {
   const row_sum *s = &f->p->sums[in->of->sum];
   char *lane = f->lane + s->at, *spill = frame_align(f->spill);
   in->out->store->data = f->first || in->product ? lane : spill;
-  if (in->product) return matmul_run(&in->plan, !f->first);
+  if (in->product) return matmul_run(&in->plan, in->adds || !f->first);
   if (!run_kernel(f, in)) return false;
   if (!f->first) frame_add(f, in->out->dtype, s->n, lane, spill);
   return true;
@@ -158,7 +158,7 @@ static bool run_sum (frame *f, frame_instr *in) {
 static bool run_call (frame *f, frame_instr *in, uint64_t t) {
   if (f->lane && in->of->sum >= 0) return run_sum(f, in);
   if (in->draw.node) return run_draw(f, in, t);
-  return in->product ? matmul_run(&in->plan, false) : run_kernel(f, in);
+  return in->product ? matmul_run(&in->plan, in->adds) : run_kernel(f, in);
 }
 
 bool frame_execute (frame *f, uint64_t t, bool last) {

@@ -51,7 +51,8 @@ static void put_node (text *t, int i, const char *indent) {
   graph *g = t->p->g;
   const graph_node *n = &g->nodes[i];
   const graph_value *v = &g->values[n->out];
-  put(t, "%s%%%d = %s", indent, n->out, n->op < 0 ? neap_draw_name(n->op) : neap_ops[n->op].name);
+  const char *name = n->op < 0 ? neap_draw_name(n->op) : neap_ops[n->op].name;
+  put(t, "%s%%%d %s %s", indent, n->out, n->before ? "+=" : "=", name);
   for (int j = 0; j < n->n; j++) put_operand(t, graph_in(g, n, j));
   put(t, "  -> ");
   put_shape(t, v->ndim, v->shape);

@@ -39,6 +39,7 @@ typedef struct frame_instr {
   neap_call call; neap_tensor **in, *out;
   frame_draw draw;                         /* of a draw that is no part of a group */
   bool product; matmul_product plan;       /* a call of bmm that needs no more than one call of BLAS */
+  bool adds;                               /* to its value, which an earlier one made */
 } frame_instr;
 
 #define NO_TILE SIZE_MAX

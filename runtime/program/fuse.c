@@ -32,13 +32,18 @@ static bool same_space (graph *g, int v, int w) {
   return graph_same_shape(&a, &b);
 }
 
+/* was v made before node n is run, whatever the order of instructions? */
+static bool is_there (const builder *b, const graph_value *v, const graph_node *n) {
+  return v->fixed && !b->p->g->values[n->out].fixed;
+}
+
 /* may node n run at instruction k? */
 static bool inputs_ready (builder *b, const graph_node *n, int k) {
   graph *g = b->p->g;
   for (int i = 0; i < n->n; i++) {
     const graph_ref *r = graph_in(g, n, i);
     const graph_value *v = &g->values[r->value];
-    if (v->kind != VALUE_NODE) continue;
+    if (v->kind != VALUE_NODE || is_there(b, v, n)) continue;
     int at = b->p->instr_of[v->maker];
     if (at > k || (at == k && !graph_is_whole(g, r))) return false;
   }
@@ -59,7 +64,8 @@ static int last_maker (builder *b, const graph_node *n) {
   int last = -1;
   for (int i = 0; i < n->n; i++) {
     const graph_value *v = &b->p->g->values[graph_in(b->p->g, n, i)->value];
-    if (v->kind == VALUE_NODE && b->p->instr_of[v->maker] > last) last = b->p->instr_of[v->maker];
+    bool made = v->kind == VALUE_NODE && !is_there(b, v, n);
+    if (made && b->p->instr_of[v->maker] > last) last = b->p->instr_of[v->maker];
   }
   return last;
 }

@@ -186,8 +186,8 @@ static uint64_t hash (const char *p, size_t n) {
 bool graph_make_key (graph *g, graph_key *k) {
   neap_context *c = g->c;
   bool ok = put_int(c, k, g->ninputs) && put_int(c, k, g->noutputs) && put_int(c, k, g->by_rows) &&
-            put_int(c, k, g->scans) && put_int(c, k, g->nrngs) && put_int(c, k, g->nvars) && put_int(c, k, (int64_t)g->guards) &&
-            put_int(c, k, g->nvalues);
+            put_int(c, k, g->scans) && put_int(c, k, g->nrngs) && put_int(c, k, g->nvars) &&
+            put_int(c, k, (int64_t)g->guards) && put_int(c, k, g->nvalues);
   for (int i = 0; ok && i < g->nvalues; i++) ok = put_value(c, k, &g->values[i]);
   for (int i = 0; ok && i < g->nnodes; i++) ok = put_node(c, k, g, &g->nodes[i]);
   for (int i = 0; ok && i < g->noutputs; i++) ok = put_ref(c, k, &g->refs[g->outputs + i]);

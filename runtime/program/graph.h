@@ -50,6 +50,7 @@ typedef struct graph_node {
   int op;                                  /* NEAP_OP_name, or the law of a draw, with lo and width in a.i */
   int n, first;                            /* operands: refs[first .. first + n) */
   int out;                                 /* value */
+  int before;                              /* 1 + the node that makes part of the value, to which this one adds; or 0 */
   bool has_attrs;
   neap_attrs a; uint32_t attr_rows;        /* bits: i[0..4), dims[0..26) are per row */
   int rng, draw;                           /* which stream, and which of a step's draws from it */
@@ -106,6 +107,9 @@ number_match graph_match_numbers (graph *g, const graph *like, int64_t rows);
 bool graph_equal (graph *g, graph *other);
 /* label.c: labels values and says where they are made; sets g->blocks. */
 void graph_label (graph *g);
+
+/* join.c: sums of a labelled graph that are only added up become one */
+void graph_join (graph *g);
 
 /* simplify.c: identities, common subexpressions, dead code, what is fixed, transposed weights.  False: no memory. */
 bool graph_simplify (graph *g);

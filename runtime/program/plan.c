@@ -15,17 +15,22 @@ static size_t value_bytes (const frame *f, int v) {
 
 /* ---- lifetimes ---- */
 
-static void use (int *last, int v, int at) { if (last[v] < at) last[v] = at; }
+typedef struct span { int first, last; } span;         /* instructions */
 
-/* last[v]: the last instruction that reads value v or makes it */
-static void find_last_uses (const neap_program *p, int *last) {
+static void use (span *s, int v, int at) {
+  if (s[v].first > at) s[v].first = at;
+  if (s[v].last < at) s[v].last = at;
+}
+
+/* s[v]: the first and the last instruction that makes or reads value v */
+static void find_uses (const neap_program *p, span *s) {
   graph *g = p->g;
-  for (int v = 0; v < g->nvalues; v++) last[v] = -1;
+  for (int v = 0; v < g->nvalues; v++) s[v] = (span){ p->ninstrs, -1 };
   for (int i = 0; i < g->nnodes; i++) {
-    use(last, g->nodes[i].out, p->instr_of[i]);
-    for (int j = 0; j < g->nodes[i].n; j++) use(last, graph_in(g, &g->nodes[i], j)->value, p->instr_of[i]);
+    use(s, g->nodes[i].out, p->instr_of[i]);
+    for (int j = 0; j < g->nodes[i].n; j++) use(s, graph_in(g, &g->nodes[i], j)->value, p->instr_of[i]);
   }
-  for (int i = 0; i < g->noutputs; i++) use(last, g->refs[g->outputs + i].value, p->ninstrs);
+  for (int i = 0; i < g->noutputs; i++) use(s, g->refs[g->outputs + i].value, p->ninstrs);
 }
 
 /* does this frame hold value v? */
@@ -77,10 +82,10 @@ static void list_moves (frame *f) {
 
 /* ---- the arena ---- */
 
-static life lifetime (const frame *f, int v, const int *last) {
+static life lifetime (const frame *f, int v, const span *s) {
   const graph_value *val = &f->p->g->values[v];
   bool always = val->kind == VALUE_INPUT || val->fixed;
-  return (life){ v, always ? -1 : f->p->instr_of[val->maker], always ? f->p->ninstrs : last[v], value_bytes(f, v), 0 };
+  return (life){ v, always ? -1 : s[v].first, always ? f->p->ninstrs : s[v].last, value_bytes(f, v), 0 };
 }
 
 /* Gives l the lowest place where it meets none of the n placed before it, and joins it to them; they are in order of
@@ -100,12 +105,13 @@ static void place (life l, life *placed, int n) {
 static bool layout (frame *f) {
   neap_context *c = f->p->c;
   graph *g = f->p->g;
-  size_t bytes = (size_t)g->nvalues * (sizeof(life) + sizeof(int));
+  size_t bytes = (size_t)g->nvalues * (sizeof(life) + sizeof(span));
   life *l = neap_malloc(c, bytes);
   if (!l) return false;
-  int *last = (int *)(l + g->nvalues), n = 0;
-  find_last_uses(f->p, last);
-  for (int v = 0; v < g->nvalues; v++) if (holds(f, v) && !f->outside[v]) place(lifetime(f, v, last), l, n++);
+  span *s = (span *)(l + g->nvalues);
+  int n = 0;
+  find_uses(f->p, s);
+  for (int v = 0; v < g->nvalues; v++) if (holds(f, v) && !f->outside[v]) place(lifetime(f, v, s), l, n++);
   for (int i = 0; i < n; i++) if (l[i].at + l[i].size > f->arena_bytes) f->arena_bytes = l[i].at + l[i].size;
   f->arena = neap_calloc(c, f->arena_bytes + 64);
   char *base = frame_align(f->arena);
@@ -212,7 +218,8 @@ static bool set_call (frame *f, frame_instr *in, neap_tensor **pointers) {
   bool ok = in->call.op->infer(&in->call, &m);
   for (int i = 0; ok && i < m.ndim; i++) ok = m.ndim == in->out->ndim && m.shape[i] == in->out->shape[i];
   bool adds = in->of->sum >= 0 && frame_adds(f);
-  in->product = ok && n->op == NEAP_OP_bmm && matmul_plan(&in->call, in->out, adds, &in->plan);
+  in->adds = n->before;
+  in->product = ok && n->op == NEAP_OP_bmm && matmul_plan(&in->call, in->out, adds || in->adds, &in->plan);
   if (adds && !in->product && f->spill_bytes < value_bytes(f, n->out)) f->spill_bytes = value_bytes(f, n->out);
   return ok || neap_fail(f->p->c, NEAP_ESTATE, "program: %s does not hold for %lld rows", in->call.op->name,
                          (long long)f->rows);

@@ -29,11 +29,14 @@ static size_t row_bytes (const neap_program *p) {
 
 /* the instructions that make sums over rows, and where these lie in a lane */
 static bool list_sums (neap_program *p) {
-  for (int k = 0; p->g->blocks && k < p->ninstrs; k++)
-    if (p->g->values[p->g->nodes[p->instrs[k].node].out].axis == AXIS_SUM) p->instrs[k].sum = p->nsums++;
+  for (int k = 0; p->g->blocks && k < p->ninstrs; k++) {
+    const graph_node *n = &p->g->nodes[p->instrs[k].node];
+    if (n->before) p->instrs[k].sum = p->instrs[p->instr_of[n->before - 1]].sum;
+    else if (p->g->values[n->out].axis == AXIS_SUM) p->instrs[k].sum = p->nsums++;
+  }
   p->sums = neap_calloc(p->c, (size_t)p->nsums * sizeof *p->sums);
   for (int k = 0; p->sums && k < p->ninstrs; k++) {
-    if (p->instrs[k].sum < 0) continue;
+    if (p->instrs[k].sum < 0 || p->g->nodes[p->instrs[k].node].before) continue;
     int v = p->g->nodes[p->instrs[k].node].out;
     const graph_value *val = &p->g->values[v];
     int64_t n = graph_numel(val->ndim, val->shape, 0);
@@ -55,6 +58,7 @@ neap_program *program_new (neap_context *c, graph *g, graph_key *key) {
   *key = (graph_key){ 0 };
   if (graph_simplify(g)) {
     graph_label(g);
+    graph_join(g);
     p->weight_bytes = weight_bytes(g);
     if (program_fuse(p) && list_sums(p)) {
       p->row_bytes = row_bytes(p);

@@ -126,6 +126,7 @@ static void mark_last (program_run *r) {
     for (int i = 0; !in->last && i < (in->group ? in->nsteps : 1); i++) {
       const graph_node *n = &g->nodes[in->group ? p->steps[in->steps + i].node : in->node];
       for (int j = 0; j < n->n; j++) want(p, graph_in(g, n, j)->value);
+      if (n->before) p->instrs[p->instr_of[n->before - 1]].last = false;
     }
   }
 }

@@ -131,6 +131,14 @@ fault("an input is read where the last run's lay", "scan.c", {faults, "test_iden
 
 -- ---- sums ----
 
+fault("a product that others read too is added to", "join.c", {sums, "test_products_that_are_added"},
+  {" || uses(g, r->value) != 1", ""})
+fault("what a product is added to is used again before", "plan.c", {sums, "test_products_that_are_added"},
+  {"if (s[v].first > at) s[v].first = at;", "s[v].first = at;"})
+fault("a product is not added to what is there", "execute.c", {sums, "test_products_that_are_added"},
+  {"in->product ? matmul_run(&in->plan, in->adds)", "in->product ? matmul_run(&in->plan, false)"})
+fault("a product is added in a lane's later blocks alone", "execute.c", {sums, "test_products_that_are_added"},
+  {"in->adds || !f->first", "!f->first"})
 fault("a lane begins with what the last run left there", "execute.c", {sums, "test_products_of_rows"},
   {"matmul_run(&in->plan, !f->first)", "matmul_run(&in->plan, true)"})
 fault("a lane keeps its last block's sum alone", "execute.c", {sums, "test_sums_of_every_kind"},

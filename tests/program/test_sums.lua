@@ -153,6 +153,31 @@ function T.test_products_of_rows ()
   check(f, function (rows, options) return neap.randn({rows, 3}, options) end)
 end
 
+-- Products that are only added up are added where the first one lies; what is read besides is a value of its own.
+function T.test_products_that_are_added ()
+  local w = neap.randn(3, 4)
+  local function added (plan) return select(2, plan:gsub("+= bmm", "")) end
+  local cases = {
+    {1, function (x, y) return neap.matmul(x:t(), y) + neap.matmul(x:exp():t(), y * y) end},
+    {2, function (x, y) return neap.matmul(x:t(), y:tanh()) + neap.matmul(x:t(), y) + neap.matmul(x:cos():t(), y) end},
+    {1, function (x, y) return neap.matmul(x:t(), y:tanh()) +
+                               (neap.matmul(x:t(), y) + neap.matmul(x:cos():t(), y)) end},
+    {1, function (x, y) return (neap.matmul(y:t(), x) + neap.matmul((y * 2):t(), x:sin())):t():exp() + w end},
+    {1, function (x, y) return neap.matmul(x:t(), y) + neap.matmul(x:repeat_interleave(2, 1):t(),
+                                                                   y:repeat_interleave(2, 1)) end},
+    {0, function (x, y) local c = neap.matmul(x:t(), y) return c + neap.matmul((x * 2):t(), y), c end},
+    {0, function (x, y) local c = neap.matmul(x:t(), y) return c + c end},
+    {0, function (x, y) return neap.matmul(x:t(), y) - neap.matmul((x * 2):t(), y) end},
+    {0, function (x, y) return neap.matmul(x:t(), y) + (y * 2):sum(1) end},
+    {0, function (x, y) return neap.matmul(x:t(), x) + neap.matmul(y:t(), y):slice(1, 1, 3):slice(2, 1, 3) end},
+  }
+  for i, case in ipairs(cases) do
+    lu.assertEquals(added(neap.explain(case[2], neap.randn(70, 3), neap.randn(70, 4))), case[1], i)
+    check(case[2], function (rows, options) return neap.randn({rows, 3}, options), neap.randn({rows, 4}, options) end,
+          {float32 = 1e-5})
+  end
+end
+
 function T.test_batched_products_of_rows ()
   local function f (x) return neap.matmul(x:permute(2, 3, 1), x:permute(2, 1, 3)) end
   assert_blocks(f, neap.randn(70, 3, 4))
