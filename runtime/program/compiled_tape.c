@@ -162,13 +162,14 @@ void streams_note (stream_states *s, const neap_program *p) {
   }
 }
 
-/* streams to where s says, which becomes where they stood */
-static void swap_streams (stream_states *s) {
+/* streams to where s says; gives where they stood */
+static stream_states turn_streams (const stream_states *s) {
+  stream_states now = *s;
   for (int i = 0; i < s->n; i++) {
-    neap_rng_state now = neap_rng_get(s->rng[i]);
+    now.at[i] = neap_rng_get(s->rng[i]);
     neap_rng_set(s->rng[i], s->at[i]);
-    s->at[i] = now;
   }
+  return now;
 }
 
 static void call_release (taped_call *t) {
@@ -235,9 +236,9 @@ static bool pull_by_function (neap_context *c, const taped_output *o, const bool
   taped_call *t = o->call;
   int n;
   memcpy(vars, t->in, (size_t)t->n * sizeof *vars);
-  swap_streams(&t->before);
+  stream_states now = turn_streams(&t->before);
   bool ok = differentiate(c, o, want, vars, g, graph ? NEAP_CREATE_GRAPH : 0, &n, grads);
-  swap_streams(&t->before);
+  turn_streams(&now);
   return ok;
 }
 
@@ -304,9 +305,9 @@ static bool pull_by_program (neap_context *c, const taped_output *o, const bool 
   neap_program *p = find_pull(t->s, o->out, &wanted, t->n + 1, in);
   if (!p) p = make_pull(c, o, want, &wanted, t->n + 1, in);
   if (!p) return false;
-  swap_streams(&t->before);
+  stream_states now = turn_streams(&t->before);
   bool ok = neap_run(c, p, t->n + 1, in, grads);
-  swap_streams(&t->before);
+  turn_streams(&now);
   return ok;
 }
 

@@ -63,6 +63,52 @@ end
 function checks.compiled (p) compiled(p, p.f, "values") end
 function checks.gradients (p) compiled(p, gradient_of(p.f), "gradients") end
 
+-- derivatives through a compiled function, not inside of it: by the tape and by functions, to second order
+local derivatives = {gradients = gradient_of}
+
+function derivatives.hessian_vectors (f)
+  local g = gradient_of(f)
+  return neap.grad(function (x, y)
+    local s = 0
+    for _, o in ipairs{g(x, y)} do s = s + (o * .7 + o * o * .5):sum() end
+    return s
+  end, {1, 2})
+end
+
+function derivatives.tangents (f)
+  return function (x, y)
+    local _, t = neap.jvp(function (z) return table.pack(f(z, y)) end, x, x * .5 + 1)
+    return t
+  end
+end
+
+function derivatives.tape (f)
+  return function (x, y)
+    local a, s = x:clone():requires_grad(), 0
+    for _, o in ipairs{f(a, y * a:sum():sin())} do s = s + (o * o):sum() end
+    s:backward()
+    return a.grad, s:detach()
+  end
+end
+
+function checks.differentiated (p)
+  local g, calls = compare.compiled(p.f)
+  for name, of in pairs(derivatives) do
+    local run, want_of = restarted(p, of(g)), restarted(p, of(p.f))
+    for _, rows in ipairs{70, 1, 2, 130} do
+      local x, y = batch(rows)
+      local what = ("%s through, %d rows, %s"):format(name, rows, p.text)
+      local want = want_of(x, y)
+      near(run(x, y), want, what)
+      near(run(x, y), want, what)
+      if rows == 130 then same_bits(function () return run(x, y) end, what) end
+    end
+  end
+  calls()
+  restarted(p, g)(batch(70))
+  lu.assertEquals(calls(), 0, p.text .. ": ran as a program")
+end
+
 local samplers = {
   neap.sampler.langevin{step_size = .01, noise_std = .05}, neap.sampler.mala{step_size = .01},
   neap.sampler.hmc{step_size = .05, leapfrog_steps = 2}, neap.sampler.random_walk{scale = .1},
