@@ -84,4 +84,23 @@ for _, dtype in ipairs{"float32", "float64"} do
   end
 end
 
+-- Weights that do not fit into the cache are used by blocks of 256 rows.
+function T.test_wide_networks ()
+  tally = {n = 0, worst = 0, where = "none"}
+  local s = neap.sampler.langevin{step_size = .01, noise_std = .1}
+  for _, dtype in ipairs{"float32", "float64"} do
+    local E = neap.energy.mlp{sizes = {2, 400, 400}, dtype = dtype}
+    for _, rows in ipairs{255, 257, 511, 770} do
+      local x = neap.rng(rows):normal({rows, 2}, {dtype = dtype})
+      local function start () return s:init(E, x, neap.rng(3)) end
+      local one = start()
+      for _ = 1, 5 do s:step(E, one, 1) end
+      local function five () return {s:step(E, start(), 5).x} end
+      note(compare.apart(five(), {one.x}), ("wide, %s, %d rows"):format(dtype, rows), BOUND)
+      if rows == 770 then lu.assertTrue(compare.same_for_threads(five)) end
+    end
+  end
+  lu.assertEquals(tally.n, 8)
+end
+
 return T

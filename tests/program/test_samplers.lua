@@ -143,7 +143,7 @@ for _, dtype in ipairs{"float32", "float64"} do
   end
 end
 
--- ---- gibbs ----------------------------------------------------------------------------------------------------------
+-- ---- gibbs ---------------------------------------------------------------------------------------------------------
 
 -- the smallest |u − p| [rows] of one step's choices: a uniform for each hidden, then for each visible unit
 local function closest_bit (E, st)
@@ -179,7 +179,7 @@ function T.test_gibbs ()
   lu.assertTrue(neap.memory().programs > made)
 end
 
--- ---- rows that mix: what runs does not depend on threads ------------------------------------------------------------
+-- ---- rows that mix: what runs does not depend on threads -----------------------------------------------------------
 
 function T.test_rows_that_mix_on_any_number_of_threads ()
   local E = neap.energy(function (x)
