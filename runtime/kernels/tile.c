@@ -4,6 +4,9 @@
 ** Compiled once per instruction set with TILE_ISA set to its name; a kernel's only loop runs over whole vectors
 ** (see tile.h), and integer rows never pass through floating point.
 */
+#if defined __GNUC__ && !defined __clang__
+#pragma GCC optimize ("no-thread-jumps")   /* clipped arguments stay two instructions each */
+#endif
 #include "tile.h"
 #include "philox.h"
 

@@ -222,13 +222,16 @@ static inline double tanh_f64 (double x) {
   double t = expm1_f64(-2 * abs_f64(x));
   return with_sign_f64(t / (2 + t), x);
 }
+/* c / (c + c e^−x), c a power of 2 for which c e^−x is finite and normal where it counts */
 static inline float sigmoid_f32 (float x) {
-  float e = exp_f32(-abs_f32(x));
-  return (x < 0 ? e : 1) / (1 + e);
+  int32_t n;
+  float r = reduce_exp_f32(-clip_f32(x, -104, 30), &n), c = 0x1p-24f, s = two_to_f32(n - 24);
+  return c / (c + (expm1_core_f32(r) * s + s));
 }
 static inline double sigmoid_f64 (double x) {
-  double e = exp_f64(-abs_f64(x));
-  return (x < 0 ? e : 1) / (1 + e);
+  int64_t n;
+  double r = reduce_exp_f64(-clip_f64(x, -746, 40), &n), c = 0x1p-53, s = two_to_f64(n - 53);
+  return c / (c + (expm1_core_f64(r) * s + s));
 }
 /* log(1 + e) = e − e² q for 0 <= e <= 1 */
 static inline float log1p_unit_f32 (float e) {

@@ -7,7 +7,7 @@
 #include <string.h>
 
 static int64_t padded (int64_t n) { return (n + NEAP_TILE_PAD - 1) & -(int64_t)NEAP_TILE_PAD; }
-static int64_t tile_of (int64_t n) { return n < NEAP_TILE ? n : NEAP_TILE; }
+static int64_t least (int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* ---- binding ---- */
 
@@ -32,7 +32,7 @@ void frame_set_source (frame *f, frame_instr *in, int i) {
   t.offset = size_at(r->offset, f->rows);
   neap_tile_source_set(&s->s, &t);
   bool owned = (v->kind == VALUE_NODE || v->kind == VALUE_INPUT) && !f->outside[r->value];
-  bool same = s->s.kind == SOURCE_CONSTANT || (s->s.period && NEAP_TILE % s->s.period == 0) || in->n <= NEAP_TILE;
+  bool same = s->s.kind == SOURCE_CONSTANT || (s->s.period && in->tile % s->s.period == 0) || in->n <= in->tile;
   s->whole = s->s.kind == SOURCE_DIRECT && (owned || in->n % NEAP_TILE_PAD == 0);
   s->fixed = f->phases == PHASE_ONCE ? v->kind != VALUE_NODE : v->fixed;           /* there before this frame runs */
   if (!same || s->whole) s->ready_at = NO_TILE;
@@ -65,7 +65,7 @@ void frame_refresh (frame *f) {
   for (int k = 0; k < f->p->ninstrs; k++)
     for (int i = 0; f->instrs[k].steps && i < f->p->instrs[k].nsources; i++) {
       frame_source *s = &f->instrs[k].sources[i];
-      if (s->ready && s->fixed && f->instrs[k].n) gather(s, 0, tile_of(f->instrs[k].n), s->ready);
+      if (s->ready && s->fixed && f->instrs[k].n) gather(s, 0, least(f->instrs[k].n, f->instrs[k].tile), s->ready);
     }
 }
 
@@ -109,12 +109,12 @@ static bool run_step (frame *f, const frame_step *s, uint64_t t, int64_t first, 
 static bool run_group (frame *f, const frame_instr *in, uint64_t t) {
   const void *slot[GROUP_SLOTS];
   char *base = frame_align(f->scratch);
-  for (int64_t first = 0; first < in->n; first += NEAP_TILE) {
-    int64_t n = tile_of(in->n - first);
+  for (int64_t first = 0; first < in->n; first += in->tile) {
+    int64_t n = least(in->n - first, in->tile);
     for (int i = 0; i < in->of->nsources; i++)
-      slot[i] = source_tile(&in->sources[i], first, n, base + (size_t)i * f->tile_bytes);
+      slot[i] = source_tile(&in->sources[i], first, n, base + (size_t)i * in->tile_bytes);
     for (int i = 0; i < in->of->nsteps; i++)
-      if (!run_step(f, &in->steps[i], t, first, n, slot, base + (size_t)in->steps[i].slot * f->tile_bytes))
+      if (!run_step(f, &in->steps[i], t, first, n, slot, base + (size_t)in->steps[i].slot * in->tile_bytes))
         return false;
   }
   return true;

@@ -34,7 +34,7 @@ typedef struct frame_step {
 
 typedef struct frame_instr {
   const instr *of;
-  int64_t n;                               /* elements of a group's values */
+  int64_t n, tile; size_t tile_bytes;      /* elements of a group's values and of a tile; bytes of a slot */
   frame_step *steps; frame_source *sources;
   neap_call call; neap_tensor **in, *out;
   frame_draw draw;                         /* of a draw that is no part of a group */
@@ -62,7 +62,7 @@ struct frame {
   frame_move *moves; int nmoves;
   char *arena; size_t arena_bytes;
   char *ready; size_t ready_bytes;
-  char *scratch; size_t scratch_bytes, tile_bytes;
+  char *scratch; size_t scratch_bytes;
   frame_instr *instrs; frame_step *steps; frame_source *sources;
   neap_tensor *tensors; neap_tensor **pointers; int ntensors;
   neap_tensor *outputs;                    /* views of what the graph gives */

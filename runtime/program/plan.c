@@ -240,6 +240,31 @@ static bool set_step (frame *f, frame_step *s, const group_step *of) {
          neap_fail(f->p->c, NEAP_EDTYPE, "%s: not defined for %s", neap_ops[n->op].name, neap_dtype_name(d));
 }
 
+static size_t tile_bytes (int64_t tile, int64_t n, size_t size) {
+  size_t m = (size_t)(n < tile ? n : tile) + NEAP_TILE_PAD;
+  return (m * size + 63) / 64 * 64;
+}
+
+/* half of a first-level cache; where calls begin to count */
+enum { TILES_BYTES = 16 << 10, LEAST_TILE = 256 };
+
+/* Sources and results of a tile fit into the cache; beside those of the next one, where they come from outside. */
+static void set_tile (frame *f, frame_instr *in) {
+  const graph *g = f->p->g;
+  const instr *of = in->of;
+  size_t size = 1, slots = (size_t)(of->nsources + of->nsteps);
+  bool streams = false;
+  for (int i = 0; i < of->nsources + of->nsteps; i++) {
+    bool source = i < of->nsources;
+    int v = source ? f->p->sources[of->sources + i].value : g->nodes[f->p->steps[of->steps + i - of->nsources].node].out;
+    if (size < neap_dtype_size(g->values[v].dtype)) size = neap_dtype_size(g->values[v].dtype);
+    streams |= f->outside[v] != 0;
+  }
+  size_t room = streams ? TILES_BYTES / 2 : TILES_BYTES;
+  for (in->tile = NEAP_TILE; in->tile > LEAST_TILE && (size_t)in->tile * size * slots > room;) in->tile /= 2;
+  in->tile_bytes = tile_bytes(in->tile, in->n, size);
+}
+
 static bool set_group (frame *f, frame_instr *in) {
   const instr *of = in->of;
   graph *g = f->p->g;
@@ -247,6 +272,7 @@ static bool set_group (frame *f, frame_instr *in) {
   in->n = graph_numel(v->ndim, v->shape, f->rows);
   in->steps = f->steps + of->steps;
   in->sources = f->sources + of->sources;
+  set_tile(f, in);
   for (int i = 0; i < of->nsteps; i++) if (!set_step(f, &in->steps[i], &f->p->steps[of->steps + i])) return false;
   return true;
 }
@@ -286,28 +312,24 @@ static bool make_lists (frame *f) {
          (f->outputs = new_list(c, p->g->noutputs, sizeof *f->outputs));
 }
 
-static size_t tile_bytes (int64_t n, size_t size) {
-  size_t m = (size_t)(n < NEAP_TILE ? n : NEAP_TILE) + NEAP_TILE_PAD;
-  return (m * size + 63) / 64 * 64;
-}
-
 /* slots of groups, and the tiles of sources that one tile serves */
 static bool make_tiles (frame *f) {
   neap_program *p = f->p;
+  size_t slot = 0;
   f->ready_bytes = f->scratch_bytes = 64;
   for (int k = 0; k < p->ninstrs; k++) {
     frame_instr *in = &f->instrs[k];
     if (!in->steps) continue;
-    if (f->tile_bytes < tile_bytes(in->n, sizeof(double))) f->tile_bytes = tile_bytes(in->n, sizeof(double));
+    if (slot < in->tile_bytes) slot = in->tile_bytes;
     for (int i = 0; i < in->of->nsources; i++) {
       frame_source *s = &in->sources[i];
       frame_set_source(f, in, i);
       if (s->ready_at == NO_TILE) continue;
       s->ready_at = f->ready_bytes - 64;
-      f->ready_bytes += tile_bytes(in->n, s->s.size);
+      f->ready_bytes += tile_bytes(in->tile, in->n, s->s.size);
     }
   }
-  f->scratch_bytes += (size_t)p->slots * f->tile_bytes;
+  f->scratch_bytes += (size_t)p->slots * slot;
   f->scratch = neap_calloc(p->c, f->scratch_bytes);
   f->ready = f->scratch ? neap_calloc(p->c, f->ready_bytes) : NULL;
   f->spill = f->ready ? neap_calloc(p->c, f->spill_bytes += 64) : NULL;
