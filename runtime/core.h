@@ -62,6 +62,7 @@ struct neap_context {
   uint64_t allocations;
   neap_block *blocks[NEAP_BLOCK_CLASSES];              /* small things that wait for reuse, by size */
   neap_storage *free_list[NEAP_STORAGE_CLASSES];       /* storages of 2 KB to 64 MB that wait for reuse, by size */
+  uint64_t requests, asked[NEAP_STORAGE_CLASSES];      /* bytes of such storages asked for; at the last of each size */
   _Atomic(neap_storage *) returned;        /* storages that other contexts' threads released, under the lock */
   atomic_flag free_lock;
   neap_status status;

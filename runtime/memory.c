@@ -2,16 +2,17 @@
 ** memory.c -- counted allocation, blocks and storages that wait for reuse.
 ** Invariant: live is the sum of all bytes asked of the allocator and not given back, what waits for reuse included;
 ** it never exceeds the cap.  Storages from 2 KB to 64 MB have one of four sizes per doubling, smaller things (tensors,
-** tape entries, storages of a few elements) one of the multiples of 32 bytes; each goes back to the context's list of its
-** size, so that taking one and giving it back cost no search.  All this belongs to the context's own thread, without
-** locks: what another thread releases it leaves in `returned`, where the context takes it.  Only a closed context, which
-** takes nothing any more, is shared by whoever holds the rest of it, under its lock.
+** tape entries, storages of a few elements) one of the multiples of 32 bytes; each goes back to the context's list of
+** its size, so that taking one and giving it back cost no search.  All this belongs to the context's own thread, without
+** locks: what another thread releases it leaves in `returned`, where the context takes it.  Only a closed context,
+** which takes nothing any more, is shared by whoever holds the rest of it, under its lock.
 */
 #include "core.h"
 #include <string.h>
 #include <sys/mman.h>
 
-enum { ALIGN = 64, CACHE_FROM_BITS = 11, CACHE_FROM = 1 << CACHE_FROM_BITS, CACHE_MAX = 64 << 20, HUGE_FROM = 2 << 20 };
+enum { ALIGN = 64, CACHE_FROM_BITS = 11, CACHE_FROM = 1 << CACHE_FROM_BITS, CACHE_MAX = 64 << 20, HUGE_FROM = 2 << 20,
+       STALE = 2 * CACHE_MAX };
 
 /* ---- a closed context ---- */
 
@@ -171,19 +172,30 @@ static neap_storage *take_cached (neap_context *c, int k) {
   return s;
 }
 
+static void storage_free (neap_context *c, neap_storage *s) {
+  size_t bytes = storage_bytes(s->bytes);
+  if (s->bytes < CACHE_FROM) neap_block_free(c, s, bytes);
+  else neap_free(c, s, bytes);
+}
+
+/* Room for more bytes: sizes that nobody asked for among the last STALE bytes make way, others do not, so that a
+** working set larger than the cache keeps what fits. */
+static bool make_room (neap_context *c, size_t more) {
+  for (int k = 0; k < NEAP_STORAGE_CLASSES && c->cached + more > CACHE_MAX; k++) {
+    if (!c->free_list[k] || c->requests - c->asked[k] <= STALE) continue;
+    for (neap_storage *s; c->cached + more > CACHE_MAX && (s = take_cached(c, k)); ) storage_free(c, s);
+  }
+  return c->cached + more <= CACHE_MAX;
+}
+
 static bool give_cached (neap_context *c, neap_storage *s) {
-  if (!is_cached(s->bytes) || c->closed || c->cached + s->bytes > CACHE_MAX) return false;
+  if (!is_cached(s->bytes) || c->closed) return false;
+  if (c->cached + s->bytes > CACHE_MAX && !make_room(c, s->bytes)) return false;
   neap_storage **list = &c->free_list[class_of(s->bytes)];
   s->next = *list;
   *list = s;
   c->cached += s->bytes;
   return true;
-}
-
-static void storage_free (neap_context *c, neap_storage *s) {
-  size_t bytes = storage_bytes(s->bytes);
-  if (s->bytes < CACHE_FROM) neap_block_free(c, s, bytes);
-  else neap_free(c, s, bytes);
 }
 
 /* nobody holds s any more */
@@ -250,10 +262,15 @@ static void poison (neap_storage *s) {
 #endif
 }
 
+static neap_storage *ask_cached (neap_context *c, int k) {
+  c->asked[k] = c->requests += class_bytes(k);
+  return take_cached(c, k);
+}
+
 neap_storage *neap_storage_new (neap_context *c, size_t bytes) {
   if (bytes > SIZE_MAX / 2) return refuse(c, bytes);
   if (bytes < CACHE_FROM) bytes = bytes ? (bytes + ALIGN - 1) & -(size_t)ALIGN : ALIGN;
-  neap_storage *s = is_cached(bytes) ? take_cached(c, class_of(bytes)) : NULL;
+  neap_storage *s = is_cached(bytes) ? ask_cached(c, class_of(bytes)) : NULL;
   if (!s) s = storage_fresh(c, is_cached(bytes) ? class_bytes(class_of(bytes)) : bytes);
   if (!s) return NULL;
   atomic_init(&s->refs, 1);

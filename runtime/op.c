@@ -199,7 +199,7 @@ static bool all_given (neap_context *c, const neap_op *op, neap_tensor **in, int
 }
 
 static neap_tensor *apply_in_scope (neap_context *c, const neap_op *row, neap_tensor **in, int n, const neap_attrs *a) {
-  if (row->kind == KIND_COMPOSITE)                     /* its first tensor, or every tensor of a list, is never optional */
+  if (row->kind == KIND_COMPOSITE)                     /* its first tensor, or all of a list, are never optional */
     return all_given(c, row, in, strchr(row->sig, '*') ? n : 1) ? row->build(c, in, n, a) : NULL;
   if (!all_given(c, row, in, n)) return NULL;
   neap_tensor *few[NEAP_MAX_INPUTS], **args = few;

@@ -128,8 +128,9 @@ void neap_node_clear (neap_node *node) {
 static bool countable (int ndim, const int64_t *shape, neap_dtype d, size_t *numel) {
   size_t n = neap_size_of(d), count = 1;
   for (int i = 0; i < ndim; i++) {
-    if (shape[i] < 0 || __builtin_mul_overflow(n, (size_t)(shape[i] ? shape[i] : 1), &n) || n > SIZE_MAX / 256) return false;
-    count *= (size_t)shape[i];
+    size_t size = (size_t)shape[i];
+    if (shape[i] < 0 || __builtin_mul_overflow(n, size ? size : 1, &n) || n > SIZE_MAX / 256) return false;
+    count *= size;
   }
   *numel = count;
   return true;

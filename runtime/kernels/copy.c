@@ -58,6 +58,21 @@ LINES(f32) LINES(f64) LINES(i64) LINES(u8) LINES(b8)
   }
 SAME(1, uint8_t) SAME(4, uint32_t) SAME(8, uint64_t)
 
+/* dst[j*dstep + i] = src[i*sstep + j] for i, j < edge, steps in bytes: every line of either side is touched once, so
+** that steps of a power of two, whose lines share a set of the cache, do no harm */
+typedef void turn_fn (char *dst, int64_t dstep, const char *src, int64_t sstep);
+
+#define TURN(bytes, type, edge) \
+  static void turn_##bytes (char *dst, int64_t dstep, const char *src, int64_t sstep) { \
+    type block[edge][edge], line[edge]; \
+    for (int i = 0; i < edge; i++) memcpy(block[i], src + i * sstep, sizeof block[i]); \
+    for (int j = 0; j < edge; j++) { \
+      for (int i = 0; i < edge; i++) line[i] = block[i][j]; \
+      memcpy(dst + j * dstep, line, sizeof line); \
+    } \
+  }
+TURN(1, uint8_t, 32) TURN(4, uint32_t, 16) TURN(8, uint64_t, 8)
+
 #if defined __GNUC__ && !defined __clang__
 #pragma GCC pop_options
 #endif
@@ -79,6 +94,7 @@ typedef struct copy {
   int64_t dsize, ssize;                    /* bytes of an element */
   int slab;
   int64_t tile;                            /* lines are cut to this length */
+  turn_fn *turn; int64_t edge;             /* the source runs along the slab, the destination along the line; or NULL */
   int64_t units, per_block;                /* a unit: SLAB entries of the slab dimension, at one outer index */
 } copy;
 
@@ -111,6 +127,15 @@ static void order_and_merge (copy *k) {
   k->ndim = n + 1;
 }
 
+static void choose_turn (copy *k) {
+  int last = k->ndim - 1;
+  k->turn = NULL;
+  if (k->tile != SLAB || k->ss[k->slab] != 1 || k->ds[last] != 1) return;
+  if (k->line == same_4) { k->turn = turn_4; k->edge = 16; }
+  else if (k->line == same_8) { k->turn = turn_8; k->edge = 8; }
+  else if (k->line == same_1) { k->turn = turn_1; k->edge = 32; }
+}
+
 /* which dimension is taken in slabs: the one the source runs along, else the one next to the line */
 static void choose_slabs (copy *k) {
   int last = k->ndim - 1;
@@ -119,6 +144,7 @@ static void choose_slabs (copy *k) {
   if (llabs(k->ss[last]) > 1)
     for (int i = 0; i < last; i++)
       if (llabs(k->ss[i]) == 1) { k->slab = i; k->tile = SLAB; }
+  choose_turn(k);
   k->units = 1;
   int64_t unit = k->shape[last];
   for (int i = 0; i < last; i++) {
@@ -128,13 +154,23 @@ static void choose_slabs (copy *k) {
   k->per_block = unit < BLOCK ? BLOCK / unit : 1;
 }
 
+/* SLAB elements of as many rows as fill edges; returns how many */
+static int64_t turn_slab (const copy *k, char *dst, int64_t drow, const char *src, int64_t scol, int64_t rows) {
+  int64_t whole = rows / k->edge * k->edge;
+  for (int64_t i = 0; i < SLAB; i += k->edge)
+    for (int64_t j = 0; j < whole; j += k->edge)
+      k->turn(dst + j * drow + i * k->dsize, drow, src + i * scol + j * k->ssize, scol);
+  return whole;
+}
+
 static void lines (const copy *k, char *dst, const char *src, int64_t rows) {
   int last = k->ndim - 1;
   int64_t drow = k->slab < 0 ? 0 : k->ds[k->slab] * k->dsize, srow = k->slab < 0 ? 0 : k->ss[k->slab] * k->ssize;
   int64_t dcol = k->ds[last] * k->dsize, scol = k->ss[last] * k->ssize;
   for (int64_t i = 0; i < k->shape[last]; i += k->tile) {
     int64_t n = k->shape[last] - i < k->tile ? k->shape[last] - i : k->tile;
-    for (int64_t j = 0; j < rows; j++)
+    int64_t done = k->turn && n == SLAB ? turn_slab(k, dst + i * dcol, drow, src + i * scol, scol, rows) : 0;
+    for (int64_t j = done; j < rows; j++)
       k->line(n, dst + j * drow + i * dcol, k->ds[last], src + j * srow + i * scol, k->ss[last]);
   }
 }

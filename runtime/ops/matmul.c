@@ -176,14 +176,12 @@ bool run_bmm (neap_call *k, neap_tensor *out) {
   return !p.failed || neap_blas_refuse(k->c, "matmul");
 }
 
-bool matmul_plan (neap_call *k, neap_tensor *out, bool whole, matmul_product *p) {
+bool matmul_plan (neap_call *k, neap_tensor *out, matmul_product *p) {
   bool t;
   int ld;
   *p = product_of(k, out);
   if (p->batch != 1 || p->m * p->n * p->k == 0) return false;
-  if (!layout(p->x, &t, &ld) || !layout(p->y, &t, &ld) || !choose(p)) return false;    /* choose copies nothing then */
-  cut(p);
-  return p->slabs == 1 || whole;
+  return layout(p->x, &t, &ld) && layout(p->y, &t, &ld) && choose(p);    /* choose copies nothing then */
 }
 
 bool matmul_run (matmul_product *p, bool add) {

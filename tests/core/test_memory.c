@@ -77,6 +77,25 @@ static void the_cap_takes_what_waits (void **state) {
   neap_close(c);
 }
 
+/* sizes nobody asks for any more make way for others, even where they fill all that may wait */
+static void stale_sizes_make_way (void **state) {
+  (void)state;
+  neap_context *c = neap_open(NULL);
+  int64_t old = 1 << 20, now = 3 << 20;
+  neap_scope s = neap_scope_open(c);
+  for (int i = 0; i < 64; i++) assert_non_null(neap_empty(c, NEAP_UINT8, 1, &old));
+  neap_scope_close(c, s);
+  assert_true(neap_memory_of(c).cached > 60 << 20);
+  for (int i = 0; i < 100; i++) {
+    uint64_t before = neap_memory_of(c).allocations;
+    assert_non_null(neap_empty(c, NEAP_UINT8, 1, &now));
+    neap_scope_close(c, s);
+    if (i >= 50) assert_int_equal(neap_memory_of(c).allocations, before);
+    assert_true(neap_memory_of(c).cached <= 64 << 20);
+  }
+  neap_close(c);
+}
+
 /* A vector's width behind the last element belongs to the storage: the elements of its neighbours stay. */
 static void small_results_leave_their_neighbours_alone (void **state) {
   (void)state;
@@ -177,6 +196,7 @@ int main (void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(memory_of_an_op_is_used_again), cmocka_unit_test(what_waits_is_counted_and_given_back),
     cmocka_unit_test(blocks_that_wait_are_limited), cmocka_unit_test(the_cap_takes_what_waits),
+    cmocka_unit_test(stale_sizes_make_way),
     cmocka_unit_test(small_results_leave_their_neighbours_alone),
     cmocka_unit_test(storages_are_released_by_another_thread), cmocka_unit_test(storages_outlive_their_context),
     cmocka_unit_test(views_outlive_their_own_context),

@@ -131,6 +131,34 @@ static void large_transpose (void **state) {
   neap_close(c);
 }
 
+/* blocks that are turned whole, and what is left of them at every edge: [r, c, 3] read as [c, 3, r], and backwards */
+static void turned_blocks (void **state) {
+  (void)state;
+  neap_context *c = neap_open(NULL);
+  const neap_dtype dtypes[] = { NEAP_FLOAT32, NEAP_FLOAT64, NEAP_UINT8 };
+  const int64_t sizes[][2] = { { 32, 32 }, { 64, 33 }, { 31, 70 }, { 47, 96 }, { 100, 41 } };
+  for (int i = 0; i < 15; i++) {
+    neap_scope s = neap_scope_open(c);
+    neap_dtype d = dtypes[i % 3];
+    int64_t rows = sizes[i / 3][0], cols = sizes[i / 3][1];
+    neap_tensor *x = neap_empty(c, d, 3, (int64_t[]){ rows, cols, 3 });
+    for (int64_t k = 0; k < neap_numel(x); k++) neap_store_number(d, neap_ptr(x), k, (double)(k * 7 % 251));
+    neap_tensor *turned = neap_permute(c, x, 3, (int64_t[]){ 2, 3, 1 });
+    neap_tensor *reversed = neap_permute(c, x, 3, (int64_t[]){ 3, 2, 1 });
+    neap_tensor *seen[] = { turned, reversed, neap_flip(c, turned, 1, (int64_t[]){ 3 }) };
+    for (int v = 0; v < 3; v++) {
+      neap_tensor *y = neap_contiguous_data(c, seen[v]);
+      size_t size = neap_dtype_size(d);
+      assert_true(neap_is_contiguous(y));
+      for (int64_t k = 0; k < neap_numel(y); k++)
+        assert_memory_equal((char *)neap_ptr(y) + (size_t)k * size,
+                            (char *)neap_ptr(seen[v]) + at(seen[v], k) * (int64_t)size, size);
+    }
+    neap_scope_close(c, s);
+  }
+  neap_close(c);
+}
+
 /* ---- neap_write ---- */
 
 static void writes_broadcast (void **state) {
@@ -185,7 +213,8 @@ static void writes_overlap (void **state) {
 int main (void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(every_pair), cmocka_unit_test(odd_values), cmocka_unit_test(strided_copies),
-    cmocka_unit_test(large_transpose), cmocka_unit_test(writes_broadcast), cmocka_unit_test(writes_overlap),
+    cmocka_unit_test(large_transpose), cmocka_unit_test(turned_blocks),
+    cmocka_unit_test(writes_broadcast), cmocka_unit_test(writes_overlap),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
