@@ -15,7 +15,7 @@ neap_tensor *rule_pow_dx (neap_context *c, neap_tensor *x, neap_tensor *y);
 /* d x^y / dy = x^y log x, and 0 where x = 0. */
 neap_tensor *rule_pow_dy (neap_context *c, neap_tensor *x, neap_tensor *y, neap_tensor *o);
 /* σ(x) (1 + x (1 − σ(x))) */
-neap_tensor *rule_silu_dx (neap_context *c, neap_tensor *x);
+neap_tensor *rule_silu_d4 (neap_context *c, neap_tensor *x);
 /* Φ(x) + x φ(x), or the derivative of the tanh approximation. */
 neap_tensor *rule_gelu_dx (neap_context *c, neap_tensor *x, const neap_attrs *a);
 /* min <= x <= max as bool; a bound that is not given holds. */
@@ -23,7 +23,7 @@ neap_tensor *rule_clamp_inside (neap_context *c, neap_tensor *x, const neap_attr
 
 #define pow_dx(x, y) rule_pow_dx(c, x, y)
 #define pow_dy(x, y, o) rule_pow_dy(c, x, y, o)
-#define silu_dx(x) rule_silu_dx(c, x)
+#define silu_d4(x) rule_silu_d4(c, x)
 #define gelu_dx(x, a) rule_gelu_dx(c, x, a)
 #define clamp_inside(x, a) rule_clamp_inside(c, x, a)
 

@@ -25,10 +25,14 @@ neap_tensor *rule_pow_dy (neap_context *c, neap_tensor *x, neap_tensor *y, neap_
   return neap_where(c, at_zero, zero, neap_mul(c, o, neap_log(c, base)));
 }
 
-neap_tensor *rule_silu_dx (neap_context *c, neap_tensor *x) {
-  neap_tensor *s = neap_sigmoid(c, x), *one = number(c, x, 1);
-  neap_tensor *slope = neap_mul(c, x, neap_sub(c, one, s));
-  return neap_mul(c, s, neap_add(c, one, slope));
+/* the fourth derivative of silu: u ((1 − 12u) (1 − 2s) x + 4 (1 − 6u)), s = sigmoid(x), u = s (1 − s); rows end at the
+** third, since a loss on second derivatives of a network needs no more */
+neap_tensor *rule_silu_d4 (neap_context *c, neap_tensor *x) {
+  neap_tensor *s = neap_sigmoid(c, x), *one = number(c, x, 1), *u = neap_mul(c, s, neap_sub(c, one, s));
+  neap_tensor *t = neap_sub(c, one, neap_mul(c, number(c, x, 2), s));
+  neap_tensor *a = neap_mul(c, neap_sub(c, one, neap_mul(c, number(c, x, 12), u)), neap_mul(c, t, x));
+  neap_tensor *b = neap_sub(c, number(c, x, 4), neap_mul(c, number(c, x, 24), u));
+  return neap_mul(c, u, neap_add(c, a, b));
 }
 
 /* Φ(x) + x φ(x) */

@@ -126,6 +126,29 @@ int64_t graph_numel (int ndim, const row_size *shape, int64_t rows) {
   return n;
 }
 
+/* ---- inserting ---- */
+
+/* a node before node i */
+static graph_node *insert (graph *g, int i) {
+  if (graph_node_new(g) < 0) return NULL;
+  memmove(&g->nodes[i + 1], &g->nodes[i], (size_t)(g->nnodes - 1 - i) * sizeof *g->nodes);
+  memset(&g->nodes[i], 0, sizeof *g->nodes);
+  return &g->nodes[i];
+}
+
+graph_node *graph_insert (graph *g, int i, int op, const graph_ref *like, int n) {
+  int first = graph_refs_new(g, n), out = graph_value_new(g);
+  graph_node *node = first < 0 || out < 0 ? NULL : insert(g, i);
+  if (!node) return NULL;
+  graph_value *v = &g->values[out];
+  v->kind = VALUE_NODE;
+  v->dtype = like->dtype;
+  v->ndim = like->ndim;
+  memcpy(v->shape, like->shape, sizeof v->shape);
+  *node = (graph_node){ .op = op, .n = n, .first = first, .out = out };
+  return node;
+}
+
 /* ---- keys ---- */
 
 static bool put (neap_context *c, graph_key *k, const void *data, size_t n) {

@@ -110,6 +110,11 @@ void graph_label (graph *g);
 
 /* join.c: sums of a labelled graph that are only added up become one */
 void graph_join (graph *g);
+/* A node before node i, of n operands, with a result like `like`; its index is i.  NULL without memory. */
+graph_node *graph_insert (graph *g, int i, int op, const graph_ref *like, int n);
+
+/* expand.c: activations and their derivatives by parts that they share.  False: no memory. */
+bool graph_expand (graph *g);
 
 /* simplify.c: identities, common subexpressions, dead code, what is fixed, transposed weights.  False: no memory. */
 bool graph_simplify (graph *g);

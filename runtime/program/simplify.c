@@ -82,58 +82,6 @@ static void shrink (graph *g, graph_node *n) {
   replace_uniform(g, n->out, n->out);
 }
 
-/* ---- silu(x) = x·sigmoid(x), where its derivative needs sigmoid(x) too ---- */
-
-static bool has_sigmoid (graph *g, const graph_ref *x) {
-  for (int i = 0; i < g->nnodes; i++)
-    if (g->nodes[i].op == NEAP_OP_sigmoid && graph_same_ref(graph_in(g, &g->nodes[i], 0), x)) return true;
-  return false;
-}
-
-/* a node before node i */
-static graph_node *insert (graph *g, int i) {
-  if (graph_node_new(g) < 0) return NULL;
-  memmove(&g->nodes[i + 1], &g->nodes[i], (size_t)(g->nnodes - 1 - i) * sizeof *g->nodes);
-  memset(&g->nodes[i], 0, sizeof *g->nodes);
-  return &g->nodes[i];
-}
-
-/* a node before node i with a result like v's and n operands; its index is i */
-static graph_node *insert_op (graph *g, int i, int op, const graph_ref *like, int n) {
-  int first = graph_refs_new(g, n), out = graph_value_new(g);
-  graph_node *node = first < 0 || out < 0 ? NULL : insert(g, i);
-  if (!node) return NULL;
-  graph_value *v = &g->values[out];
-  v->kind = VALUE_NODE;
-  v->dtype = like->dtype;
-  v->ndim = like->ndim;
-  memcpy(v->shape, like->shape, sizeof v->shape);
-  *node = (graph_node){ .op = op, .n = n, .first = first, .out = out };
-  return node;
-}
-
-static bool split_silu (graph *g, int i) {
-  graph_ref x = *graph_in(g, &g->nodes[i], 0);
-  graph_node *s = insert_op(g, i, NEAP_OP_sigmoid, &x, 1);
-  int first = graph_refs_new(g, 2);
-  if (!s || first < 0) return false;
-  *graph_in(g, s, 0) = x;
-  graph_node *silu = &g->nodes[i + 1];
-  silu->op = NEAP_OP_mul;
-  silu->n = 2;
-  silu->first = first;
-  *graph_in(g, silu, 0) = x;
-  *graph_in(g, silu, 1) = graph_whole(g, s->out);
-  return true;
-}
-
-static bool split_silus (graph *g) {
-  for (int i = 0; i < g->nnodes; i++)
-    if (g->nodes[i].op == NEAP_OP_silu && has_sigmoid(g, graph_in(g, &g->nodes[i], 0)) && !split_silu(g, i++))
-      return false;
-  return true;
-}
-
 /* ---- common subexpressions ---- */
 
 static bool same_node (graph *g, const graph_node *a, const graph_node *b) {
@@ -251,7 +199,7 @@ static bool copy_weights (graph *g) {
   for (int i = 0; i < g->nnodes; i++) {
     if (!wants_copy(g, &g->nodes[i])) continue;
     graph_ref y = *graph_in(g, &g->nodes[i], 1);
-    graph_node *n = insert_op(g, i, NEAP_OP_clone, &y, 1);
+    graph_node *n = graph_insert(g, i, NEAP_OP_clone, &y, 1);
     if (!n) return false;
     *graph_in(g, n, 0) = y;
     g->values[n->out].fixed = true;
@@ -266,7 +214,7 @@ static bool copy_inputs (graph *g) {
   for (int i = 0; i < g->noutputs; i++) {
     graph_ref r = g->refs[g->outputs + i];
     if (g->values[r.value].kind != VALUE_INPUT) continue;
-    graph_node *n = insert_op(g, g->nnodes, NEAP_OP_clone, &r, 1);
+    graph_node *n = graph_insert(g, g->nnodes, NEAP_OP_clone, &r, 1);
     if (!n) return false;
     *graph_in(g, n, 0) = r;
     g->refs[g->outputs + i] = graph_whole(g, n->out);
@@ -274,8 +222,7 @@ static bool copy_inputs (graph *g) {
   return true;
 }
 
-bool graph_simplify (graph *g) {
-  merge_numbers(g);
+static void identities (graph *g) {
   for (int i = 0; i < g->nnodes; i++) {
     drop_copy(g, &g->nodes[i]);
     drop_ones(g, &g->nodes[i]);
@@ -283,11 +230,20 @@ bool graph_simplify (graph *g) {
     shrink(g, &g->nodes[i]);
   }
   for (int i = 0; i < g->nnodes; i++) drop_ones(g, &g->nodes[i]);
-  if (!split_silus(g) || !merge_common(g)) return false;
+}
+
+static bool finish (graph *g) {
+  bool ok = merge_common(g);
   drop_dead(g);
   mark_fixed(g);
-  if (!copy_weights(g) || !copy_inputs(g) || !merge_common(g)) return false;
-  drop_dead(g);
-  mark_fixed(g);
-  return true;
+  return ok;
+}
+
+bool graph_simplify (graph *g) {
+  merge_numbers(g);
+  identities(g);
+  if (!finish(g) || !graph_expand(g)) return false;
+  merge_numbers(g);
+  identities(g);
+  return finish(g) && copy_weights(g) && copy_inputs(g) && finish(g);
 }
