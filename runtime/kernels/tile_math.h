@@ -323,18 +323,18 @@ static inline double normal_cdf_f64 (double x) {
   return x < 0 ? tail : 1 - tail;
 }
 
-/* Sigmoid's derivatives are s' = s (1 - s) = u, s'' = u (1 - 2s) = u t, s''' = u (1 - 6u); silu's are s + x s',
-** 2 s' + x s'', 3 s'' + x s'''. */
+/* Sigmoid's derivatives are s' = s v = u, s'' = u (v - s), s''' = u (1 - 6u), where v = 1 - s without cancellation;
+** silu's are s + x s', 2 s' + x s'', 3 s'' + x s'''. */
+#define SIGMOIDS(name) \
+  e = exp_##name(-abs_##name(x)), r = 1 / (1 + e), q = e * r, s = x < 0 ? q : r, v = x < 0 ? r : q, u = s * v
 #define SILU_DERIVATIVES(T, name) \
-  static inline T silu_d1_##name (T x) { T s = sigmoid_##name(x); return s + x * (s * (1 - s)); } \
-  static inline T silu_d2_##name (T x) { T s = sigmoid_##name(x), v = 1 - s; return s * v * (2 + x * (v - s)); } \
-  static inline T silu_d3_##name (T x) { \
-    T s = sigmoid_##name(x), v = 1 - s, u = s * v; \
-    return u * (3 * (v - s) + x * (1 - 6 * u)); \
-  }
+  static inline T silu_d1_##name (T x) { T SIGMOIDS(name); return s + x * u; } \
+  static inline T silu_d2_##name (T x) { T SIGMOIDS(name); return u * (2 + x * (v - s)); } \
+  static inline T silu_d3_##name (T x) { T SIGMOIDS(name); return u * (3 * (v - s) + x * (1 - 6 * u)); }
 SILU_DERIVATIVES(float, f32)
 SILU_DERIVATIVES(double, f64)
 #undef SILU_DERIVATIVES
+#undef SIGMOIDS
 
 #include "tile_special.h"
 
