@@ -323,18 +323,23 @@ static inline double normal_cdf_f64 (double x) {
   return x < 0 ? tail : 1 - tail;
 }
 
-/* Sigmoid's derivatives are s' = s v = u, s'' = u (v - s), s''' = u (1 - 6u), where v = 1 - s without cancellation;
-** silu's are s + x s', 2 s' + x s'', 3 s'' + x s'''. */
-#define SIGMOIDS(name) \
-  e = exp_##name(-abs_##name(x)), r = 1 / (1 + e), q = e * r, s = x < 0 ? q : r, v = x < 0 ? r : q, u = s * v
+/* Sigmoid's derivatives are s' = e / (1 + e)^2 = u, s'' = u t, s''' = u (1 - 6u), where e = exp -|x| and t = 1 - 2s
+** without cancellation; silu's are s + x s', 2 s' + x s'', 3 s'' + x s'''. */
+#define SILU_PARTS(name) e = exp_##name(-abs_##name(x)), d = 1 + e, u = e / (d * d)
+#define SILU_T(e, d) ((x < 0 ? 1 - e : e - 1) / d)
 #define SILU_DERIVATIVES(T, name) \
-  static inline T silu_d1_##name (T x) { T SIGMOIDS(name); return s + x * u; } \
-  static inline T silu_d2_##name (T x) { T SIGMOIDS(name); return u * (2 + x * (v - s)); } \
-  static inline T silu_d3_##name (T x) { T SIGMOIDS(name); return u * (3 * (v - s) + x * (1 - 6 * u)); }
+  static inline T silu_d1_##name (T x) { T SILU_PARTS(name); return (x < 0 ? e : 1) / d + x * u; } \
+  static inline T silu_d2_##name (T x) { T SILU_PARTS(name); return u * (2 + x * SILU_T(e, d)); }
 SILU_DERIVATIVES(float, f32)
 SILU_DERIVATIVES(double, f64)
+static inline double silu_d3_f64 (double x) {
+  double SILU_PARTS(f64);
+  return u * (3 * SILU_T(e, d) + x * (1 - 6 * u));
+}
+static inline float silu_d3_f32 (float x) { return (float)silu_d3_f64(x); }        /* its terms cancel */
 #undef SILU_DERIVATIVES
-#undef SIGMOIDS
+#undef SILU_PARTS
+#undef SILU_T
 
 #include "tile_special.h"
 

@@ -110,6 +110,7 @@ void graph_label (graph *g);
 
 /* join.c: sums of a labelled graph that are only added up become one */
 void graph_join (graph *g);
+
 /* A node before node i, of n operands, with a result like `like`; its index is i.  NULL without memory. */
 graph_node *graph_insert (graph *g, int i, int op, const graph_ref *like, int n);
 
