@@ -74,6 +74,7 @@ struct neap_context {
   neap_rng *rng;
   const neap_tiles *tiles;
   neap_pool *pool; int threads;
+  neap_context *workers;                   /* whose threads serve this context's kernels; NULL: its own */
   neap_recording *trace;                       /* what is made is being recorded */
   program_cache *programs; bool warned_eager;
   uint64_t programs_made, serial;          /* serial: the last number given to an energy, sampler or loss */

@@ -135,6 +135,7 @@ static void retire (neap_pool *p, job *j) {
 
 /* the context's pool, not in use by a call further up; NULL: work alone */
 static neap_pool *free_pool (neap_context *c) {
+  if (c->workers) c = c->workers;
   if (c->threads <= 1) return NULL;
   if (c->pool && forked(c->pool)) neap_pool_close(c);
   if (!c->pool) c->pool = pool_new(c, c->threads - 1);

@@ -176,16 +176,26 @@ bool run_bmm (neap_call *k, neap_tensor *out) {
   return !p.failed || neap_blas_refuse(k->c, "matmul");
 }
 
-bool matmul_plan (neap_call *k, neap_tensor *out, matmul_product *p) {
+bool matmul_plan (neap_call *k, neap_tensor *out, bool whole, matmul_product *p) {
   bool t;
   int ld;
   *p = product_of(k, out);
   if (p->batch != 1 || p->m * p->n * p->k == 0) return false;
-  return layout(p->x, &t, &ld) && layout(p->y, &t, &ld) && choose(p);    /* choose copies nothing then */
+  if (!layout(p->x, &t, &ld) || !layout(p->y, &t, &ld) || !choose(p)) return false;    /* choose copies nothing then */
+  cut(p);
+  if (whole) p->slabs = 1;
+  return true;
+}
+
+static bool run_slabs (matmul_product *p) {
+  atomic_store(&p->failed, 0);
+  neap_parallel(p->c, p->slabs, run_task, p);
+  return !p->failed || neap_blas_refuse(p->c, "matmul");
 }
 
 bool matmul_run (matmul_product *p, bool add) {
   p->add = add;
+  if (p->slabs > 1) return run_slabs(p);
   int token = p->blas ? neap_blas_enter(p->c) : 0;
   if (token < 0) return neap_blas_refuse(p->c, "matmul");
   p->multiply(p, neap_ptr(p->x), neap_ptr(p->y), neap_ptr(p->out), p->m, p->n);

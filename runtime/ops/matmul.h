@@ -24,9 +24,9 @@ struct matmul_product {
   atomic_int failed;
 };
 
-/* Plans bmm for a call whose result is one matrix, made in one task, however big, from operands as they are, whose
-** elements need not be there yet; false: it is not that. */
-bool matmul_plan (neap_call *k, neap_tensor *out, matmul_product *p);
+/* Plans bmm for a call whose result is one matrix, made from operands as they are, whose elements need not be there yet;
+** false: it is not that.  whole: in one task, however big it is. */
+bool matmul_plan (neap_call *k, neap_tensor *out, bool whole, matmul_product *p);
 /* On any thread, with k->c of the plan its own.  add: to what is in out. */
 bool matmul_run (matmul_product *p, bool add);
 

@@ -38,7 +38,7 @@ typedef struct frame_instr {
   frame_step *steps; frame_source *sources;
   neap_call call; neap_tensor **in, *out;
   frame_draw draw;                         /* of a draw that is no part of a group */
-  bool product; matmul_product plan;       /* a call of bmm that needs no more than one call of BLAS */
+  bool product; matmul_product plan;       /* a call of bmm for one matrix */
   bool adds;                               /* to its value, which an earlier one made */
 } frame_instr;
 

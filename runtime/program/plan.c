@@ -219,7 +219,8 @@ static bool set_call (frame *f, frame_instr *in, neap_tensor **pointers) {
   for (int i = 0; ok && i < m.ndim; i++) ok = m.ndim == in->out->ndim && m.shape[i] == in->out->shape[i];
   bool adds = in->of->sum >= 0 && frame_adds(f);
   in->adds = n->before;
-  in->product = ok && n->op == NEAP_OP_bmm && matmul_plan(&in->call, in->out, &in->plan);
+  bool whole = f->phases & PHASE_BLOCK && !f->p->alone;
+  in->product = ok && n->op == NEAP_OP_bmm && matmul_plan(&in->call, in->out, whole, &in->plan);
   if (adds && !in->product && f->spill_bytes < value_bytes(f, n->out)) f->spill_bytes = value_bytes(f, n->out);
   return ok || neap_fail(f->p->c, NEAP_ESTATE, "program: %s does not hold for %lld rows", in->call.op->name,
                          (long long)f->rows);

@@ -53,7 +53,7 @@ struct neap_program {
   frame **frames; int nframes;             /* for `rows` and `rows` + 1 rows, in turn */
   int64_t rows;
   int64_t counts[PROGRAM_COUNTS]; int ncounts;         /* by rows: the numbers of rows that it was confirmed for last */
-  unsigned phases; bool in_place;          /* that those frames were made for */
+  unsigned phases; bool in_place, alone;   /* that those frames were made for; alone: of the one block there is */
   frame *prologue, *after;                 /* run what is made once before, and once after */
   row_sum *sums; int nsums; size_t lane_bytes;
   char *lanes; size_t lanes_bytes;         /* the sums of consecutive blocks, lane after lane */

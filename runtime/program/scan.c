@@ -61,13 +61,15 @@ static bool make_frames (neap_program *p, const program_run *r, unsigned phases)
   int64_t small = r->rows / r->nblocks, pairs = r->nblocks < p->c->threads ? r->nblocks : p->c->threads;
   int n = (int)(2 * pairs);
   bool even = r->rows % r->nblocks == 0;
-  bool fit = p->nframes == n && p->rows == small && p->phases == phases && p->in_place == !r->carry;
+  bool alone = r->nblocks == 1;
+  bool fit = p->nframes == n && p->rows == small && p->phases == phases && p->in_place == !r->carry && p->alone == alone;
   if (!fit) program_drop_frames(p);
   if (!p->frames && !(p->frames = neap_calloc(p->c, (size_t)n * sizeof *p->frames))) return false;
   p->nframes = n;
   p->rows = small;
   p->phases = phases;
   p->in_place = !r->carry;
+  p->alone = alone;
   for (int i = 0; i < n; i++) {
     if (p->frames[i] || (i % 2 == 1 && even)) continue;
     if (!(p->frames[i] = frame_new(p, small + i % 2, phases, !r->carry))) return false;
@@ -94,6 +96,7 @@ static bool run_prologue (program_run *r) {
   frame_bind(p->prologue);
   frame_refresh(p->prologue);
   p->prologue->run = r;
+  p->prologue->ctx.workers = p->c;
   if (frame_execute(p->prologue, 0, true)) return true;
   neap_fail(p->c, p->prologue->ctx.status, "%s", p->prologue->ctx.error);
   neap_clear_error(&p->prologue->ctx);
@@ -262,8 +265,10 @@ static void note_failure (program_run *r, int64_t block, const neap_context *c) 
   pthread_mutex_unlock(&r->p->lock);
 }
 
+/* A frame that runs alone shares its products among all threads. */
 static void run_frame (program_run *r, frame *f, int64_t block) {
   f->run = r;
+  f->ctx.workers = r->nblocks == 1 || block == r->nblocks ? r->p->c : NULL;
   f->row0 = block_start(r, block);
   if (run_steps(f)) return;
   note_failure(r, block, &f->ctx);

@@ -111,10 +111,10 @@ end
 
 function T.test_bits_do_not_depend_on_threads ()
   local before = neap.threads()
-  for _, sizes in ipairs{{2, 17, 16, 1}, {3, 300, 400, 1}} do
+  for rows, sizes in pairs{[777] = {2, 17, 16, 1}, [778] = {3, 300, 400, 1}, [200] = {3, 300, 500, 1}} do
     for name, loss in pairs(losses) do
       local f, first = at("float32", sizes, loss)
-      local x = neap.randn(777, sizes[1])
+      local x = neap.randn(rows, sizes[1])
       for threads = 1, 3 do
         neap.set_threads(threads)
         local g = neap.compile(f)
