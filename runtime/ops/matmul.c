@@ -9,7 +9,7 @@
 #include <string.h>
 
 enum { LOOPS = 64,                         /* products of up to so many multiplications are not worth a call of BLAS */
-       MAX_SLABS = 16, SLAB = 128, WIDE_SLAB = 256, ROUND = 16 };
+       MAX_SLABS = 16, SLAB = 128, WIDE_SLAB = 512, ROUND = 16 };
 #define GRAIN 4e6                          /* multiplications a task should have: about 0.1 ms on one core */
 #define CALL 1e3                           /* what a product costs besides, in multiplications */
 #define IN_CACHE (1 << 16)                 /* elements of the shared operand that stay in L2 beside the rest */
@@ -86,7 +86,8 @@ static void run_task (void *arg, int64_t t) {
   if (p->blas) neap_blas_leave(p->c, token);
 }
 
-/* Big products become slabs of the longer side; many small ones are put together. */
+/* Big products become slabs of the longer side; many small ones are put together.  BLAS packs the shared operand anew
+** for each slab, which costs about 10 / width of the work where it does not stay in cache: hence WIDE_SLAB. */
 static void cut (product *p) {
   double work = (double)p->m * (double)p->n * (double)p->k;
   p->by_rows = p->m >= p->n;
