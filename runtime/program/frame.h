@@ -60,7 +60,7 @@ struct frame {
   neap_storage *stores;                    /* of each value; data NULL: in a group only */
   int *outside;                            /* of each value: 1 + the input or output that holds it; or 0 */
   frame_move *moves; int nmoves;
-  char *arena; size_t arena_bytes;
+  neap_storage *arena; size_t arena_bytes; /* a storage: large ones wait for the next run */
   char *ready; size_t ready_bytes;
   char *scratch; size_t scratch_bytes;
   frame_instr *instrs; frame_step *steps; frame_source *sources;

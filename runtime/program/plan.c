@@ -113,9 +113,9 @@ static bool layout (frame *f) {
   find_uses(f->p, s);
   for (int v = 0; v < g->nvalues; v++) if (holds(f, v) && !f->outside[v]) place(lifetime(f, v, s), l, n++);
   for (int i = 0; i < n; i++) if (l[i].at + l[i].size > f->arena_bytes) f->arena_bytes = l[i].at + l[i].size;
-  f->arena = neap_calloc(c, f->arena_bytes + 64);
-  char *base = frame_align(f->arena);
-  for (int i = 0; f->arena && i < n; i++) f->stores[l[i].value].data = base + l[i].at;
+  f->arena = neap_storage_new(c, f->arena_bytes);
+  if (f->arena) memset(f->arena->data, 0, f->arena_bytes);
+  for (int i = 0; f->arena && i < n; i++) f->stores[l[i].value].data = (char *)f->arena->data + l[i].at;
   neap_free(c, l, bytes);
   return f->arena != NULL;
 }
@@ -397,6 +397,6 @@ void frame_free (frame *f) {
   neap_free(c, f->scratch, f->scratch_bytes);
   neap_free(c, f->ready, f->ready_bytes);
   neap_free(c, f->spill, f->spill_bytes);
-  neap_free(c, f->arena, f->arena_bytes + 64);
+  neap_storage_release(c, f->arena);
   neap_free(c, f, sizeof *f);
 }
