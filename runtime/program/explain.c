@@ -1,5 +1,6 @@
 /*
-** explain.c -- a program as text: what is hoisted, the groups, the calls, labels and sizes.
+** explain.c -- a program as text: what is hoisted, the groups, the calls, labels, sizes and costs.
+** Invariant: it changes nothing of the program; sizes are those of a run of one step of the rows it was made for.
 */
 #include "program/frame.h"
 #include <stdarg.h>
@@ -78,16 +79,66 @@ static void put_part (text *t, const char *title, unsigned phase) {
   }
 }
 
+/* ---- costs ---- */
+
+/* 1234 -> "1.23 k" */
+static void put_amount (text *t, double v, const char *unit) {
+  static const char *const prefix[] = { "", "k", "M", "G", "T" };
+  int i = 0;
+  for (; v >= 1000 && i < 4; i++) v /= 1000;
+  put(t, v == (double)(int)v ? "%.0f %s%s" : "%.3g %s%s", v, prefix[i], unit);
+}
+
+static void put_cost (text *t, program_cost c) {
+  put_amount(t, c.products, "flop in products, ");
+  put_amount(t, c.others, "flop besides, ");
+  put_amount(t, c.bytes, "B read and written\n");
+}
+
+static program_cost added (program_cost a, program_cost b, double times) {
+  return (program_cost){ a.products + times * b.products, a.others + times * b.others, a.bytes + times * b.bytes };
+}
+
+/* the blocks of a run, each of this many rows or one more */
+static void put_run (text *t, int64_t rows) {
+  neap_program *p = t->p;
+  program_run r = { .p = p, .rows = rows };
+  program_split(&r);
+  int64_t small = rows / r.nblocks;
+  program_cost all = program_count(p, rows, PHASE_ONCE | PHASE_AFTER);
+  all = added(all, program_count(p, small, PHASE_BLOCK), (double)(r.nblocks - rows % r.nblocks));
+  all = added(all, program_count(p, small + 1, PHASE_BLOCK), (double)(rows % r.nblocks));
+  if (p->ncounts) put(t, "a run of %lld rows: ", (long long)rows);
+  else put(t, "a run: ");
+  put(t, "%lld block%s", (long long)r.nblocks, r.nblocks > 1 ? "s" : "");
+  if (r.nlanes) put(t, " in %lld lanes of %zu bytes", (long long)r.nlanes, p->lane_bytes);
+  put(t, ", ");
+  put_cost(t, all);
+  frame *f = frame_new(p, small, r.nlanes ? PHASE_BLOCK : PHASE_BLOCK | PHASE_AFTER, true);
+  if (f && p->ncounts) put(t, "a block of %lld rows: ", (long long)small);
+  if (f) put(t, "%zu bytes of values, %zu of tiles\n", f->arena_bytes, f->scratch_bytes + f->ready_bytes);
+  frame_free(f);
+}
+
+static void put_costs (text *t) {
+  neap_program *p = t->p;
+  if (p->g->blocks && (p->ncounts || !program_knows(p, 1))) {
+    put(t, "a row: ");
+    put_cost(t, added(program_count(p, 1, PHASE_BLOCK), program_count(p, 0, PHASE_BLOCK), -1));
+  }
+  if (p->ncounts || program_knows(p, 1)) put_run(t, p->ncounts ? p->counts[0] : 1);
+}
+
 size_t program_explain (neap_program *p, char *out, size_t room) {
   text t = { p, out, 0, room };
-  put(&t, "%d inputs, %d outputs, %d instructions, %s\n", p->g->ninputs, p->g->noutputs, p->ninstrs,
+  int loops = 0;
+  for (int k = 0; k < p->ninstrs; k++) loops += p->instrs[k].group;
+  put(&t, "%d inputs, %d outputs, %d instructions (%d loops, %d calls), %s\n", p->g->ninputs, p->g->noutputs,
+      p->ninstrs, loops, p->ninstrs - loops,
       !p->g->by_rows ? "for one number of rows" : p->g->blocks ? "in blocks of rows" : "rows depend on each other");
   put_part(&t, "once a run", PHASE_ONCE);
   put_part(&t, "for each block and step", PHASE_BLOCK);
   put_part(&t, "once after all blocks", PHASE_AFTER);
-  for (int i = 0; i < p->nframes && i < 2; i++)
-    if (p->frames[i])
-      put(&t, "blocks of %lld rows: %zu bytes of values, %zu of tiles\n", (long long)p->frames[i]->rows,
-          p->frames[i]->arena_bytes, p->frames[i]->scratch_bytes + p->frames[i]->ready_bytes);
+  put_costs(&t);
   return t.n;
 }

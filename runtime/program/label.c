@@ -145,10 +145,10 @@ static void label_sources (graph *g) {
   }
 }
 
-/* what is the same for all rows is made wherever it is read */
-static unsigned phases_of (const graph *g, const graph_value *v) {
+/* what is the same for all rows is made in each part that may read it */
+static unsigned phases_of (const graph *g, const graph_value *v, bool sums) {
   if (v->fixed) return PHASE_ONCE;
-  if (!g->blocks) return PHASE_BLOCK;
+  if (!g->blocks || !sums) return PHASE_BLOCK;
   return v->axis == AXIS_AFTER ? PHASE_AFTER : v->axis == AXIS_SHARED ? PHASE_BLOCK | PHASE_AFTER : PHASE_BLOCK;
 }
 
@@ -164,5 +164,7 @@ void graph_label (graph *g) {
     int a = ref_axis(g, &g->refs[g->outputs + i]);
     g->blocks &= a == AXIS_SHARED || a == AXIS_AFTER || a == 0;
   }
-  for (int i = 0; i < g->nvalues; i++) g->values[i].phases = phases_of(g, &g->values[i]);
+  bool sums = false;
+  for (int i = 0; i < g->nvalues; i++) sums |= g->values[i].axis == AXIS_SUM;
+  for (int i = 0; i < g->nvalues; i++) g->values[i].phases = phases_of(g, &g->values[i], sums);
 }

@@ -75,6 +75,11 @@ void program_let_go (neap_program *p);
 /* fuse.c */
 bool program_fuse (neap_program *p);
 
+/* cost.c: what the instructions of these phases do in one step of so many rows: operations in products, other ones, bytes
+** read and written. */
+typedef struct program_cost { double products, others, bytes; } program_cost;
+program_cost program_count (const neap_program *p, int64_t rows, unsigned phases);
+
 /* The program as text into out[0 .. room), as snprintf does; its length. */
 size_t program_explain (neap_program *p, char *out, size_t room);
 
@@ -94,6 +99,8 @@ typedef struct program_run {
 
 /* Do rows run in blocks? */
 bool program_splits (const program_run *r);
+/* Sets the numbers of blocks and lanes. */
+void program_split (program_run *r);
 /* Makes frames for r->rows, runs what is fixed.  Then program_go may be called any number of times. */
 bool program_prepare (program_run *r);
 /* Runs, and moves the random streams on.  False with r->status set (and nothing pending in the context) when a kernel

@@ -40,6 +40,11 @@ static int64_t count_lanes (const program_run *r) {
   return r->nblocks < most ? r->nblocks : most;
 }
 
+void program_split (program_run *r) {
+  r->nblocks = count_blocks(r);
+  r->nlanes = r->nblocks > 1 && r->p->nsums > 0 ? count_lanes(r) : 0;
+}
+
 static int64_t block_start (const program_run *r, int64_t b) { return r->rows * b / r->nblocks; }
 
 /* ---- frames ---- */
@@ -153,8 +158,7 @@ bool program_prepare (program_run *r) {
   neap_program *p = r->p;
   if (!neap_ok(p->c)) return false;
   neap_blas_prepare(p->c);
-  r->nblocks = count_blocks(r);
-  r->nlanes = r->nblocks > 1 && p->nsums > 0 ? count_lanes(r) : 0;
+  program_split(r);
   mark_last(r);
   set_numbers(r);
   if (!make_frames(p, r, r->nlanes ? PHASE_BLOCK : PHASE_BLOCK | PHASE_AFTER)) return false;

@@ -146,6 +146,22 @@ function T.test_explain ()
   lu.assertStrContains(plan, "loop of 2 over [B, 8]")
 end
 
+-- 200 rows: x [B, 2] w [2, 8] + b, silu, the mean of the squares; the gradient by w adds up products over rows.
+function T.test_explain_counts ()
+  local w, b = neap.randn(2, 8), neap.randn(8)
+  local plan = neap.explain(function (x)
+    local h = (neap.matmul(x, w) + b):silu()
+    return h:square():mean(), neap.matmul(x:t(), h)
+  end, neap.randn(200, 2))
+  lu.assertStrContains(plan, "1 inputs, 2 outputs, 5 instructions (2 loops, 3 calls), in blocks of rows")
+  lu.assertStrContains(plan, "sum of rows\nonce after all blocks:\n  loop of 1 over []")
+  lu.assertStrContains(plan, "a row: 64 flop in products, 32 flop besides, ")   -- add, silu, square; the sum's 8
+  lu.assertStrContains(plan, "a run of 200 rows: 6 blocks in 6 lanes of 512 bytes, 12.8 kflop in products, 6.4 kflop")
+  lu.assertStrContains(plan, "a block of 33 rows: ")
+  plan = neap.explain(function (x) return x * 2 + 1 end, neap.randn())
+  lu.assertStrContains(plan, "a run: 1 block, 0 flop in products, 2 flop besides, 16 B read and written\n")
+end
+
 -- A transposed weight is copied once a run if that is little to do; what is copied all the same is not made twice.
 function T.test_copies ()
   local function plan (n)
