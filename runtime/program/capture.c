@@ -88,8 +88,8 @@ static graph *joined (neap_context *c, capture *w, graph *g, int64_t again, bool
 static bool by_rows (graph *g, graph *other) { return graph_by_rows(g, other); }
 
 enum { AGAIN = 5 };                        /* rows; a host's count of calls would be 4 */
-/* Rows of the recording by which a program is found again: few functions have sizes or numbers of 13. */
-enum { TELLING = 13 };
+/* Rows of the recording by which a program is found again: few functions have sizes or numbers of 7. */
+enum { TELLING = 7 };
 
 static bool holds_at (neap_context *c, capture *w, graph *g, int64_t rows) {
   graph *o = record(c, w, rows);

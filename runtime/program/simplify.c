@@ -182,7 +182,7 @@ static void mark_fixed (graph *g) {
   for (int i = 0; i < g->nnodes; i++) g->values[g->nodes[i].out].fixed = is_fixed(g, &g->nodes[i]);
 }
 
-#define COPY_ONCE (1 << 16)                /* elements: larger ones gain less by a step than their copy takes */
+#define COPY_ONCE (1 << 15)                /* elements: larger ones gain less by a step than their copy takes */
 
 /* a fixed matrix read against its order, by a product that is not */
 static bool wants_copy (graph *g, const graph_node *n) {
