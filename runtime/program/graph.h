@@ -117,6 +117,10 @@ graph_node *graph_insert (graph *g, int i, int op, const graph_ref *like, int n)
 /* expand.c: activations and their derivatives by parts that they share.  False: no memory. */
 bool graph_expand (graph *g);
 
+/* order.c: operands are made right before their readers, so that few values live at a time: of a sum of energies one
+** after the other, forwards and backwards.  False: no memory. */
+bool graph_order (graph *g);
+
 /* simplify.c: identities, common subexpressions, dead code, what is fixed, transposed weights.  False: no memory. */
 bool graph_simplify (graph *g);
 

@@ -1,7 +1,7 @@
 /*
 ** simplify.c -- the same values with less work: identities, common subexpressions, dead code, hoisting.
 ** Invariant: what is computed stays the same to the bit, but for the layout of a weight that BLAS reads; draws are
-** never merged, moved or dropped from the count of a step.
+** never merged or dropped from the count of a step.
 */
 #include "program/graph.h"
 #include <string.h>
@@ -80,6 +80,41 @@ static void shrink (graph *g, graph_node *n) {
   for (int i = 0; i < n->n; i++) graph_in(g, n, i)->ndim = 0;
   out->ndim = 0;
   replace_uniform(g, n->out, n->out);
+}
+
+/* Does no operand of n move along dimension d? */
+static bool stands_still (graph *g, const graph_node *n, int d) {
+  const graph_value *out = &g->values[n->out];
+  if (out->shape[d].n == 1 && !out->shape[d].rows) return false;
+  for (int i = 0; i < n->n; i++) {
+    const graph_ref *r = graph_in(g, n, i);
+    if (r->ndim != out->ndim || r->strides[d].n != 0) return false;
+  }
+  return true;
+}
+
+static bool all_uses_whole (const graph *g, int v) {
+  for (int i = 0; i < g->nrefs; i++) if (g->refs[i].value == v && !graph_is_whole(g, &g->refs[i])) return false;
+  return true;
+}
+
+/* Along dimension d an elementwise node makes one element, and whoever reads it broadcasts. */
+static void shrink_along (graph *g, graph_node *n, int d) {
+  const row_size one = { 1, false };
+  graph_value *out = &g->values[n->out];
+  for (int i = 0; i < n->n; i++) graph_in(g, n, i)->shape[d] = one;
+  out->shape[d] = one;
+  graph_ref now = graph_whole(g, n->out);
+  now.strides[d].n = 0;
+  for (int i = 0; i < g->nrefs; i++)
+    if (g->refs[i].value == n->out) memcpy(g->refs[i].strides, now.strides, sizeof now.strides);
+}
+
+/* A broadcast that all operands share comes after the node instead of before it, at most once. */
+static void broadcast_later (graph *g, graph_node *n) {
+  if (!graph_elementwise(n) || n->n == 0) return;
+  for (int d = 0; d < g->values[n->out].ndim; d++)
+    if (stands_still(g, n, d) && all_uses_whole(g, n->out)) { shrink_along(g, n, d); return; }
 }
 
 /* ---- common subexpressions ---- */
@@ -228,6 +263,7 @@ static void identities (graph *g) {
     drop_ones(g, &g->nodes[i]);
     outer_product(g, &g->nodes[i]);
     shrink(g, &g->nodes[i]);
+    broadcast_later(g, &g->nodes[i]);
   }
   for (int i = 0; i < g->nnodes; i++) drop_ones(g, &g->nodes[i]);
 }
@@ -245,5 +281,5 @@ bool graph_simplify (graph *g) {
   if (!finish(g) || !graph_expand(g)) return false;
   merge_numbers(g);
   identities(g);
-  return finish(g) && copy_weights(g) && copy_inputs(g) && finish(g);
+  return finish(g) && copy_weights(g) && copy_inputs(g) && finish(g) && graph_order(g);
 }

@@ -251,11 +251,8 @@ function T.test_blocks_end_where_the_next_begin ()
   local before = neap.threads()
   for threads = 1, 3 do
     neap.set_threads(threads)
-    for _, rows in ipairs{65, 1025, 5003} do
-      for _, columns in ipairs{1, 3, 16} do
-        local x = neap.randn(rows, columns)
-        lu.assertTrue(compare(f, neap.compile(f), x) <= 1e-6, ("%d x %d"):format(rows, columns))
-      end
+    for _, shape in ipairs{{65, 1}, {65, 3}, {65, 16}, {1025, 1}, {1025, 3}, {5003, 1}, {5003, 3}, {200013, 3}} do
+      lu.assertTrue(compare(f, neap.compile(f), neap.randn(shape)) <= 1e-6, ("%d x %d"):format(table.unpack(shape)))
     end
   end
   neap.set_threads(before)
