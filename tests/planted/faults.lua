@@ -63,7 +63,7 @@ fault("an output that shows an input is not copied", "simplify.c", {faults, "tes
 -- ---- loops over tiles ----
 
 fault("a loop reads another place of what it makes", "fuse.c", {faults, "test_loops_read_their_own_place"},
-  {"(at == k && !graph_is_whole(g, graph_in(g, n, i)))", "(0)"})
+  {"(at == k && !graph_is_whole(g, r))", "(0)"})
 fault("a node runs before its operands", "fuse.c", {faults, "test_nodes_after_their_operands"},
   {"if (at > k ||", "if ("},
   {"k > made; k--", "k >= 0; k--"})
