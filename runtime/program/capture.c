@@ -88,8 +88,6 @@ static graph *joined (neap_context *c, capture *w, graph *g, int64_t again, bool
 static bool by_rows (graph *g, graph *other) { return graph_by_rows(g, other); }
 
 enum { AGAIN = 5 };                        /* rows; a host's count of calls would be 4 */
-/* Rows of the recording by which a program is found again: few functions have sizes or numbers of 7. */
-enum { TELLING = 7 };
 
 static bool holds_at (neap_context *c, capture *w, graph *g, int64_t rows) {
   graph *o = record(c, w, rows);
@@ -98,10 +96,12 @@ static bool holds_at (neap_context *c, capture *w, graph *g, int64_t rows) {
   return ok;
 }
 
+static bool is_known (neap_context *c, const capture *w, graph *g);
+
 /* A function of the host's may do something else for its number of rows than for 2 and 3, or count its calls. */
 static bool confirmed (neap_context *c, capture *w, graph *g) {
   bool asks_again = w->own || w->origin.by, counts = graph_counts_rows(g);
-  if (w->fixed) return true;
+  if (w->fixed || is_known(c, w, g)) return true;
   return (!counts || holds_at(c, w, g, AGAIN)) && (!asks_again || holds_at(c, w, g, w->rows));
 }
 
@@ -169,14 +169,16 @@ static neap_program *found (program_cache *k, const graph_key *key) {
   return NULL;
 }
 
-/* the program that this origin's last recording at two rows led to, if it is the same now */
-static neap_program *found_again (program_cache *k, const capture *w, const graph_key *raw) {
-  for (int i = 0; k && i < k->n; i++) {
-    neap_program *p = k->p[i];
-    bool mine = is_free(p) && same_origin(&p->origin, &w->origin) && program_knows(p, w->rows);
-    if (mine && same_key(&p->raw, raw)) return to_front(k, i);
+/* Is g the program that its origin had before, confirmed at w->rows then? */
+static bool is_known (neap_context *c, const capture *w, graph *g) {
+  graph_key key = { 0 };
+  bool keyed = w->origin.by && graph_make_key(g, &key), yes = false;
+  for (int i = 0; keyed && i < c->programs->n && !yes; i++) {
+    const neap_program *p = c->programs->p[i];
+    yes = same_origin(&p->origin, &w->origin) && program_knows(p, w->rows) && same_key(&p->key, &key);
   }
-  return NULL;
+  graph_key_free(c, &key);
+  return yes;
 }
 
 static bool same_vars (const graph *g, const capture *w) {
@@ -252,66 +254,19 @@ static bool keep_note (neap_program *p, const capture *w) {
   return true;
 }
 
-static void mark (neap_program *p, const capture *w, graph_key *raw) {
+static void mark (neap_program *p, const capture *w) {
   bool kept = keep_note(p, w);
   if (!kept) neap_clear_error(p->c);                   /* it can be recorded again */
   if (!same_origin(&p->origin, &w->origin)) p->ncounts = 0;
   program_learn(p, w->rows);
   p->origin = w->origin;
   p->fixed = w->fixed && kept;
-  graph_key_free(p->c, &p->raw);
-  p->raw = *raw;
-  *raw = (graph_key){ 0 };
-}
-
-/* is g, recorded at w->rows, what p was recorded as? */
-static bool is_program (const neap_program *p, graph *g) {
-  graph_key key = { 0 };
-  bool same = graph_make_key(g, &key) && same_key(&p->key, &key);
-  graph_key_free(p->c, &key);
-  return same;
-}
-
-/* Do plain numbers that changed stay plain?  One more recording tells. */
-static bool stay_plain (neap_context *c, capture *w, const graph *g) {
-  graph *o = record(c, w, 3);
-  bool same = o && o->nvalues == g->nvalues;
-  for (int i = 0; same && i < g->nvalues; i++) {
-    const graph_value *v = &g->values[i];
-    double there = o->values[i].number;
-    same = v->kind != VALUE_NUMBER || v->rate || memcmp(&v->number, &there, sizeof there) == 0;
-  }
-  graph_free(o);
-  return same;
-}
-
-/* p, found again by g, a recording at TELLING rows: bound to it, or to one at w->rows if p is for those alone; false: p is
-** another program */
-static bool bind_again (neap_context *c, neap_program *p, capture *w, graph *g) {
-  graph *own = p->g->by_rows ? NULL : record(c, w, w->rows);
-  number_match m = p->g->by_rows ? graph_match_numbers(g, p->g, TELLING) : NUMBERS_UNLIKE;
-  bool same = own ? is_program(p, own) : m == NUMBERS_EQUAL || (m == NUMBERS_CHANGED && stay_plain(c, w, g));
-  if (same) bind(p, own ? own : g);
-  graph_free(own);
-  return same;
-}
-
-/* the program that a recording at TELLING rows tells to be that of the last time; NULL: there is none */
-static neap_program *program_again (neap_context *c, capture *w, graph_key *raw) {
-  graph *g = record(c, w, TELLING);
-  neap_program *p = g && graph_make_key(g, raw) ? found_again(c->programs, w, raw) : NULL;
-  if (p && !bind_again(c, p, w, g)) p = NULL;
-  graph_free(g);
-  return p;
 }
 
 static neap_program *record_program (neap_context *c, capture *w) {
-  graph_key raw = { 0 };
-  neap_program *p = w->origin.by ? program_again(c, w, &raw) : NULL;
-  graph *g = p || !neap_ok(c) || w->blame ? NULL : record_graph(c, w, record(c, w, 2));
-  if (g) p = program_of(c, g);
-  if (p) mark(p, w, &raw);
-  graph_key_free(c, &raw);
+  graph *g = record_graph(c, w, record(c, w, 2));
+  neap_program *p = g ? program_of(c, g) : NULL;
+  if (p) mark(p, w);
   return p;
 }
 

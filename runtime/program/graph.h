@@ -99,10 +99,6 @@ bool graph_by_rows (graph *g, const graph *other);
 bool graph_counts_rows (const graph *g);               /* has it numbers that depend on how many they are? */
 /* Is o, recorded at so many rows, what g (by rows) says for them? */
 bool graph_holds_at (const graph *g, const graph *o, int64_t rows);
-/* Gives the numbers of g, recorded at so many rows, the rates of those of like, a graph by rows: all are what like says for
-** them, or some plain ones are others, or one that depends on rows is. */
-typedef enum number_match { NUMBERS_EQUAL, NUMBERS_CHANGED, NUMBERS_UNLIKE } number_match;
-number_match graph_match_numbers (graph *g, const graph *like, int64_t rows);
 /* The same graph, with the same numbers? */
 bool graph_equal (graph *g, graph *other);
 /* label.c: labels values and says where they are made; sets g->blocks. */

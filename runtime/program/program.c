@@ -139,7 +139,6 @@ void program_release (neap_program *p) {
   neap_free(c, p->stored, (size_t)p->values * sizeof *p->stored);
   graph_free(p->g);
   graph_key_free(c, &p->key);
-  graph_key_free(c, &p->raw);
   neap_free(c, p->note, p->note_bytes);
   pthread_mutex_destroy(&p->lock);
   neap_free(c, p, sizeof *p);

@@ -39,7 +39,7 @@ struct neap_program {
   int refs;
   neap_context *c;                         /* counted */
   graph *g;                                /* its leaves and numbers are those of the next run */
-  graph_key key, raw;                      /* raw: of the recording at two rows that was bound last */
+  graph_key key;
   program_origin origin; bool fixed;       /* of the capture that bound it last */
   void *note; size_t note_bytes;
   instr *instrs; int ninstrs, instrs_size;

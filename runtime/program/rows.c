@@ -73,19 +73,6 @@ static bool join_number (graph_value *a, double three) {
   return false;
 }
 
-number_match graph_match_numbers (graph *g, const graph *like, int64_t rows) {
-  number_match m = NUMBERS_EQUAL;
-  for (int i = 0; i < g->nvalues; i++) {
-    graph_value *v = &g->values[i];
-    const graph_value *l = &like->values[i];
-    if (v->kind != VALUE_NUMBER) continue;
-    if (same_double(graph_number(l, rows), v->number)) { v->number = l->number; v->rate = l->rate; }
-    else if (l->rate) return NUMBERS_UNLIKE;
-    else m = NUMBERS_CHANGED;
-  }
-  return m;
-}
-
 static bool join_value (graph_value *a, const graph_value *b) {
   if (a->kind != b->kind || a->dtype != b->dtype || a->ndim != b->ndim || a->maker != b->maker) return false;
   if (a->kind == VALUE_NUMBER && !join_number(a, b->number)) return false;
