@@ -130,7 +130,7 @@ static void order_and_merge (copy *k) {
 static void choose_turn (copy *k) {
   int last = k->ndim - 1;
   k->turn = NULL;
-  if (k->tile != SLAB || k->ss[k->slab] != 1 || k->ds[last] != 1) return;
+  if (k->slab < 0 || k->tile != SLAB || k->ss[k->slab] != 1 || k->ds[last] != 1) return;
   if (k->line == same_4) { k->turn = turn_4; k->edge = 16; }
   else if (k->line == same_8) { k->turn = turn_8; k->edge = 8; }
   else if (k->line == same_1) { k->turn = turn_1; k->edge = 32; }

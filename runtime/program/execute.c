@@ -141,7 +141,8 @@ static bool run_kernel (frame *f, const frame_instr *in) {
 
 void frame_add (const frame *f, neap_dtype d, int64_t n, char *to, const char *from) {
   const void *in[] = { to, from };
-  f->ctx.tiles->op[NEAP_OP_add][d](padded(n), to, in, NULL, 0);
+  const double numbers[3] = { 0 };
+  f->ctx.tiles->op[NEAP_OP_add][d](padded(n), to, in, numbers, 0);
 }
 
 /* adds the block's part to the lane, where the first block's part lies as it is */

@@ -139,7 +139,7 @@ void trace_op (neap_call *k, const neap_attrs *a, const neap_tensor *out) {
   n->n = k->n;
   n->first = first;
   n->has_attrs = a != NULL;
-  if (a) n->a = *a;
+  if (a) memcpy(&n->a, a, neap_attr_bytes(a));
   n->a.text = NULL;
 }
 
@@ -168,7 +168,7 @@ int trace_stream (neap_context *c, neap_rng *r) {
 void trace_draw (neap_context *c, const neap_draw *d, neap_rng *r, neap_tensor *operand, const neap_tensor *out) {
   neap_recording *t = c->trace;
   if (t->failed) return;
-  int s = trace_stream(c, r), first = s < 0 ? -1 : new_refs(t, operand != NULL, &operand);
+  int s = trace_stream(c, r), first = s < 0 ? -1 : operand ? new_refs(t, 1, &operand) : 0;
   graph_node *n = first < 0 ? NULL : new_node(t, d->law, out);
   if (!n) return;
   n->n = operand != NULL;
