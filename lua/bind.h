@@ -91,6 +91,7 @@ void open_ops (lua_State *L);
 void open_grad (lua_State *L);
 void open_compile (lua_State *L);
 void open_value (lua_State *L);          /* the table _program on top */
+void open_steps (lua_State *L);          /* as above */
 void open_random (lua_State *L);
 void open_energy (lua_State *L);
 void open_sampler (lua_State *L);

@@ -57,13 +57,12 @@ bool callback_run (neap_context *c, void *arg, neap_tensor *const *in, int *nout
   return ok;
 }
 
-/* nil, reason, line of why it cannot be recorded; raises what is pending instead */
-static int give_reason (lua_State *L, bind_state *S, const char *reason, const char *line) {
+int callback_reason (lua_State *L, bind_state *S, const capture *w) {
   if (neap_status_of(S->c) != NEAP_OK) return bind_raise(L, S);
   lua_pushnil(L);
-  if (!reason[0]) return 1;
-  lua_pushstring(L, reason);
-  lua_pushstring(L, line);
+  if (!w->reason[0]) return 1;
+  lua_pushstring(L, w->reason);
+  lua_pushstring(L, w->place.line);
   return 3;
 }
 
@@ -80,37 +79,22 @@ static int capture_function (lua_State *L) {
   neap_scope s = neap_scope_open(S->c);
   b->p = neap_program_capture(S->c, &w, k.n, in);
   neap_scope_close(S->c, s);
-  return b->p ? 1 : give_reason(L, S, w.reason, w.place.line);
+  return b->p ? 1 : callback_reason(L, S, &w);
 }
 
 /* ---- running ---- */
 
-static int run_program (lua_State *L, program_box *b, int64_t steps) {
+/* program:run({tensors}) -> {tensors} */
+static int run (lua_State *L) {
+  program_box *b = check_program(L, 1);
   neap_tensor *in[NEAP_PROGRAM_TENSORS], *out[NEAP_PROGRAM_TENSORS];
-  int n = callback_list(L, 2, in), m = neap_program_outputs(b->p);
+  int n = callback_list(L, 2, in);
   bind_state *S = bind_state_of(L);
-  lua_createtable(L, m, 0);
-  for (int i = 1; i <= m; i++) { bind_newbox(L, S); lua_rawseti(L, -2, i); }
   neap_scope s = neap_scope_open(S->c);
-  bool ok = steps ? neap_scan(S->c, b->p, steps, n, in, out) : neap_run(S->c, b->p, n, in, out);
-  for (int i = 0; ok && i < m; i++) {
-    lua_rawgeti(L, -1, i + 1);
-    bind_boxat(L, -1)->t = neap_keep(out[i]);
-    lua_pop(L, 1);
-  }
+  if (neap_run(S->c, b->p, n, in, out)) callback_push(L, S, neap_program_outputs(b->p), out);
   bind_close(L, s);
   bind_tell(L, S);
   return 1;
-}
-
-/* program:run({tensors}) -> {tensors} */
-static int run (lua_State *L) { return run_program(L, check_program(L, 1), 0); }
-
-/* program:scan({tensors}, n) -> {tensors} after n steps */
-static int scan (lua_State *L) {
-  lua_Integer n = luaL_checkinteger(L, 3);
-  luaL_argcheck(L, n >= 1, 3, "at least 1 step expected");
-  return run_program(L, check_program(L, 1), n);
 }
 
 /* program:fits({tensors}): may they be its inputs? */
@@ -235,8 +219,7 @@ static int push_tensors (lua_State *L) {
   return 1;
 }
 
-/* a table of lent tensors, inside an open scope; false with a pending error when Lua has no memory */
-static bool push_list (lua_State *L, bind_state *S, int n, neap_tensor **t) {
+bool callback_push (lua_State *L, bind_state *S, int n, neap_tensor **t) {
   tensor_list l = { n, t };
   lua_pushcfunction(L, push_tensors);
   lua_pushlightuserdata(L, &l);
@@ -246,7 +229,7 @@ static bool push_list (lua_State *L, bind_state *S, int n, neap_tensor **t) {
 static bool call_once (lua_State *L, bind_state *S, compiled *k, int n, neap_tensor **in, capture *w) {
   neap_tensor *out[NEAP_PROGRAM_TENSORS];
   int m;
-  return neap_compiled_call(k, n, in, &m, out, w) && push_list(L, S, m, out);
+  return neap_compiled_call(k, n, in, &m, out, w) && callback_push(L, S, m, out);
 }
 
 /* compiled:call({tensors}) -> {tensors}; nil when f must be called, with reason and line when it cannot be recorded */
@@ -269,7 +252,7 @@ static int call_box (lua_State *L) {
   } while (!ok && bind_again(L, S, s, &tries));
   neap_scope_close(S->c, s);
   if (b->k->taped == 0) let_go(S->c, h);
-  if (!ok) return give_reason(L, S, w.reason, w.place.line);
+  if (!ok) return callback_reason(L, S, &w);
   bind_tell(L, S);
   return 1;
 }
@@ -303,7 +286,7 @@ static int warning (lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-  { "run", run }, { "scan", scan }, { "fits", fits }, { "text", text }, { "__gc", collect }, { NULL, NULL }
+  { "run", run }, { "fits", fits }, { "text", text }, { "__gc", collect }, { NULL, NULL }
 };
 static const luaL_Reg compiled_methods[] = { { "call", call_box }, { "__gc", collect_compiled }, { NULL, NULL } };
 static const luaL_Reg module[] = {
@@ -337,5 +320,6 @@ void open_compile (lua_State *L) {
   new_table(L, &taped, false);
   luaL_newlib(L, module);
   open_value(L);
+  open_steps(L);
   lua_setfield(L, -2, "_program");
 }

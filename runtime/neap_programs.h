@@ -31,6 +31,10 @@ NEAP_API bool neap_run (neap_context *c, neap_program *p, int n, neap_tensor *co
 ** blocks, each through many steps before the next.  out as neap_run's after the last step; steps >= 1. */
 NEAP_API bool neap_scan (neap_context *c, neap_program *p, int64_t steps, int n, neap_tensor *const *in,
                          neap_tensor **out);
+/* As neap_scan, where only the first `carried` outputs replace inputs.  The `each` inputs after those have a row for each
+** step along one more dimension, the first: step t sees in[i][t].  Further outputs are stacked in the same way. */
+NEAP_API bool neap_scan_over (neap_context *c, neap_program *p, int64_t steps, int carried, int each, int n,
+                              neap_tensor *const *in, neap_tensor **out);
 NEAP_API neap_program *neap_program_keep (neap_program *p);
 NEAP_API void neap_program_release (neap_program *p);                           /* NULL is ignored */
 /* The plan as text, as snprintf does: at most room bytes into buf; the length of all of it. */

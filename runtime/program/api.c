@@ -1,11 +1,8 @@
 /*
-** api.c -- programs of a host's own functions: capture, run, scan.
+** api.c -- programs of a host's own functions: capture and run.
 ** Invariant: such a program is nobody else's, so what it holds by reference stays what it was recorded with.
 */
 #include "program/program.h"
-#include <time.h>
-
-enum { CHUNK_NS = 25 * 1000 * 1000, LONGEST = 1 << 20 };
 
 /* ---- capture ---- */
 
@@ -109,7 +106,7 @@ static bool fail_input (neap_context *c, const neap_program *p, int n, neap_tens
   return neap_fail(c, NEAP_ESHAPE, "run: inputs of no rows");
 }
 
-static bool check_inputs (neap_context *c, neap_program *p, int n, neap_tensor *const *in, int64_t *rows) {
+bool program_check (neap_context *c, neap_program *p, int n, neap_tensor *const *in, int64_t *rows) {
   if (!neap_ok(c)) return false;
   if (p->c != c) return neap_fail(c, NEAP_EARG, "run: the program belongs to another context");
   if (!program_fits(p, n, in, rows)) return fail_input(c, p, n, in);
@@ -118,78 +115,27 @@ static bool check_inputs (neap_context *c, neap_program *p, int n, neap_tensor *
                    (long long)*rows);
 }
 
-static bool go (program_run *r, neap_tensor **out) {
-  if (!program_outputs(r, out)) return false;
+/* ---- runs of one step ---- */
+
+static bool run_once (program_run *r, int n, neap_tensor *const *from, neap_tensor **out) {
+  neap_tensor *in[NEAP_PROGRAM_TENSORS];
+  for (int i = 0; i < n; i++) if (!(in[i] = neap_contiguous_data(r->p->c, from[i]))) return false;
+  r->in = in;
   r->out = out;
+  r->steps = 1;
+  if (!program_prepare(r) || !program_outputs(r, out)) return false;
   return program_go(r) || neap_fail(r->p->c, r->status, "%s", r->error);
 }
 
-static int64_t now (void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-/* chunks of steps, what they give becoming the next one's inputs */
-static bool run_steps (program_run *r, int64_t steps, int n, neap_tensor **in, neap_tensor **out) {
-  int64_t chunk = steps > 1 ? 1 : steps;
-  for (int64_t done = 0; done < steps; done += r->steps) {
-    if (!neap_poll(r->p->c)) return false;
-    int64_t from = now();
-    r->steps = chunk < steps - done ? chunk : steps - done;
-    r->in = in;
-    if (!go(r, out)) return false;
-    int64_t fit = CHUNK_NS / ((now() - from) / r->steps + 1);
-    chunk = fit < 1 ? 1 : fit < LONGEST ? fit : LONGEST;
-    for (int j = 0; r->carry && j < n && j < r->p->g->noutputs; j++) in[j] = out[j];
-  }
-  return true;
-}
-
-static bool run_scan (neap_program *p, program_run *r, int64_t steps, int n, neap_tensor *const *from,
-                      neap_tensor **out) {
-  neap_tensor *in[NEAP_PROGRAM_TENSORS];
-  for (int i = 0; i < n; i++) if (!(in[i] = neap_contiguous_data(p->c, from[i]))) return false;
-  return program_prepare(r) && run_steps(r, steps, n, in, out);
-}
-
-static bool run_scoped (neap_program *p, program_run *r, int64_t steps, int n, neap_tensor *const *in,
-                        neap_tensor **out) {
-  neap_context *c = p->c;
+bool neap_run (neap_context *c, neap_program *p, int n, neap_tensor *const *in, neap_tensor **out) {
+  program_run r = { .p = p };
+  if (!program_check(c, p, n, in, &r.rows) || !neap_poll(c)) return false;
   neap_mode m = neap_no_grad(c);
   neap_scope s = neap_scope_open(c);
-  bool ok = run_scan(p, r, steps, n, in, out);
+  bool ok = run_once(&r, n, in, out);
   for (int j = 0; ok && j < p->g->noutputs; j++) neap_keep(out[j]);
   neap_scope_close(c, s);
   neap_mode_restore(c, m);
   for (int j = 0; ok && j < p->g->noutputs; j++) out[j] = neap_lend(c, out[j]);
   return ok && neap_ok(c);
-}
-
-bool neap_run (neap_context *c, neap_program *p, int n, neap_tensor *const *in, neap_tensor **out) {
-  program_run r = { .p = p };
-  return check_inputs(c, p, n, in, &r.rows) && run_scoped(p, &r, 1, n, in, out);
-}
-
-/* do the outputs have the shapes of the first inputs? */
-static bool carries (neap_context *c, neap_program *p, int *carry) {
-  graph *g = p->g;
-  if (g->noutputs > g->ninputs)
-    return neap_fail(c, NEAP_ESHAPE, "scan: a step gives %d tensors for %d inputs", g->noutputs, g->ninputs);
-  for (int j = 0; j < g->noutputs; j++) {
-    graph_ref in = graph_whole(g, j);
-    const graph_ref *o = &g->refs[g->outputs + j];
-    if (!graph_same_shape(&in, o) || in.dtype != o->dtype)
-      return neap_fail(c, NEAP_ESHAPE, "scan: a step changes the shape or dtype of tensor %d of its carry", j + 1);
-    carry[j] = j;
-  }
-  return true;
-}
-
-bool neap_scan (neap_context *c, neap_program *p, int64_t steps, int n, neap_tensor *const *in, neap_tensor **out) {
-  int carry[NEAP_PROGRAM_TENSORS];
-  program_run r = { .p = p, .carry = carry };
-  if (steps < 1 && neap_ok(c))
-    return neap_fail(c, NEAP_EARG, "scan: at least 1 step expected, got %lld", (long long)steps);
-  return check_inputs(c, p, n, in, &r.rows) && carries(c, p, carry) && run_scoped(p, &r, steps, n, in, out);
 }

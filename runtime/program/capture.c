@@ -62,12 +62,13 @@ static graph *trace (neap_context *c, capture *w, neap_tensor *const *in) {
 }
 
 /* one recording, at so many rows */
-static graph *record (neap_context *c, capture *w, int64_t rows) {
+graph *capture_record (neap_context *c, capture *w, int64_t rows) {
   neap_tensor *in[NEAP_PROGRAM_TENSORS];
   neap_mode m = neap_no_grad(c);
   neap_scope s = neap_scope_open(c);
   bool ok = true;
-  for (int i = 0; ok && i < w->n; i++) ok = (in[i] = capture_example(c, w->in[i], w->by_rows[i], rows)) != NULL;
+  for (int i = 0; ok && i < w->n; i++)
+    ok = (in[i] = w->fresh ? w->in[i] : capture_example(c, w->in[i], w->by_rows[i], rows)) != NULL;
   graph *g = ok ? trace(c, w, in) : NULL;
   neap_scope_close(c, s);
   neap_mode_restore(c, m);
@@ -75,9 +76,38 @@ static graph *record (neap_context *c, capture *w, int64_t rows) {
   return g;
 }
 
+static bool show (neap_context *c, const capture *w, neap_tensor *const *in, const capture_watch *v) {
+  neap_tensor *out[NEAP_PROGRAM_TENSORS];
+  int nout = 0;
+  uint64_t start = c->clock;
+  neap_recording *t = trace_begin(c, w->n, in);        /* knows the streams that are drawn from */
+  if (!t) return false;
+  bool ok = w->fn(c, w->arg, in, &nout, out) && neap_ok(c) && v->see(c, v->arg, start, in, nout, out);
+  trace_end(t, 0, NULL);
+  trace_free(t);
+  return ok;
+}
+
+bool capture_show (neap_context *c, const capture *w, int64_t rows, const capture_watch *v) {
+  neap_tensor *in[NEAP_PROGRAM_TENSORS];
+  neap_mode m = c->floor;
+  neap_scope s = neap_scope_open(c);
+  bool ok = true;
+  c->floor = v->floor;
+  for (int i = 0; ok && i < w->n; i++) {
+    in[i] = capture_example(c, w->in[i], w->by_rows[i], rows);
+    if (in[i] && v->variables && neap_is_float(in[i]->dtype)) in[i] = neap_variable(c, in[i]);
+    ok = in[i] != NULL;
+  }
+  ok = ok && show(c, w, in, v);
+  neap_scope_close(c, s);
+  c->floor = m;
+  return ok;
+}
+
 /* g joined by `join` with another recording; takes g over; NULL when one fails or they do not agree */
 static graph *joined (neap_context *c, capture *w, graph *g, int64_t again, bool (*join) (graph *, graph *)) {
-  graph *other = g ? record(c, w, again) : NULL;
+  graph *other = g ? capture_record(c, w, again) : NULL;
   bool agree = other && join(g, other);
   graph_free(other);
   if (agree) return g;
@@ -90,7 +120,7 @@ static bool by_rows (graph *g, graph *other) { return graph_by_rows(g, other); }
 enum { AGAIN = 5 };                        /* rows; a host's count of calls would be 4 */
 
 static bool holds_at (neap_context *c, capture *w, graph *g, int64_t rows) {
-  graph *o = record(c, w, rows);
+  graph *o = capture_record(c, w, rows);
   bool ok = o && graph_holds_at(g, o, rows);
   graph_free(o);
   return ok;
@@ -112,7 +142,7 @@ static graph *record_graph (neap_context *c, capture *w, graph *g) {
   if (g && !confirmed(c, w, g)) { graph_free(g); g = NULL; }
   if (g || !neap_ok(c) || w->blame) return g;
   w->reason[0] = '\0';                                 /* shapes may not fit so few rows */
-  g = joined(c, w, record(c, w, w->rows), w->rows, graph_equal);
+  g = joined(c, w, capture_record(c, w, w->rows), w->rows, graph_equal);
   if (!g && neap_ok(c)) say(w, "does something else at every call", NULL, true);
   return g;
 }
@@ -264,10 +294,19 @@ static void mark (neap_program *p, const capture *w) {
 }
 
 static neap_program *record_program (neap_context *c, capture *w) {
-  graph *g = record_graph(c, w, record(c, w, 2));
+  graph *g = record_graph(c, w, capture_record(c, w, 2));
   neap_program *p = g ? program_of(c, g) : NULL;
   if (p) mark(p, w);
   return p;
+}
+
+graph *capture_graph (neap_context *c, capture *w, graph_key *key) {
+  graph *g = neap_ok(c) && !c->trace ? record_graph(c, w, capture_record(c, w, 2)) : NULL;
+  if (g && graph_make_key(g, key)) return g;
+  graph_free(g);
+  graph_key_free(c, key);
+  swallow(c, w);
+  return NULL;
 }
 
 static neap_program *own_found (const capture *w, const graph_key *key) {
@@ -278,12 +317,11 @@ static neap_program *own_found (const capture *w, const graph_key *key) {
 /* Leaves and numbers of one that is there already stay what they were. */
 static neap_program *own_program (neap_context *c, capture *w) {
   graph_key key = { 0 };
-  graph *g = record_graph(c, w, record(c, w, 2));
-  bool keyed = g && graph_make_key(g, &key);
-  neap_program *p = keyed ? own_found(w, &key) : NULL;
+  graph *g = capture_graph(c, w, &key);
+  neap_program *p = g ? own_found(w, &key) : NULL;
   if (p) program_keep(p);
-  if (p || !keyed) { graph_free(g); graph_key_free(c, &key); }
-  else if ((p = program_new(c, g, &key))) c->programs_made++;
+  if (p) { graph_free(g); graph_key_free(c, &key); }
+  else if (g && (p = program_new(c, g, &key))) c->programs_made++;
   if (p) program_learn(p, w->rows);
   return p;
 }

@@ -4,7 +4,6 @@
 ** that is to be differentiated again, or recorded, calls the function itself.
 */
 #include "program/compiled.h"
-#include "program/trace.h"
 #include "tape_custom.h"
 #include <string.h>
 
@@ -14,7 +13,7 @@ typedef struct search {
   neap_context *c;
   compiled_case *s;
   uint64_t start;                          /* what is older was not made by the function */
-  int nin; neap_tensor *in[NEAP_PROGRAM_TENSORS];      /* fresh variables */
+  int nin; neap_tensor *const *in;         /* fresh variables */
   neap_tensor **list; int n, size;         /* of one walk */
 } search;
 
@@ -69,18 +68,14 @@ static bool walk (search *f, neap_tensor *y, target_set *depends) {
   return true;
 }
 
-static bool call_taped (search *f, const capture *w) {
-  neap_tensor *out[NEAP_PROGRAM_TENSORS];
-  int nout = 0, want = f->s->p->g->noutputs;
-  for (int i = 0; i < w->n; i++)
-    if (neap_is_float(f->in[i]->dtype) && !(f->in[i] = neap_variable(f->c, f->in[i]))) return false;
-  neap_recording *t = trace_begin(f->c, w->n, f->in);
-  if (!t) return false;
-  f->start = f->c->clock;
-  bool ok = w->fn(f->c, w->arg, f->in, &nout, out) && neap_ok(f->c) && nout == want;
+static bool see_results (neap_context *c, void *arg, uint64_t start, neap_tensor *const *in, int nout,
+                         neap_tensor *const *out) {
+  search *f = arg;
+  (void)c;
+  f->start = start;
+  f->in = in;
+  bool ok = nout == f->s->p->g->noutputs;
   for (int j = 0; ok && j < nout; j++) ok = walk(f, out[j], &f->s->depends[j]);
-  trace_end(t, 0, NULL);                               /* streams go back */
-  trace_free(t);
   return ok;
 }
 
@@ -105,19 +100,13 @@ static uint64_t marks_of (const neap_program *p) {
   return marks;
 }
 
+/* variables of any kind: those that are tracked are looked up later */
 static bool search_case (compiled *k, compiled_case *s, const capture *w) {
   neap_context *c = k->c;
   search f = { .c = c, .s = s, .nin = w->n };
-  int64_t rows = s->p->g->by_rows ? 2 : w->rows;
-  neap_mode m = c->floor;
-  neap_scope scope = neap_scope_open(c);
-  c->floor = 0;                                        /* variables of any kind: those tracked are looked up later */
+  capture_watch v = { .floor = 0, .variables = true, .see = see_results, .arg = &f };
   s->depends = neap_calloc(c, depends_bytes(s));
-  bool ok = s->depends != NULL;
-  for (int i = 0; ok && i < w->n; i++) ok = (f.in[i] = capture_example(c, w->in[i], w->by_rows[i], rows)) != NULL;
-  ok = ok && call_taped(&f, w);
-  neap_scope_close(c, scope);
-  c->floor = m;
+  bool ok = s->depends && capture_show(c, w, s->p->g->by_rows ? 2 : w->rows, &v);
   neap_free(c, f.list, (size_t)f.size * sizeof *f.list);
   return ok;
 }

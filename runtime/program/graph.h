@@ -106,6 +106,11 @@ void graph_label (graph *g);
 
 /* join.c: sums of a labelled graph that are only added up become one */
 void graph_join (graph *g);
+/* part.c: leaves and streams are counted once more, variables are left out */
+graph *graph_copy (const graph *g);
+/* g with the values in[0..nin) as its inputs, in place of its own, and other outputs.  Numbers that become inputs have
+** one element. */
+graph *graph_part (const graph *g, int nin, const int *in, int nout, const graph_ref *out);
 
 /* A node before node i, of n operands, with a result like `like`; its index is i.  NULL without memory. */
 graph_node *graph_insert (graph *g, int i, int op, const graph_ref *like, int n);

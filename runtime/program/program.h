@@ -84,12 +84,14 @@ program_cost program_count (const neap_program *p, int64_t rows, unsigned phases
 size_t program_explain (neap_program *p, char *out, size_t room);
 
 /* One run: `steps` times the graph, outputs carried to inputs.
-** in[i]: row-major; out[j]: row-major, written; carry[j]: the input that output j replaces, or -1. */
+** in[i]: row-major; out[j]: row-major, written; carry[j]: the input that output j replaces, or -1.  Where each_in[i],
+** in[i] has one more dimension, the first, and step t sees in[i][t]; where each_out[j], step t writes out[j][t]. */
 typedef struct program_run {
   neap_program *p;
   int64_t rows, steps;
   neap_tensor *const *in; neap_tensor **out;
   const int *carry;
+  const bool *each_in, *each_out;          /* or NULL; only with carry */
   neap_key key[GRAPH_RNGS]; uint64_t step[GRAPH_RNGS];
   /* of the split */
   int64_t nblocks, nlanes;
@@ -110,6 +112,12 @@ bool program_go (program_run *r);
 /* Fresh tensors for what r's program gives, lent. */
 bool program_outputs (const program_run *r, neap_tensor **out);
 
+/* Do n inputs fit, and is the number of rows known?  Else false with an error. */
+bool program_check (neap_context *c, neap_program *p, int n, neap_tensor *const *in, int64_t *rows);
+/* As neap_scan_over, with outputs of each step written to into, row-major tensors of their shapes, unless it is NULL. */
+NEAP_API bool neap_program_scan (neap_program *p, int64_t steps, int carried, int each, int n, neap_tensor *const *in,
+                                 neap_tensor *const *into, neap_tensor **out);
+
 /* ---- making: capture.c ---- */
 
 typedef struct capture {
@@ -117,6 +125,7 @@ typedef struct capture {
   int n; neap_tensor *const *in;           /* examples: their values are used while recording */
   const bool *by_rows;                     /* which inputs' first dimension counts rows */
   int64_t rows;
+  bool fresh;                              /* the inputs are examples of the rows asked for, and may be recorded on */
   bool own;                                /* a program that nobody else finds */
   neap_program *const *have; int nhave;    /* own: those that fn has */
   bool scans;                              /* a run takes many steps */
@@ -137,6 +146,18 @@ NEAP_API neap_program *neap_program_capture (neap_context *c, capture *w, int n,
 /* Sets n, in, by_rows and rows of a function of the host's: inputs as long as the first one with dimensions carry
 ** rows.  by_rows: n entries. */
 void capture_inputs (capture *w, int n, neap_tensor *const *in, bool *by_rows);
+/* The joined recordings of a function that is its own, and their key; NULL as program_capture. */
+graph *capture_graph (neap_context *c, capture *w, graph_key *key);
+/* One recording, at so many rows; NULL with w->reason or an interrupt. */
+graph *capture_record (neap_context *c, capture *w, int64_t rows);
+/* Calls w's function on examples of so many rows with its tape below floor, float inputs as variables if asked for, and
+** shows what it gives; start: what is older was there before.  Streams are put back.  False when either fails. */
+typedef struct capture_watch {
+  uint64_t floor; bool variables;
+  bool (*see) (neap_context *c, void *arg, uint64_t start, neap_tensor *const *in, int nout, neap_tensor *const *out);
+  void *arg;
+} capture_watch;
+bool capture_show (neap_context *c, const capture *w, int64_t rows, const capture_watch *v);
 /* t with `rows` rows, its first ones, the last repeated; or all of it.  Fresh. */
 neap_tensor *capture_example (neap_context *c, neap_tensor *t, bool by_rows, int64_t rows);
 /* Warns that what `who` runs, which is named when no line is known, runs op by op. */

@@ -118,6 +118,8 @@ static void set_streams (program_run *r) {
   }
 }
 
+static bool is_each (const bool *each, int i) { return each && each[i]; }
+
 static void want (neap_program *p, int v) {
   const graph_value *val = &p->g->values[v];
   if (val->kind == VALUE_NODE) p->instrs[p->instr_of[val->maker]].last = false;
@@ -128,7 +130,8 @@ static void mark_last (program_run *r) {
   neap_program *p = r->p;
   graph *g = p->g;
   for (int k = 0; k < p->ninstrs; k++) p->instrs[k].last = r->carry != NULL;
-  for (int j = 0; r->carry && j < g->noutputs; j++) if (r->carry[j] >= 0) want(p, g->refs[g->outputs + j].value);
+  for (int j = 0; r->carry && j < g->noutputs; j++)
+    if (r->carry[j] >= 0 || is_each(r->each_out, j)) want(p, g->refs[g->outputs + j].value);
   for (int k = p->ninstrs - 1; k >= 0; k--) {
     const instr *in = &p->instrs[k];
     for (int i = 0; !in->last && i < (in->group ? in->nsteps : 1); i++) {
@@ -170,31 +173,36 @@ bool program_prepare (program_run *r) {
 
 /* ---- one block ---- */
 
-/* Where the rows of a frame begin in t, a row-major tensor whose first dimension counts rows, or all of it. */
-static char *rows_of (const frame *f, const neap_tensor *t, bool by_rows, size_t *bytes) {
-  size_t all = (size_t)neap_numel(t) * neap_dtype_size(t->dtype);
+/* Where the rows of a frame begin in t, a row-major tensor whose first dimension counts rows, or all of it; or in what
+** step has of it. */
+static char *rows_of (const frame *f, const neap_tensor *t, bool by_rows, bool each, int64_t step, size_t *bytes) {
+  size_t all = (size_t)neap_numel(t) * neap_dtype_size(t->dtype) / (size_t)(each ? f->run->steps : 1);
   size_t row = by_rows && f->run->rows ? all / (size_t)f->run->rows : 0;
   *bytes = by_rows ? row * (size_t)f->rows : all;
-  return (char *)neap_ptr(t) + row * (size_t)f->row0;
+  return (char *)neap_ptr(t) + row * (size_t)f->row0 + (each ? (size_t)step * all : 0);
 }
 
 static bool has_rows (const frame *f, const row_size *shape, int ndim) {
   return f->p->g->by_rows && ndim > 0 && shape[0].rows;
 }
 
+static void load_input (frame *f, int i, bool each, int64_t step) {
+  const graph_value *v = &f->p->g->values[i];
+  size_t bytes;
+  char *from = rows_of(f, f->run->in[i], has_rows(f, v->shape, v->ndim), each, step, &bytes);
+  if (f->outside[i]) f->stores[i].data = from;
+  else if (f->stores[i].data) memcpy(f->stores[i].data, from, bytes);
+}
+
 /* inputs are copied into the arena, or found where they lie, as places for outputs are */
 static void load (frame *f) {
   const graph *g = f->p->g;
   size_t bytes;
-  for (int i = 0; i < g->ninputs; i++) {
-    char *from = rows_of(f, f->run->in[i], has_rows(f, g->values[i].shape, g->values[i].ndim), &bytes);
-    if (f->outside[i]) f->stores[i].data = from;
-    else if (f->stores[i].data) memcpy(f->stores[i].data, from, bytes);
-  }
+  for (int i = 0; i < g->ninputs; i++) if (!is_each(f->run->each_in, i)) load_input(f, i, false, 0);
   for (int j = 0; j < g->noutputs; j++) {
     const graph_ref *o = &g->refs[g->outputs + j];
     if (f->outside[o->value] != 1 + j) continue;
-    f->stores[o->value].data = rows_of(f, f->run->out[j], has_rows(f, o->shape, o->ndim), &bytes);
+    f->stores[o->value].data = rows_of(f, f->run->out[j], has_rows(f, o->shape, o->ndim), false, 0, &bytes);
   }
   frame_move_all(f);
 }
@@ -228,23 +236,31 @@ static bool gives (const frame *f, int j) {
   return f->phases & (whole ? PHASE_AFTER : PHASE_BLOCK) && (whole || f->row0 == 0);
 }
 
-static void store (const frame *f) {
+/* the outputs of one step, or of all */
+static void store (const frame *f, bool each, int64_t step) {
   const graph *g = f->p->g;
   for (int j = 0; j < g->noutputs; j++) {
     const graph_ref *o = &g->refs[g->outputs + j];
     size_t bytes;
-    if (gives(f, j)) give(f, j, rows_of(f, f->run->out[j], has_rows(f, o->shape, o->ndim), &bytes));
+    if (is_each(f->run->each_out, j) != each || !gives(f, j)) continue;
+    give(f, j, rows_of(f, f->run->out[j], has_rows(f, o->shape, o->ndim), each, step, &bytes));
   }
+}
+
+static void load_step (frame *f, int64_t step) {
+  for (int i = 0; f->run->each_in && i < f->p->g->ninputs; i++) if (f->run->each_in[i]) load_input(f, i, true, step);
 }
 
 static bool run_steps (frame *f) {
   const program_run *r = f->run;
   load(f);
   for (int64_t t = 0; t < r->steps; t++) {
+    load_step(f, t);
     if (!frame_execute(f, (uint64_t)t, t + 1 == r->steps)) return false;
+    if (r->each_out) store(f, true, t);
     if (t + 1 < r->steps) carry(f);
   }
-  store(f);
+  store(f, false, 0);
   return true;
 }
 
