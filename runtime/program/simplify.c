@@ -263,9 +263,11 @@ static void identities (graph *g) {
     drop_ones(g, &g->nodes[i]);
     outer_product(g, &g->nodes[i]);
     shrink(g, &g->nodes[i]);
+  }
+  for (int i = 0; i < g->nnodes; i++) {
+    drop_ones(g, &g->nodes[i]);
     broadcast_later(g, &g->nodes[i]);
   }
-  for (int i = 0; i < g->nnodes; i++) drop_ones(g, &g->nodes[i]);
 }
 
 static bool finish (graph *g) {

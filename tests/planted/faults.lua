@@ -60,6 +60,11 @@ fault("1 / x is x", "simplify.c", {faults, "test_identities"},
 fault("an output that shows an input is not copied", "simplify.c", {faults, "test_outputs_that_show_inputs"},
   {"if (g->values[r.value].kind != VALUE_INPUT) continue;", "continue;"})
 
+fault("what is seen in parts is made for one row alone", "simplify.c", {faults, "test_broadcasts_seen_in_parts"},
+  {"stands_still(g, n, d) && all_uses_whole(g, n->out)", "stands_still(g, n, d)"})
+fault("a node stands before its last operand", "order.c", {faults, "test_nodes_after_their_operands"},
+  {"if (w->seen[i] <= n->n)", "if (w->seen[i] < n->n)"})
+
 -- ---- loops over tiles ----
 
 fault("a loop reads another place of what it makes", "fuse.c", {faults, "test_loops_read_their_own_place"},

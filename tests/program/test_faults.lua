@@ -84,6 +84,15 @@ function T.test_values_of_rows_are_not_hoisted ()
   compare(function (x) return (x * 2):exp() + x end, 3)
 end
 
+-- What is the same for all rows is made once, however it is looked at.
+function T.test_broadcasts_seen_in_parts ()
+  local w, b = neap.randn(3), neap.randn(3)
+  compare(function (x)
+    local y = (w:expand(x.shape[1], 3) * b):exp()
+    return x + y, y:slice(2, 2, 3) - x:slice(2, 1, 2), neap.matmul(y:t() * 1e-3, x), y + 1
+  end, 3)
+end
+
 local function drawing (sizes)
   local function step (rng) return function (c) return {x = c.x * .5 + rng:normal(sizes or c.x.shape)} end end
   local fast = neap.scan(step(neap.rng(7)), {x = neap.zeros(1100, 3)}, 9)

@@ -62,8 +62,8 @@ local function median (t)
 end
 
 local function tell (name, iterations, seen)
-  print(("%s, %d iterations: %.1f MB resident after 100, at the most %.1f; programs: %d and %d"):format(name, iterations,
-    seen.rss_at_100 / 2^20, seen.most / 2^20, seen.programs_at_100, seen.programs))
+  print(("%s, %d iterations: %.1f MB resident after 100, at the most %.1f; programs: %d and %d"):format(name,
+    iterations, seen.rss_at_100 / 2^20, seen.most / 2^20, seen.programs_at_100, seen.programs))
   print(("  medians of the first and last thousand iterations: %.0f and %.0f µs"):format(median(seen.first) * 1e6,
     median(seen.last) * 1e6))
 end
