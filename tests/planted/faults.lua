@@ -151,4 +151,12 @@ fault("the last lane is not added", "scan.c", {sums, "test_sums_of_every_kind"},
 fault("sums are added up before they are all made", "label.c", {sums, "test_sums_of_every_kind"},
   {"v->axis == AXIS_AFTER ? PHASE_AFTER :", "v->axis == AXIS_AFTER ? PHASE_BLOCK | PHASE_AFTER :"})
 
+-- ---- found by sweeps ----
+
+fault("a constant without elements is no constant", "trace.c",
+  {"program/test_ops.lua", "test_compiled_equals_eager_float32"},
+  {"if (neap_numel(x) == 0) { trace_number(c, x, 0); return; }", ""})
+fault("a derivative draws what comes next", "compiled_tape.c", {"program/test_random.lua", "test_differentiated"},
+  {"neap_rng_set(s->rng[i], s->at[i]);", ""})
+
 return list
