@@ -139,6 +139,9 @@ size_t program_explain (neap_program *p, char *out, size_t room) {
   put_part(&t, "once a run", PHASE_ONCE);
   put_part(&t, "for each block and step", PHASE_BLOCK);
   put_part(&t, "once after all blocks", PHASE_AFTER);
+  put(&t, "outputs:");
+  for (int i = 0; i < p->g->noutputs; i++) put_operand(&t, &p->g->refs[p->g->outputs + i]);
+  put(&t, "\n");
   put_costs(&t);
   return t.n;
 }

@@ -118,6 +118,9 @@ graph_node *graph_insert (graph *g, int i, int op, const graph_ref *like, int n)
 /* expand.c: activations and their derivatives by parts that they share.  False: no memory. */
 bool graph_expand (graph *g);
 
+/* turn.c: matrices that are only read transposed are made so */
+void graph_turn (graph *g);
+
 /* order.c: operands are made right before their readers, so that few values live at a time: of a sum of energies one
 ** after the other, forwards and backwards.  False: no memory. */
 bool graph_order (graph *g);

@@ -283,5 +283,7 @@ bool graph_simplify (graph *g) {
   if (!finish(g) || !graph_expand(g)) return false;
   merge_numbers(g);
   identities(g);
-  return finish(g) && copy_weights(g) && copy_inputs(g) && finish(g) && graph_order(g);
+  if (!finish(g)) return false;
+  graph_turn(g);
+  return copy_weights(g) && copy_inputs(g) && finish(g) && graph_order(g);
 }

@@ -133,6 +133,10 @@ fault("an input is read where the last run's lay", "scan.c", {faults, "test_iden
 
 -- ---- sums ----
 
+fault("a matrix that is read both ways is turned", "turn.c", {sums, "test_products_that_are_read_transposed"},
+  {"t.turned > 0 && t.other == 0", "t.turned > 0"})
+fault("a product's operands stay in their order", "turn.c", {sums, "test_products_that_are_read_transposed"},
+  {"in[0] = in[1];\n    in[1] = x;", "(void)x;"})
 fault("a product that others read too is added to", "join.c", {sums, "test_products_that_are_added"},
   {" || uses(g, r->value) != 1", ""})
 fault("what a product is added to is used again before", "plan.c", {sums, "test_products_that_are_added"},

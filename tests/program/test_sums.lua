@@ -178,6 +178,26 @@ function T.test_products_that_are_added ()
   end
 end
 
+-- Matrices that are only read transposed are made so: what is added up then lies alike.
+function T.test_products_that_are_read_transposed ()
+  local w = neap.randn(4, 3)
+  local function views (plan) return select(2, plan:gsub("%%%d+%[%d+, %d+%]", "")) end         -- of matrices
+  local cases = {
+    {0, function (x, y) return neap.matmul(x:t(), y):t() end},
+    {0, function (x, y) return neap.matmul(x:t(), y):t() + neap.matmul(y:t(), x * 2) end},
+    {0, function (x, y) return (neap.matmul(x:t(), y) * 2 + neap.matmul((x + 1):t(), y):neg()):abs():t() end},
+    {1, function (x, y) return (neap.matmul(x:t(), y):t() + w):t(), y * 2 end},
+    {1, function (x, y) return (neap.matmul(x:t(), y) + w:t() * 2):t() end},
+    {1, function (x, y) local c = neap.matmul(x:t(), y) return c:t(), c end},
+    {2, function (x, y) local c = neap.matmul(x:t(), y) * 2 return c:t(), c:t():slice(1, 1, 2) end},
+  }
+  for i, case in ipairs(cases) do
+    local plan = neap.explain(case[2], neap.randn(70, 3), neap.randn(70, 4))
+    lu.assertEquals(views(plan), case[1], plan)
+    check(case[2], function (rows, options) return neap.randn({rows, 3}, options), neap.randn({rows, 4}, options) end)
+  end
+end
+
 function T.test_batched_products_of_rows ()
   local function f (x) return neap.matmul(x:permute(2, 3, 1), x:permute(2, 1, 3)) end
   assert_blocks(f, neap.randn(70, 3, 4))
