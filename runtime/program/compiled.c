@@ -106,12 +106,17 @@ static bool run_case (compiled *k, compiled_case *s, const capture *w, int *nout
   neap_context *c = k->c;
   stream_states before;
   bool taping = c->floor < c->clock;                   /* else nothing that is there is tracked */
-  if (taping && !case_search(k, s, w)) return false;
-  if (taping && s->opaque) return false;
+  if (taping && (!case_search(k, s, w) || s->opaque)) return false;
+  taping = taping && (s->nclosed > 0 || any_tracked(c, w->n, w->in));
+  joint *j = taping ? case_joint(k, s, w) : NULL;
+  if (!neap_ok(c)) return false;
+  if (j) j->refs++;                                    /* a finaliser may call the function, too */
   streams_note(&before, s->p);
-  if (!neap_run(c, s->p, w->n, w->in, out)) return false;
+  bool ok = neap_run(c, j ? j->forward : s->p, w->n, w->in, out) &&
+            (!taping || case_tape(k, s, j, w->n, w->in, &before, out));
+  joint_release(j);
   *nout = s->p->g->noutputs;
-  return !taping || !(s->nclosed || any_tracked(c, w->n, w->in)) || case_tape(k, s, w->n, w->in, &before, out);
+  return ok;
 }
 
 static bool too_many (capture *w, int n) {

@@ -8,12 +8,23 @@
 
 #include "program/program.h"
 
-enum { COMPILED_CASES = 32, CASE_PULLS = 16 };
+enum { COMPILED_CASES = 32, CASE_PULLS = 16, CASE_JOINTS = 4 };
 
 typedef struct target_set { uint64_t bits[2 * NEAP_PROGRAM_TENSORS / 64]; } target_set;   /* inputs, then closed */
 
 /* The cotangents of some targets from that of one output: inputs of the case and the cotangent in. */
 typedef struct pull_program { neap_program *p; int out; target_set wanted; } pull_program;
+
+/* compiled_joint.c: a value's program that keeps what its derivatives read, and the programs of these */
+typedef struct joint {
+  int refs;
+  neap_context *c;
+  int nout, nkept;
+  target_set *wanted;                      /* of each result */
+  graph_key key;
+  neap_program *forward;                   /* results, then what is kept */
+  neap_program **back;                     /* of each result: inputs, its cotangent, what is kept -> cotangents; or NULL */
+} joint;
 
 /* one kind of inputs */
 typedef struct compiled_case {
@@ -23,6 +34,9 @@ typedef struct compiled_case {
   uint64_t marks;                          /* of what p reads, when it was searched for variables */
   neap_tensor **closed; int nclosed, closed_size;      /* counted: tracked tensors that it reads besides inputs */
   target_set *depends;                     /* of each output */
+  target_set *expected;                    /* of each output: what the last derivative wanted */
+  bool alone;                              /* values and derivatives cannot be one recording */
+  joint *joints[CASE_JOINTS]; int njoints;
   pull_program pulls[CASE_PULLS]; int npulls;
 } compiled_case;
 
@@ -56,11 +70,16 @@ static inline void target_add (target_set *s, int i) { s->bits[i / 64] |= UINT64
 bool case_search (compiled *k, compiled_case *s, const capture *w);
 bool case_stale (const compiled_case *s);  /* since then tensors that its program reads were made variables */
 
+/* compiled_joint.c: the programs to call s by if what its last derivatives wanted is wanted again; NULL: nothing was, or
+** that cannot be, or an interrupt is pending. */
+joint *case_joint (compiled *k, compiled_case *s, const capture *w);
+void joint_release (joint *j);                         /* NULL is ignored */
+
 /* The streams of a program and where they stand. */
 typedef struct stream_states { int n; neap_rng *rng[GRAPH_RNGS]; neap_rng_state at[GRAPH_RNGS]; } stream_states;
 void streams_note (stream_states *s, const neap_program *p);
-/* Puts results of s's program, whose draws began at `before`, on the tape as far as they are tracked. */
-bool case_tape (compiled *k, compiled_case *s, int n, neap_tensor *const *in, const stream_states *before,
+/* Puts results of s's program, or of j's, whose draws began at `before`, on the tape as far as they are tracked. */
+bool case_tape (compiled *k, compiled_case *s, joint *j, int n, neap_tensor *const *in, const stream_states *before,
                 neap_tensor **out);
 void case_release (compiled *k, compiled_case *s);
 
