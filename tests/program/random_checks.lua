@@ -131,20 +131,61 @@ function checks.sampled (p, seed)
   end
 end
 
+-- ways to step: over a number of steps or a tensor, with results of each step, with what depends on the step's number
+local ways = {}
+
+function ways.plain (c) return {x = c.x * .9 + .1, v = c.v * .5} end
+function ways.results (c) return {x = c.x * .9 + .1, v = c.v * .5 + c.x:mean()}, {c.x:sum(2), c.v} end
+function ways.numbered (c, _, t)
+  return {x = c.x * (1 - .02 * t) + (t == 3 and 1 or .1), v = c.v + t}, t % 4 > 1 and c.x * t or c.x
+end
+function ways.over (c, z, t)
+  return {x = c.x * .9 + z.a * .1, v = c.v * z.b + (t or 1) * .01}, c.x * z.b[1]
+end
+function ways.counted (c) return {x = c.x * .9 + c.n * .01, v = c.v, n = c.n + 1}, c.x:amax(2) end
+
+-- step of E: a way, and a bit of its gradient
+local function step_of (E, way)
+  return function (c, z, t)
+    local after, y = way(c, z, t)
+    after.x = (after.x - .05 * E:grad(c.x)):clamp(-4, 4)
+    return after, y
+  end
+end
+
+-- what scan is: steps one by one, results stacked
+local function by_hand (step, c, xs, n)
+  local columns = {}
+  for t = 1, n do
+    local y
+    c, y = step(c, xs and {a = xs.a[t], b = xs.b[t]} or nil, t)
+    for k, v in ipairs(neap.is_tensor(y) and {y} or y or {}) do
+      columns[k] = columns[k] or {}
+      columns[k][t] = v
+    end
+  end
+  for k, list in ipairs(columns) do columns[k] = neap.stack(list) end
+  return {c.x, c.v, columns}
+end
+
+local function check_scan (p, E, name, rows)
+  local rng, n = neap.rng(rows), 11
+  local start = {x = rng:normal({rows, 5}, f64), v = neap.ones({2}, f64), n = name == "counted" and 0 or nil}
+  local xs = name == "over" and {a = rng:normal({n, rows, 5}, f64), b = rng:normal({n, 2}, f64)} or nil
+  local step = step_of(E, ways[name])
+  local function scan ()
+    local c, ys = neap.scan(step, start, xs or n)
+    return {c.x, c.v, neap.is_tensor(ys) and {ys} or ys or {}}
+  end
+  local what = ("scan %s, %d rows, %s"):format(name, rows, p.text)
+  near(restarted(p, scan)(), restarted(p, function () return by_hand(step, start, xs, n) end)(), what)
+  if rows == 130 then same_bits(restarted(p, scan), what) end
+end
+
 function checks.scanned (p)
   local E = random.energy(p)
-  local function step (c) return {x = (c.x - .05 * E:grad(c.x)):clamp(-4, 4), v = c.v * .9 + c.x:mean()} end
-  for _, rows in ipairs{70, 1, 2, 130} do
-    local start = {x = neap.rng(rows):normal({rows, 5}, f64), v = neap.ones({2}, f64)}
-    local function loop ()
-      local c = start
-      for _ = 1, 7 do c = step(c) end
-      return c
-    end
-    local function scan () return (neap.scan(step, start, 7)) end
-    local what = ("scan, %d rows, %s"):format(rows, p.text)
-    near(restarted(p, scan)(), restarted(p, loop)(), what)
-    if rows == 130 then same_bits(restarted(p, scan), what) end
+  for name in pairs(ways) do
+    for _, rows in ipairs{70, 1, 2, 130} do check_scan(p, E, name, rows) end
   end
 end
 
