@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool push (neap_sweep *s, neap_tensor *t) {
+static bool push (neap_sweep *s, neap_tensor *t, uint64_t age) {
   if (s->n == s->size) {
     int size = s->size ? 2 * s->size : 64;
     neap_entry *e = neap_realloc(s->c, s->e, (size_t)s->size * sizeof *e, (size_t)size * sizeof *e);
@@ -15,15 +15,16 @@ static bool push (neap_sweep *s, neap_tensor *t) {
     s->e = e; s->size = size;
   }
   t->mark = s->mark;
-  s->e[s->n++] = (neap_entry){ .t = t };
+  s->e[s->n++] = (neap_entry){ .t = t, .age = age };
   return true;
 }
 
 /* visits t: enters it if it may depend on a target, else notes whether it is tracked all the same */
 static bool visit (neap_sweep *s, neap_tensor *t) {
   if (t->mark == s->mark || t->level == 0) return true;
-  if (neap_age(t) < s->oldest) { s->outside |= t->level > s->c->floor; return true; }
-  return push(s, t);
+  uint64_t age = neap_age(t);
+  if (age < s->oldest) { s->outside |= t->level > s->c->floor; return true; }
+  return push(s, t, age);
 }
 
 static bool collect (neap_sweep *s, neap_tensor *y) {
@@ -36,8 +37,22 @@ static bool collect (neap_sweep *s, neap_tensor *y) {
 }
 
 static int by_age (const void *a, const void *b) {
-  uint64_t x = neap_age(((const neap_entry *)a)->t), y = neap_age(((const neap_entry *)b)->t);
+  uint64_t x = ((const neap_entry *)a)->age, y = ((const neap_entry *)b)->age;
   return x < y ? -1 : x > y;
+}
+
+/* The walk comes from the newest and strays from that order in branches only: turned round, entries are near their
+** places, and where they are not the library's sort takes over. */
+static void order (neap_sweep *s) {
+  for (int i = 0, j = s->n - 1; i < j; i++, j--) { neap_entry e = s->e[i]; s->e[i] = s->e[j]; s->e[j] = e; }
+  int moves = 8 * s->n;
+  for (int i = 1; i < s->n && moves > 0; i++) {
+    neap_entry e = s->e[i];
+    int at = i;
+    for (; at > 0 && s->e[at - 1].age > e.age && moves > 0; at--, moves--) s->e[at] = s->e[at - 1];
+    s->e[at] = e;
+  }
+  if (moves <= 0) qsort(s->e, (size_t)s->n, sizeof *s->e, by_age);
 }
 
 /* a released entry counts: what it depended on is gone, and a derivative through it is an error */
@@ -106,7 +121,7 @@ bool neap_sweep_open (neap_sweep *s, neap_context *c, neap_tensor *y, int n, nea
     if (a && a < s->oldest) s->oldest = a;
   }
   if (!collect(s, y)) { neap_sweep_close(s); return false; }
-  if (s->n > 1) qsort(s->e, (size_t)s->n, sizeof *s->e, by_age);
+  order(s);
   mark_needed(s, n, xs);
   if (current(s, y)) return true;
   neap_sweep_close(s);

@@ -9,6 +9,7 @@
 typedef struct neap_entry {
   neap_tensor *t;                          /* kept by what uses it, or by the caller */
   neap_tensor *d;                          /* its cotangent or tangent: an owned reference, NULL = zero so far */
+  uint64_t age;                            /* t's */
   bool need, target;                       /* depends on a target, is one */
 } neap_entry;
 

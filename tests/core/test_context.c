@@ -34,7 +34,8 @@ static void scopes_give_back (void **state) {
   assert_int_equal(neap_numel(kept), 100);
   neap_release(kept);
   neap_memory after = neap_memory_of(c);
-  assert_true(after.live - after.cached <= before.live + 64 * sizeof(void *));   /* the stack of scopes may have grown */
+  size_t stack = 64 * sizeof(void *);                  /* of the scopes, which may have grown */
+  assert_true(after.live - after.cached <= before.live + stack);
   neap_close(c);
 }
 
@@ -87,6 +88,26 @@ static void nested_derivatives (void **state) {
     assert_true(neap_gradients(c, d, 1, &x, NULL, NEAP_CREATE_GRAPH, &d));
     assert_true(neap_item(c, d, &got));
     assert_float_equal(got, want[order], 1e-12);
+  }
+  neap_close(c);
+}
+
+/* y = Σ x_i · x_(i+1), summed from both ends: entries far from the order in which they are met */
+static void order_of_many_variables (void **state) {
+  (void)state;
+  enum { N = 300 };
+  neap_context *c = neap_open(NULL);
+  neap_tensor *x[N], *g[N], *y = neap_scalar(c, NEAP_FLOAT64, 0);
+  double got;
+  for (int i = 0; i < N; i++) assert_non_null(x[i] = neap_variable(c, neap_scalar(c, NEAP_FLOAT64, i)));
+  for (int i = 0; i < N - 1; i++) {
+    int k = i % 2 ? N - 2 - i / 2 : i / 2;
+    y = i % 3 ? neap_add(c, y, neap_mul(c, x[k], x[k + 1])) : neap_add(c, neap_mul(c, x[k], x[k + 1]), y);
+  }
+  assert_true(neap_gradients(c, y, N, x, NULL, 0, g));
+  for (int i = 0; i < N; i++) {
+    assert_true(neap_item(c, g[i], &got));
+    assert_float_equal(got, (i > 0 ? i - 1 : 0) + (i < N - 1 ? i + 1 : 0), 0);
   }
   neap_close(c);
 }
@@ -232,7 +253,8 @@ int main (void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(first_error_wins), cmocka_unit_test(scopes_give_back), cmocka_unit_test(cap_is_kept),
     cmocka_unit_test(closed_context), cmocka_unit_test(interrupt_stops), cmocka_unit_test(nested_derivatives),
-    cmocka_unit_test(released_tape_says_so), cmocka_unit_test(written_argument_is_an_error),
+    cmocka_unit_test(order_of_many_variables), cmocka_unit_test(released_tape_says_so),
+    cmocka_unit_test(written_argument_is_an_error),
     cmocka_unit_test(written_value_is_an_error), cmocka_unit_test(written_between_making_and_use_is_an_error),
     cmocka_unit_test(long_tape_is_dropped), cmocka_unit_test(every_allocation_fails_once),
   };
