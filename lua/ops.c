@@ -61,8 +61,14 @@ static bool lend_inputs (lua_State *L, neap_context *c, bind_args *k) {
   return !fraction || floats_for_fractions(c, k);
 }
 
+static bool lend_number (lua_State *L, bind_args *k) {
+  int i = k->number;
+  return (k->in[i] = bind_constant(L, k->d->S, k->where[i], neap_dtype_of(k->in[1 - i]))) != NULL;
+}
+
 static neap_tensor *lend_and_apply (lua_State *L, neap_context *c, bind_args *k) {
-  return k->ready || lend_inputs(L, c, k) ? neap_apply(c, k->d->index, k->in, k->n, k->d->attrs ? &k->a : NULL) : NULL;
+  if (!k->ready && !(k->number >= 0 ? lend_number(L, k) : lend_inputs(L, c, k))) return NULL;
+  return neap_apply(c, k->d->index, k->in, k->n, k->d->attrs ? &k->a : NULL);
 }
 
 /* An op made of others fails under the name that the user called. */
@@ -106,7 +112,7 @@ int bind_callrow (lua_State *L, const bind_op *d) {
   bind_args k;
   k.d = d; k.name = d->op->name;
   k.n = d->ntensors; k.top = lua_gettop(L);
-  k.where = where; k.in = in; k.ready = false;
+  k.where = where; k.in = in; k.ready = false; k.number = -1;
   bind_take(L, &k);
   return apply(L, &k, bind_newbox(L, bind_state_of(L)));
 }
@@ -134,17 +140,26 @@ static bool push_other (lua_State *L, const bind_args *k) {
   return luaL_getmetafield(L, 2, event) != LUA_TNIL;
 }
 
+/* x * 2, x being of floats: argument i, which is no tensor, and none besides */
+static bool is_beside_floats (lua_State *L, const bind_args *k, int i) {
+  if (!k->d->arithmetic || lua_type(L, i) != LUA_TNUMBER) return false;
+  neap_tensor *other = bind_totensor(L, 3 - i);
+  return other && is_float(neap_dtype_of(other));
+}
+
 /* false: the metamethod that is to be called instead is on top */
 static bool check_plain (lua_State *L, bind_args *k) {
   k->ready = true;
+  k->number = -1;
   for (int i = 1; i <= k->n; i++) {
     bind_tbox *b = bind_boxat(L, i);
     k->where[i - 1] = i;
     if (__builtin_expect(b && b->t, 1)) { k->in[i - 1] = b->t; continue; }
     if (i == 2 && push_other(L, k)) return false;
     if (i > k->top) luaL_argerror(L, i, "tensor expected, got no value");
-    bind_taketensor(L, i);
     k->ready = false;
+    if (is_beside_floats(L, k, i)) k->number = i - 1;
+    else bind_taketensor(L, i);
   }
   if (k->top > k->n) check_extra(L, k);
   return true;

@@ -95,5 +95,7 @@ bind_op *bind_parse (lua_State *L, int index) {
   reader r = { .at = memcpy((char *)d->options + options, sig, length) };
   for (char *w; d->nparams < MOST && (w = next_word(&r)); ) parse_word(&r, w, &d->params[d->nparams++], &d->ntensors);
   count_kinds(d);
+  bool pair = d->nparams == 2 && d->ntensors == 2 && !strpbrk(d->op->inputs, "bi");
+  d->arithmetic = pair && d->op->kind == KIND_ELEMENTWISE;
   return d;
 }

@@ -23,6 +23,7 @@ typedef struct bind_op {
   int index;                               /* NEAP_OP_name */
   int ntensors, npositional, nparams;
   bool list, attrs;
+  bool arithmetic;                         /* elementwise, of two tensors that are promoted together */
   const char **options;                    /* names, NULL-terminated */
   bind_param params[];
 } bind_op;
@@ -40,6 +41,7 @@ typedef struct bind_args {
   int *where;                              /* stack index of each tensor, 0 = left out; room for BIND_FEW before */
   neap_tensor **in;                        /* room for as many, filled later */
   bool ready;                              /* in is filled: all were tensors */
+  int number;                              /* beside the tensor of floats in the other place; or -1 */
   neap_attrs a;
 } bind_args;
 

@@ -25,7 +25,7 @@ typedef struct neap_storage {
   uint32_t marks;                          /* counts how often a tensor of it was made a variable, or no longer */
   size_t bytes;                            /* capacity as counted against the cap */
   neap_context *ctx;
-  void *data;                              /* 64-byte aligned, whole cache lines; the one after them belongs to it, too */
+  void *data;                              /* 64-byte aligned, whole cache lines; one more after them is its own */
   struct neap_storage *next;               /* in the free list */
 } neap_storage;
 

@@ -3,8 +3,8 @@
 ** Invariant: live is the sum of all bytes asked of the allocator and not given back, what waits for reuse included;
 ** it never exceeds the cap.  Storages from 2 KB to 64 MB have one of four sizes per doubling, smaller things (tensors,
 ** tape entries, storages of a few elements) one of the multiples of 32 bytes; each goes back to the context's list of
-** its size, so that taking one and giving it back cost no search.  All this belongs to the context's own thread, without
-** locks: what another thread releases it leaves in `returned`, where the context takes it.  Only a closed context,
+** its size, so that taking one and giving it back cost no search.  All this belongs to the context's own thread and is
+** not locked: what another thread releases it leaves in `returned`, where the context takes it.  Only a closed context,
 ** which takes nothing any more, is shared by whoever holds the rest of it, under its lock.
 */
 #include "core.h"

@@ -118,6 +118,12 @@ neap_tensor *neap_broadcast_to (neap_context *c, neap_tensor *x, int ndim, const
   return neap_tensor_view(c, x->store, x->dtype, ndim, shape, strides, x->offset);
 }
 
+static uint64_t newest_level (neap_call *k) {
+  uint64_t level = 0;
+  for (int i = 0; i < k->n; i++) if (k->in[i]->level > level) level = k->in[i]->level;
+  return level;
+}
+
 static bool are_of_one_shape (const neap_call *k) {
   for (int i = 1; i < k->n; i++) if (!is_of_shape(k->in[i], k->in[0]->ndim, k->in[0]->shape)) return false;
   return true;
@@ -131,8 +137,11 @@ static bool broadcast (neap_call *k, neap_meta *m) {
     return true;
   }
   if (!neap_broadcast_shape(k->c, k->op->name, k->in, k->n, &m->ndim, m->shape)) return false;
-  for (int i = 0; i < k->n; i++)
+  bool noted = k->c->trace || newest_level(k) > k->c->floor;
+  for (int i = 0; i < k->n; i++) {
+    if (!noted && neap_numel(k->in[i]) == 1) continue;     /* kernels read it as it is */
     if (!(k->in[i] = neap_broadcast_to(k->c, k->in[i], m->ndim, m->shape))) return false;
+  }
   return true;
 }
 
@@ -157,12 +166,6 @@ static neap_tensor *run (neap_call *k, neap_meta *m) {
   bool ok = k->op->run ? k->op->run(k, out) : neap_run_elementwise(k, out);
   k->c->trace = t;
   return ok ? out : NULL;
-}
-
-static uint64_t newest_level (neap_call *k) {
-  uint64_t level = 0;
-  for (int i = 0; i < k->n; i++) if (k->in[i]->level > level) level = k->in[i]->level;
-  return level;
 }
 
 static neap_tensor *tape (neap_call *k, neap_tensor *out, const neap_attrs *a) {

@@ -114,7 +114,7 @@ neap_tensor *neap_broadcast_to (neap_context *c, neap_tensor *x, int ndim, const
 neap_tensor *neap_rule_in (neap_rule *r, int i);
 neap_tensor *neap_rule_out (neap_rule *r);
 
-/* Elementwise execution: out (contiguous, fresh) from inputs of its shape, any strides. */
+/* Elementwise execution: out (contiguous, fresh) from inputs of its shape, any strides, or of one element. */
 bool neap_run_elementwise (neap_call *k, neap_tensor *out);
 
 /* dst[...] = src[...] with conversion; same shape, any strides.  Does not touch versions. */

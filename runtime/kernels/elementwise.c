@@ -1,7 +1,7 @@
 /*
 ** elementwise.c -- an eager elementwise op: a chain of one tile kernel.
-** Invariant: inputs have the result's shape; each element of the result is a function of the elements that stand
-** at its place.
+** Invariant: inputs have the result's shape, or one element; each element of the result is a function of the elements
+** that stand at its place.
 */
 #include "chain.h"
 #include <string.h>
