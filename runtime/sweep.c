@@ -52,7 +52,7 @@ static void order (neap_sweep *s) {
     for (; at > 0 && s->e[at - 1].age > e.age && moves > 0; at--, moves--) s->e[at] = s->e[at - 1];
     s->e[at] = e;
   }
-  if (moves <= 0) qsort(s->e, (size_t)s->n, sizeof *s->e, by_age);
+  if (s->n > 1 && moves <= 0) qsort(s->e, (size_t)s->n, sizeof *s->e, by_age);
 }
 
 /* a released entry counts: what it depended on is gone, and a derivative through it is an error */
