@@ -7,10 +7,12 @@
 #include "core.h"
 #include <dlfcn.h>
 #include <pthread.h>
+#include <strings.h>
 #include <sys/mman.h>
 
 int openblas_get_parallel (void);
 int openblas_get_num_threads (void);
+char *openblas_get_corename (void);
 void openblas_set_num_threads (int n);
 
 enum { SERIAL = 0, PTHREAD = 1, OPENMP = 2 };
@@ -32,11 +34,20 @@ static void find_openmp (neap_blas *b) {
   if (!b->omp_get || !b->omp_set) { b->omp_get = NULL; b->omp_set = NULL; }
 }
 
+/* the sets of kernels that have some for small matrices */
+static bool has_small_kernels (void) {
+  static const char *const cores[] = { "SkylakeX", "Cooperlake", "SapphireRapids" };
+  const char *core = openblas_get_corename();
+  for (int i = 0; i < 3; i++) if (strcasecmp(core, cores[i]) == 0) return true;
+  return false;
+}
+
 void neap_blas_prepare (neap_context *c) {
   neap_blas *b = &c->blas;
   if (b->ready) return;
   int flavour = openblas_get_parallel();
   b->serial = flavour == SERIAL;
+  b->small = has_small_kernels();
   if (flavour == PTHREAD) one_thread();
   if (flavour == OPENMP) find_openmp(b);
   if (b->serial)

@@ -16,6 +16,7 @@ struct neap_context;
 /* One context's view of the library, filled by neap_blas_prepare. */
 typedef struct neap_blas {
   bool ready, serial;                      /* serial: one caller at a time in the whole process */
+  bool small;                              /* it has kernels for small matrices */
   int (*omp_get) (void);                   /* OpenMP's thread count of the calling thread; NULL in other flavours */
   void (*omp_set) (int);
 } neap_blas;

@@ -14,6 +14,21 @@ enum { LOOPS = 64,                         /* products of up to so many multipli
 #define CALL 1e3                           /* what a product costs besides, in multiplications */
 #define IN_CACHE (1 << 16)                 /* elements of the shared operand that stay in L2 beside the rest */
 
+#define SMALL 1e6                          /* multiplications up to which OpenBLAS may copy no operand */
+enum { SMALL_T = 1200, DEEP = 128, FLAT = 24 };        /* with y transposed: results; k from where that pays, or rows to */
+
+/* How many columns of [m, n] a call makes: where OpenBLAS has kernels for small matrices, several calls of them are
+** faster than one that copies its operands first.  Narrow pieces of long rows are not, since lines of a power of 2 apart
+** share places in the cache. */
+static int64_t piece (const product *p, int64_t m, int64_t n) {
+  int64_t w = (int64_t)(SMALL / ((double)m * (double)p->k));
+  int64_t least = p->yt || p->ldy <= 256 ? ROUND : p->ldy <= 512 ? 2 * ROUND : 6 * ROUND;
+  if (p->yt && w > SMALL_T / m) w = SMALL_T / m;
+  if (!p->c->blas.small || w >= n || (p->yt && (p->xt || (p->k < DEEP && m > FLAT)))) return n;
+  w = w / ROUND * ROUND;
+  return w < least ? n : w;
+}
+
 /* ---- kernels: x [m, k] · y [k, n] -> out [m, n], rows of out p->n apart ---- */
 
 #define LOOP_KERNEL(T) \
@@ -41,12 +56,16 @@ static void blas_vector_##l (bool t, int rows, int cols, const T *a, int ld, con
   if (t) cblas_##l##gemv(BLAS_ROWS, BLAS_T, cols, rows, 1, a, ld, v, incv, 1, out, inc); \
   else cblas_##l##gemv(BLAS_ROWS, BLAS_N, rows, cols, 1, a, ld, v, incv, 1, out, inc); \
 } \
-static void blas_##l (const product *p, const void *x, const void *y, void *out, int64_t m, int64_t n) { \
+static void blas_##l (const product *p, const void *x, const void *yv, void *ov, int64_t m, int64_t n) { \
+  const T *y = yv; \
+  T *out = ov; \
   int k = (int)p->k, ldo = (int)p->n; \
+  int64_t w = m == 1 || n == 1 ? n : piece(p, m, n); \
   if (m == 1) blas_vector_##l(!p->yt, (int)n, k, y, p->ldy, x, p->xt ? p->ldx : 1, out, 1, p->add); \
   else if (n == 1) blas_vector_##l(p->xt, (int)m, k, x, p->ldx, y, p->yt ? 1 : p->ldy, out, ldo, p->add); \
-  else cblas_##l##gemm(BLAS_ROWS, p->xt ? BLAS_T : BLAS_N, p->yt ? BLAS_T : BLAS_N, (int)m, (int)n, k, 1, x, p->ldx, \
-                       y, p->ldy, p->add, out, ldo); \
+  else for (int64_t j = 0; j < n; j += w) \
+    cblas_##l##gemm(BLAS_ROWS, p->xt ? BLAS_T : BLAS_N, p->yt ? BLAS_T : BLAS_N, (int)m, (int)(n - j < w ? n - j : w), \
+                    k, 1, x, p->ldx, y + (p->yt ? j * p->ldy : j), p->ldy, p->add, out + j, ldo); \
 }
 BLAS_KERNEL(float, s)
 BLAS_KERNEL(double, d)

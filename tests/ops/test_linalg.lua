@@ -6,6 +6,27 @@ local apart, fails = near.apart, near.fails
 
 local function f64 (t) return neap.tensor(t, { dtype = "float64" }) end
 
+-- Products of sizes between those of small kernels and those that are cut for threads, in every order of operands.
+function T.test_products_in_pieces ()
+  local rng = neap.rng(4)
+  local function matrix (rows, cols, turned)
+    if turned then return rng:normal(cols, rows):t() end
+    return rng:normal(rows, cols)
+  end
+  for _, size in ipairs{{2, 1024, 512}, {8, 300, 250}, {24, 100, 512}, {48, 128, 130}, {48, 513, 257}, {72, 256, 128},
+                        {100, 100, 300}, {130, 64, 1030}, {300, 40, 520}} do
+    local m, k, n = table.unpack(size)
+    for turn = 0, 3 do
+      local x, y = matrix(m, k, turn % 2 == 1), matrix(k, n, turn > 1)
+      local exact = x:to("float64"):matmul(y:to("float64"))
+      local slow = (x:to("float64"):slice(1, 1, 2):unsqueeze(3) * y:to("float64"):unsqueeze(1)):sum(2)
+      lu.assertTrue((exact:slice(1, 1, 2) - slow):abs():max():item() < 1e-10)
+      local e = (x:matmul(y):to("float64") - exact):abs():max():item() / math.sqrt(k)
+      lu.assertTrue(e < 1e-5, ("%d x %d x %d, order %d: %.1e"):format(m, k, n, turn, e))
+    end
+  end
+end
+
 function T.test_matmul_shapes ()
   local a, b = neap.arange(1, 6):reshape(2, 3), neap.arange(1, 12):reshape(3, 4)
   lu.assertEquals(a:matmul(b):totable(), { { 38, 44, 50, 56 }, { 83, 98, 113, 128 } })
