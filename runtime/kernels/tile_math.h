@@ -222,17 +222,23 @@ static inline double tanh_f64 (double x) {
   double t = expm1_f64(-2 * abs_f64(x));
   return with_sign_f64(t / (2 + t), x);
 }
-/* c / (c + c e^−x), c a power of 2 for which c e^−x is finite and normal where it counts */
-static inline float sigmoid_f32 (float x) {
+/* c e^−x, c a power of 2 for which it is finite and normal where it counts; x is clipped */
+static inline float scaled_exp_f32 (float x) {
   int32_t n;
-  float r = reduce_exp_f32(-clip_f32(x, -104, 30), &n), c = 0x1p-24f, s = two_to_f32(n - 24);
-  return c / (c + (expm1_core_f32(r) * s + s));
+  float r = reduce_exp_f32(-x, &n), s = two_to_f32(n - 24);
+  return expm1_core_f32(r) * s + s;
 }
-static inline double sigmoid_f64 (double x) {
+static inline double scaled_exp_f64 (double x) {
   int64_t n;
-  double r = reduce_exp_f64(-clip_f64(x, -746, 40), &n), c = 0x1p-53, s = two_to_f64(n - 53);
-  return c / (c + (expm1_core_f64(r) * s + s));
+  double r = reduce_exp_f64(-x, &n), s = two_to_f64(n - 53);
+  return expm1_core_f64(r) * s + s;
 }
+#define C_f32 0x1p-24f
+#define C_f64 0x1p-53
+#define SIGMOID_CLIP_f32(x) clip_f32(x, -104, 30)
+#define SIGMOID_CLIP_f64(x) clip_f64(x, -746, 40)
+static inline float sigmoid_f32 (float x) { return C_f32 / (C_f32 + scaled_exp_f32(SIGMOID_CLIP_f32(x))); }
+static inline double sigmoid_f64 (double x) { return C_f64 / (C_f64 + scaled_exp_f64(SIGMOID_CLIP_f64(x))); }
 /* log(1 + e) = e − e² q for 0 <= e <= 1 */
 static inline float log1p_unit_f32 (float e) {
   float q = 1.718426698e-2f + e * -2.801641993e-3f;
@@ -323,23 +329,23 @@ static inline double normal_cdf_f64 (double x) {
   return x < 0 ? tail : 1 - tail;
 }
 
-/* Sigmoid's derivatives are s' = e / (1 + e)^2 = u, s'' = u t, s''' = u (1 - 6u), where e = exp -|x| and t = 1 - 2s
-** without cancellation; silu's are s + x s', 2 s' + x s'', 3 s'' + x s'''. */
-#define SILU_PARTS(name) e = exp_##name(-abs_##name(x)), d = 1 + e, u = e / (d * d)
-#define SILU_T(e, d) ((x < 0 ? 1 - e : e - 1) / d)
-#define SILU_DERIVATIVES(T, name) \
-  static inline T silu_d1_##name (T x) { T SILU_PARTS(name); return (x < 0 ? e : 1) / d + x * u; } \
-  static inline T silu_d2_##name (T x) { T SILU_PARTS(name); return u * (2 + x * SILU_T(e, d)); }
-SILU_DERIVATIVES(float, f32)
-SILU_DERIVATIVES(double, f64)
-static inline double silu_d3_f64 (double x) {
-  double SILU_PARTS(f64);
-  return u * (3 * SILU_T(e, d) + x * (1 - 6 * u));
-}
+/* Sigmoid's derivatives are s' = s (1 − s) = u, s'' = u t, s''' = u (1 − 6u), t = 1 − 2s; silu's s + x s', 2 s' + x s'',
+** 3 s'' + x s'''.  The first is s + x s e/(1+e), e = e^−x, and NaN at infinities as programs' products have it
+** (program/expand.c); the others take e = e^−|x|, so that u keeps all its digits. */
+#define SILU_FIRST(T, name) \
+  static inline T silu_d1_##name (T x) { \
+    T at = SIGMOID_CLIP_##name(x), e = scaled_exp_##name(at), r = 1 / (C_##name + e), s = C_##name * r; \
+    return s + at * s * (e * r) + 0 * x; \
+  }
+SILU_FIRST(float, f32)
+SILU_FIRST(double, f64)
+#define SILU_PARTS(name) e = exp_##name(-abs_##name(x)), d = 1 + e, u = e / (d * d), t = (x < 0 ? 1 - e : e - 1) / d
+static inline float silu_d2_f32 (float x) { float SILU_PARTS(f32); return u * (2 + x * t); }
+static inline double silu_d2_f64 (double x) { double SILU_PARTS(f64); return u * (2 + x * t); }
+static inline double silu_d3_f64 (double x) { double SILU_PARTS(f64); return u * (3 * t + x * (1 - 6 * u)); }
 static inline float silu_d3_f32 (float x) { return (float)silu_d3_f64(x); }        /* its terms cancel */
-#undef SILU_DERIVATIVES
+#undef SILU_FIRST
 #undef SILU_PARTS
-#undef SILU_T
 
 #include "tile_special.h"
 

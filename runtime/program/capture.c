@@ -55,7 +55,7 @@ static graph *trace (neap_context *c, capture *w, neap_tensor *const *in) {
   int nout = 0;
   bool ok = w->fn(c, w->arg, in, &nout, out) && neap_ok(c);
   graph *g = trace_end(t, nout, ok ? out : NULL);
-  if (g) g->scans = w->scans;
+  if (g && w->carry) graph_set_carry(g, w->carry);
   if (!g && ok && neap_ok(c)) say(w, t->reason, &t->place, true);
   trace_free(t);
   return g;

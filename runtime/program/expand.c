@@ -7,19 +7,20 @@
 
 typedef struct builder { graph *g; int at; bool ok; } builder;       /* new nodes go before node at */
 
-/* op(x, y), or sigmoid(x) */
-static graph_ref apply (builder *b, int op, graph_ref x, graph_ref y) {
-  graph_node *n = b->ok ? graph_insert(b->g, b->at, op, &x, op == NEAP_OP_sigmoid ? 1 : 2) : NULL;
-  if (!n) { b->ok = false; return x; }
-  *graph_in(b->g, n, 0) = x;
-  if (n->n == 2) *graph_in(b->g, n, 1) = y;
+static graph_ref apply (builder *b, int op, int n, const graph_ref *in) {
+  graph_node *node = b->ok ? graph_insert(b->g, b->at, op, in, n) : NULL;
+  if (!node) { b->ok = false; return in[0]; }
+  for (int i = 0; i < n; i++) *graph_in(b->g, node, i) = in[i];
   b->at++;
-  return graph_whole(b->g, n->out);
+  return graph_whole(b->g, node->out);
 }
+#define APPLY(op, n, ...) apply(b, NEAP_OP_##op, n, (graph_ref[]){ __VA_ARGS__ })
 
-static graph_ref mul (builder *b, graph_ref x, graph_ref y) { return apply(b, NEAP_OP_mul, x, y); }
-static graph_ref add (builder *b, graph_ref x, graph_ref y) { return apply(b, NEAP_OP_add, x, y); }
-static graph_ref sub (builder *b, graph_ref x, graph_ref y) { return apply(b, NEAP_OP_sub, x, y); }
+static graph_ref sigmoid (builder *b, graph_ref x) { return APPLY(sigmoid, 1, x); }
+static graph_ref mul (builder *b, graph_ref x, graph_ref y) { return APPLY(mul, 2, x, y); }
+static graph_ref add (builder *b, graph_ref x, graph_ref y) { return APPLY(add, 2, x, y); }
+static graph_ref sub (builder *b, graph_ref x, graph_ref y) { return APPLY(sub, 2, x, y); }
+static graph_ref lerp (builder *b, graph_ref x, graph_ref y, graph_ref w) { return APPLY(lerp, 3, x, y, w); }
 
 /* v everywhere in the shape of `like` */
 static graph_ref number (builder *b, const graph_ref *like, double v) {
@@ -38,11 +39,10 @@ static graph_ref number (builder *b, const graph_ref *like, double v) {
 
 /* silu's n-th derivative at x, n <= 3 */
 static graph_ref formula (builder *b, graph_ref x, int n) {
-  graph_ref s = apply(b, NEAP_OP_sigmoid, x, x);
+  graph_ref s = sigmoid(b, x);
   if (n == 0) return mul(b, x, s);
-  graph_ref v = sub(b, number(b, &x, 1), s), u = mul(b, s, v);
-  if (n == 1) return add(b, s, mul(b, x, u));
-  graph_ref t = sub(b, v, s);
+  if (n == 1) return lerp(b, s, number(b, &x, 1), mul(b, x, s));
+  graph_ref v = sub(b, number(b, &x, 1), s), u = mul(b, s, v), t = sub(b, v, s);
   if (n == 2) return mul(b, u, add(b, mul(b, x, t), number(b, &x, 2)));
   graph_ref rest = sub(b, number(b, &x, 1), mul(b, u, number(b, &x, 6)));
   return mul(b, u, add(b, mul(b, t, number(b, &x, 3)), mul(b, x, rest)));
@@ -59,13 +59,15 @@ static int order (const graph_node *n) {
   }
 }
 
-/* does another node need sigmoid(x), or another of silu's derivatives at x? */
+/* Does another node need sigmoid(x), or another of silu's derivatives at x, in the same steps? */
 static bool shares (graph *g, int i) {
   graph_ref *x = graph_in(g, &g->nodes[i], 0);
+  bool late = g->values[g->nodes[i].out].late;
   for (int j = 0; j < g->nnodes; j++) {
     const graph_node *n = &g->nodes[j];
     bool kin = n->op == NEAP_OP_sigmoid || order(n) >= 0;
-    if (j != i && kin && graph_same_ref(graph_in(g, n, 0), x)) return true;
+    if (j == i || !kin || g->values[n->out].late != late) continue;
+    if (graph_same_ref(graph_in(g, n, 0), x)) return true;
   }
   return false;
 }

@@ -54,7 +54,8 @@ static bool can_join (builder *b, int i, int k) {
   neap_program *p = b->p;
   const graph_node *n = &p->g->nodes[i];
   const instr *in = &p->instrs[k];
-  if (!in->group || in->phases != p->g->values[n->out].phases || !inputs_ready(b, n, k)) return false;
+  const graph_value *out = &p->g->values[n->out];
+  if (!in->group || in->phases != out->phases || in->late != out->late || !inputs_ready(b, n, k)) return false;
   bool room = b->count[k] + b->sources[k] + 4 < GROUP_SLOTS && b->sources[k] + n->n <= GROUP_SOURCES;
   return room && same_space(p->g, n->out, p->g->nodes[b->group_first[k]].out);
 }
@@ -93,7 +94,8 @@ static bool new_instr (builder *b, int i, bool group) {
   if (!reserve(p->c, &list, &p->instrs_size, p->ninstrs, sizeof *p->instrs)) return false;
   p->instrs = list;
   int k = p->ninstrs++;
-  p->instrs[k] = (instr){ .group = group, .phases = p->g->values[p->g->nodes[i].out].phases, .sum = -1, .node = i };
+  const graph_value *out = &p->g->values[p->g->nodes[i].out];
+  p->instrs[k] = (instr){ .group = group, .late = out->late, .phases = out->phases, .sum = -1, .node = i };
   b->group_first[k] = b->group_last[k] = i;
   b->count[k] = b->sources[k] = 0;
   return true;

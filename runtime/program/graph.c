@@ -149,6 +149,18 @@ graph_node *graph_insert (graph *g, int i, int op, const graph_ref *like, int n)
   return node;
 }
 
+static bool reads (const graph *g, int value) {
+  for (int i = 0; i < g->nnodes; i++)
+    for (int j = 0; j < g->nodes[i].n; j++) if (g->refs[g->nodes[i].first + j].value == value) return true;
+  for (int j = 0; j < g->noutputs; j++) if (g->refs[g->outputs + j].value == value) return true;
+  return false;
+}
+
+void graph_set_carry (graph *g, const int *carry) {
+  g->scans = true;
+  for (int j = 0; j < g->noutputs; j++) if (carry[j] < 0 || !reads(g, carry[j])) g->late |= (uint64_t)1 << j;
+}
+
 /* ---- keys ---- */
 
 static bool put (neap_context *c, graph_key *k, const void *data, size_t n) {
@@ -209,7 +221,7 @@ static uint64_t hash (const char *p, size_t n) {
 bool graph_make_key (graph *g, graph_key *k) {
   neap_context *c = g->c;
   bool ok = put_int(c, k, g->ninputs) && put_int(c, k, g->noutputs) && put_int(c, k, g->by_rows) &&
-            put_int(c, k, g->scans) && put_int(c, k, g->nrngs) && put_int(c, k, g->nvars) &&
+            put_int(c, k, g->scans) && put_int(c, k, (int64_t)g->late) && put_int(c, k, g->nrngs) && put_int(c, k, g->nvars) &&
             put_int(c, k, (int64_t)g->guards) && put_int(c, k, g->nvalues);
   for (int i = 0; ok && i < g->nvalues; i++) ok = put_value(c, k, &g->values[i]);
   for (int i = 0; ok && i < g->nnodes; i++) ok = put_node(c, k, g, &g->nodes[i]);

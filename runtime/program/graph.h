@@ -37,6 +37,8 @@ typedef struct graph_value {
   unsigned phases;                         /* of a node's value: where it is made */
   bool fixed;                              /* made of leaves and numbers alone: once per run is enough */
   bool used;
+  bool weight;                             /* fixed, and read by a product */
+  bool late;                               /* only late outputs are made of it */
 } graph_value;
 
 typedef struct graph_ref {
@@ -66,6 +68,7 @@ typedef struct graph {
   neap_tensor **vars; int nvars;           /* counted: the variables that the last nvars outputs are gradients by */
   uint64_t guards;                         /* hash of sizes that views were cut by: a part of what is compared */
   bool scans;                              /* a run takes many steps */
+  uint64_t late;                           /* bits: outputs that no step reads, so that the last one's will do */
   bool by_rows;                            /* sizes hold for every number of rows */
   bool blocks;                             /* each row depends on itself and on what is shared alone */
 } graph;
@@ -101,6 +104,8 @@ bool graph_counts_rows (const graph *g);               /* has it numbers that de
 bool graph_holds_at (const graph *g, const graph *o, int64_t rows);
 /* The same graph, with the same numbers? */
 bool graph_equal (graph *g, graph *other);
+/* A run takes many steps, and output j replaces input carry[j], or none (-1). */
+void graph_set_carry (graph *g, const int *carry);
 /* label.c: labels values and says where they are made; sets g->blocks. */
 void graph_label (graph *g);
 

@@ -29,7 +29,9 @@ bool graph_order (graph *g) {
   graph_node *list = n ? neap_calloc(g->c, bytes) : NULL;
   if (!list) return n == 0;
   walk w = { .g = g, .list = list, .stack = (int *)(list + n), .seen = (int *)(list + n) + n };
-  for (int i = 0; i < g->noutputs; i++) list_makers(&w, g->refs[g->outputs + i].value);
+  for (int late = 0; late < 2; late++)
+    for (int j = 0; j < g->noutputs; j++)
+      if ((int)(g->late >> j & 1) == late) list_makers(&w, g->refs[g->outputs + j].value);
   memcpy(g->nodes, list, n * sizeof *list);
   for (int i = 0; i < g->nnodes; i++) g->values[g->nodes[i].out].maker = i;
   neap_free(g->c, list, bytes);

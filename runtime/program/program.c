@@ -7,14 +7,14 @@
 /* what products read besides rows, each value once: it should stay in the cache */
 static size_t weight_bytes (graph *g) {
   size_t bytes = 0;
-  for (int i = 0; i < g->nvalues; i++) g->values[i].used = false;
+  for (int i = 0; i < g->nvalues; i++) g->values[i].weight = false;
   for (int i = 0; i < g->nnodes; i++) {
     const graph_node *n = &g->nodes[i];
     for (int j = 0; n->op == NEAP_OP_bmm && j < 2; j++) {
       const graph_ref *r = graph_in(g, n, j);
       graph_value *v = &g->values[r->value];
-      if (v->fixed && !v->used) bytes += (size_t)graph_numel(r->ndim, r->shape, 1) * neap_dtype_size(r->dtype);
-      v->used = true;
+      if (v->fixed && !v->weight) bytes += (size_t)graph_numel(r->ndim, r->shape, 1) * neap_dtype_size(r->dtype);
+      v->weight = v->fixed;
     }
   }
   return bytes;

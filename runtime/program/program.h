@@ -19,7 +19,7 @@ typedef struct group_step {
 } group_step;
 
 typedef struct instr {
-  bool group;
+  bool group, late;                        /* late: makes late values */
   unsigned phases;                         /* where it runs */
   int sum;                                 /* what it makes is a sum over rows, number so many; else -1 */
   bool last;                               /* wanted by the last step of a run only: set by program_prepare */
@@ -128,7 +128,8 @@ typedef struct capture {
   bool fresh;                              /* the inputs are examples of the rows asked for, and may be recorded on */
   bool own;                                /* a program that nobody else finds */
   neap_program *const *have; int nhave;    /* own: those that fn has */
-  bool scans;                              /* a run takes many steps */
+  const int *carry;                        /* fn sets it: a run takes many steps, and output j replaces input carry[j], or
+                                           ** none (-1); or NULL */
   program_origin origin;
   bool fixed;                              /* for its origin, fn does the same for inputs like these: no host's function */
   neap_rng *rng;                           /* fixed: the one stream that fn draws from */

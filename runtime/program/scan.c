@@ -125,13 +125,18 @@ static void want (neap_program *p, int v) {
   if (val->kind == VALUE_NODE) p->instrs[p->instr_of[val->maker]].last = false;
 }
 
+/* Does the next step read what this one gives as output j?  Samplers carry more than they read: energies, say. */
+static bool is_carried (const program_run *r, int j) {
+  return r->carry && r->carry[j] >= 0 && r->p->g->values[r->carry[j]].used;
+}
+
 /* Instructions that nothing carried depends on need not run but in the last step. */
 static void mark_last (program_run *r) {
   neap_program *p = r->p;
   graph *g = p->g;
   for (int k = 0; k < p->ninstrs; k++) p->instrs[k].last = r->carry != NULL;
   for (int j = 0; r->carry && j < g->noutputs; j++)
-    if (r->carry[j] >= 0 || is_each(r->each_out, j)) want(p, g->refs[g->outputs + j].value);
+    if (is_carried(r, j) || is_each(r->each_out, j)) want(p, g->refs[g->outputs + j].value);
   for (int k = p->ninstrs - 1; k >= 0; k--) {
     const instr *in = &p->instrs[k];
     for (int i = 0; !in->last && i < (in->group ? in->nsteps : 1); i++) {
@@ -222,7 +227,7 @@ static void give (const frame *f, int j, void *to) {
 
 static void carry (const frame *f) {
   const program_run *r = f->run;
-  for (int j = 0; j < f->p->g->noutputs; j++) if (r->carry && r->carry[j] >= 0) give(f, j, f->stores[r->carry[j]].data);
+  for (int j = 0; j < f->p->g->noutputs; j++) if (is_carried(r, j)) give(f, j, f->stores[r->carry[j]].data);
 }
 
 /* Is this frame to copy output j, or its rows of it?  What every block has, the first one gives. */

@@ -270,10 +270,21 @@ static void identities (graph *g) {
   }
 }
 
+/* what only late outputs are made of, but for what is fixed */
+static void mark_late (graph *g) {
+  for (int v = 0; v < g->nvalues; v++) g->values[v].late = g->late != 0 && !g->values[v].fixed;
+  for (int j = 0; j < g->noutputs; j++) if (!(g->late >> j & 1)) g->values[g->refs[g->outputs + j].value].late = false;
+  for (int i = g->nnodes - 1; i >= 0; i--) {
+    const graph_node *n = &g->nodes[i];
+    for (int j = 0; j < n->n && !g->values[n->out].late; j++) g->values[graph_in(g, n, j)->value].late = false;
+  }
+}
+
 static bool finish (graph *g) {
   bool ok = merge_common(g);
   drop_dead(g);
   mark_fixed(g);
+  mark_late(g);
   return ok;
 }
 

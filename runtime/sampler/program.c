@@ -74,7 +74,7 @@ static void record (sampler_program *k, neap_context *c, neap_sampler *s, neap_e
   }
   capture w = { .fn = record_step, .arg = &r, .n = to->nin, .in = in, .by_rows = by_rows, .rows = rows };
   w.origin = (program_origin){ E->serial, s->serial, 0 };
-  w.scans = true;
+  w.carry = to->carry;
   w.fixed = energy_is_fixed(E) && !s->custom.step;
   w.rng = st->rng;
   w.note = to;

@@ -22,7 +22,7 @@ static double value (const neap_tiles *t, const char *name, neap_dtype d, double
   double g[3][NEAP_TILE_PAD];
   for (int i = 0; i < NEAP_TILE_PAD; i++) { f[0][i] = (float)x; f[1][i] = (float)y; g[0][i] = x; g[1][i] = y; }
   bool single = d == NEAP_FLOAT32;
-  const void *in[] = { single ? (void *)f[0] : g[0], single ? (void *)f[1] : g[1] };
+  const void *in[] = { single ? (void *)f[0] : g[0], single ? (void *)f[1] : g[1], single ? (void *)f[1] : g[1] };
   t->op[row(name)][d](NEAP_TILE_PAD, single ? (void *)f[2] : g[2], in, (double[]){ 1, 0 }, q);
   return single ? f[2][5] : g[2][5];
 }

@@ -123,6 +123,8 @@ fault("all draws of a step are the first", "execute.c", {compile, "test_two_draw
   {" + (uint64_t)node->draw;", ";"})
 fault("streams do not move on", "scan.c", {compile, "test_draws_go_on"},
   {"s.step += (uint64_t)r->steps * g->draws[i];", ""})
+fault("what a step gives is not carried", "scan.c", {faults, "test_energies_after_several_calls"},
+  {"r->carry[j] >= 0 && r->p->g->values[r->carry[j]].used", "r->carry[j] >= 0 && !r->p->g->values[r->carry[j]].used"})
 fault("what the next step needs is left to the last", "scan.c", {faults, "test_what_a_step_needs_runs_in_each"},
   {"for (int j = 0; j < n->n; j++) want(p, graph_in(g, n, j)->value);", ""})
 fault("the last step begins where the one before began", "scan.c", {compile, "test_scan"},

@@ -210,6 +210,18 @@ end
 
 -- ---- running ----
 
+-- What a step gives and no step reads is right all the same, also where an earlier call left one.
+function T.test_energies_after_several_calls ()
+  local E, s, x = neap.energy.mlp{sizes = {2, 8}}, neap.sampler.langevin{step_size = .01}, neap.randn(130, 2)
+  local one, many = s:init(E, x, neap.rng(3)), s:init(E, x, neap.rng(3))
+  for _ = 1, 3 do
+    for _ = 1, 5 do one = s:step(E, one, 1) end
+    many = s:step(E, many, 5)
+    lu.assertTrue(distance(one.x, many.x) < 1e-4)
+    lu.assertTrue(distance(one.energy_before, many.energy_before) < 1e-4)
+  end
+end
+
 function T.test_what_a_step_needs_runs_in_each ()
   local w = neap.randn(4, 4)
   compare_steps(function (c) return {x = neap.matmul(c.x:sin(), w):tanh() + c.x * .5} end, {x = neap.randn(1100, 4)})
