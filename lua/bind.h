@@ -97,5 +97,6 @@ void open_energy (lua_State *L);
 void open_sampler (lua_State *L);
 void open_loss (lua_State *L);
 void open_files (lua_State *L);
+void open_optim (lua_State *L);
 
 #endif

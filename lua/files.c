@@ -1,5 +1,5 @@
 /*
-** files.c -- files and optimiser updates for Lua: the tables core._files and core._optim, which stdlib wraps.
+** files.c -- files for Lua: the table core._files, which stdlib wraps.
 ** Invariant: what a file held is in a userdata before Lua can raise; arrays of pointers handed to the runtime lie in
 ** userdata and point at tensors and strings that tables on the stack hold.
 */
@@ -210,109 +210,6 @@ static int files_save_csv (lua_State *L) {
   return 0;
 }
 
-/* ---- optimisers: one call updates all parameters, so that an interrupt finds all of them updated or none ---- */
-
-/* The i-th tensor of the array at index arg; NULL when it is none.  Never raises. */
-static neap_tensor *nth (lua_State *L, int arg, int i) {
-  if (lua_type(L, arg) != LUA_TTABLE)
-    return NULL;
-  lua_rawgeti(L, arg, i);
-  neap_tensor *t = bind_totensor(L, -1);
-  lua_pop(L, 1);
-  return t;
-}
-
-/* The length of the array of parameters at 1. */
-static int count (lua_State *L) {
-  luaL_checktype(L, 1, LUA_TTABLE);
-  luaL_checktype(L, 2, LUA_TTABLE);
-  return (int)lua_rawlen(L, 1);
-}
-
-/* sgd(params, grads, {v, …} | nil, lr, momentum, nesterov, weight_decay) */
-static int optim_sgd (lua_State *L) {
-  neap_context *c = bind_context(L);
-  int n = count(L);
-  double lr = luaL_checknumber(L, 4), momentum = luaL_checknumber(L, 5), wd = luaL_checknumber(L, 7);
-  neap_scope s = neap_scope_open(c);
-  for (int i = 1; i <= n; i++)
-    if (!neap_sgd_update(c, nth(L, 1, i), nth(L, 2, i), nth(L, 3, i), lr, momentum, lua_toboolean(L, 6), wd))
-      break;
-  bind_close(L, s);
-  return 0;
-}
-
-/* adam(params, grads, {m, …}, {v, …}, lr, beta1, beta2, eps, weight_decay, decoupled, step) */
-static int optim_adam (lua_State *L) {
-  neap_context *c = bind_context(L);
-  int n = count(L);
-  neap_adam o = {.lr = luaL_checknumber(L, 5), .beta1 = luaL_checknumber(L, 6), .beta2 = luaL_checknumber(L, 7),
-                 .eps = luaL_checknumber(L, 8), .wd = luaL_checknumber(L, 9), .decoupled = lua_toboolean(L, 10),
-                 .step = luaL_checkinteger(L, 11)};
-  neap_scope s = neap_scope_open(c);
-  for (int i = 1; i <= n; i++)
-    if (!neap_adam_update(c, nth(L, 1, i), nth(L, 2, i), nth(L, 3, i), nth(L, 4, i), &o))
-      break;
-  bind_close(L, s);
-  return 0;
-}
-
-/* rmsprop(params, grads, {v, …}, lr, alpha, eps, weight_decay) */
-static int optim_rmsprop (lua_State *L) {
-  neap_context *c = bind_context(L);
-  int n = count(L);
-  double lr = luaL_checknumber(L, 4), alpha = luaL_checknumber(L, 5), eps = luaL_checknumber(L, 6),
-    wd = luaL_checknumber(L, 7);
-  neap_scope s = neap_scope_open(c);
-  for (int i = 1; i <= n; i++)
-    if (!neap_rmsprop_update(c, nth(L, 1, i), nth(L, 2, i), nth(L, 3, i), lr, alpha, eps, wd))
-      break;
-  bind_close(L, s);
-  return 0;
-}
-
-/* adagrad(params, grads, {v, …}, lr, eps, weight_decay) */
-static int optim_adagrad (lua_State *L) {
-  neap_context *c = bind_context(L);
-  int n = count(L);
-  double lr = luaL_checknumber(L, 4), eps = luaL_checknumber(L, 5), wd = luaL_checknumber(L, 6);
-  neap_scope s = neap_scope_open(c);
-  for (int i = 1; i <= n; i++)
-    if (!neap_adagrad_update(c, nth(L, 1, i), nth(L, 2, i), nth(L, 3, i), lr, eps, wd))
-      break;
-  bind_close(L, s);
-  return 0;
-}
-
-/* ema(averages, params, decay) */
-static int optim_ema (lua_State *L) {
-  neap_context *c = bind_context(L);
-  int n = count(L);
-  double decay = luaL_checknumber(L, 3);
-  neap_scope s = neap_scope_open(c);
-  for (int i = 1; i <= n; i++)
-    if (!neap_ema_update(c, nth(L, 1, i), nth(L, 2, i), decay))
-      break;
-  bind_close(L, s);
-  return 0;
-}
-
-/* norm(array of tensors) -> number */
-static int optim_norm (lua_State *L) {
-  neap_context *c = bind_context(L);
-  luaL_checktype(L, 1, LUA_TTABLE);
-  int n = (int)lua_rawlen(L, 1);
-  neap_tensor **g = lua_newuserdatauv(L, (size_t)(n + 1) * sizeof *g, 0);
-  for (int i = 0; i < n; i++)
-    g[i] = nth(L, 1, i + 1);
-  double norm = 0;
-  neap_scope s = neap_scope_open(c);
-  neap_global_norm(c, n, g, &norm);
-  bind_close(L, s);
-  lua_pushnumber(L, norm);
-  return 1;
-}
-
 /* isatty(file) -> whether a progress line makes sense there */
 static int files_isatty (lua_State *L) {
   luaL_Stream *f = luaL_checkudata(L, 1, LUA_FILEHANDLE);
@@ -325,14 +222,8 @@ static const luaL_Reg files[] = {
   {"save_png", files_save_png}, {"load_csv", files_load_csv}, {"save_csv", files_save_csv}, {"isatty", files_isatty},
     {NULL, NULL},
 };
-static const luaL_Reg optim[] = {
-  {"sgd", optim_sgd}, {"adam", optim_adam}, {"rmsprop", optim_rmsprop}, {"adagrad", optim_adagrad}, {"ema", optim_ema},
-  {"norm", optim_norm}, {NULL, NULL},
-};
 
 void open_files (lua_State *L) {
   luaL_newlib(L, files);
   lua_setfield(L, -2, "_files");
-  luaL_newlib(L, optim);
-  lua_setfield(L, -2, "_optim");
 }

@@ -118,6 +118,7 @@ static void open_models (lua_State *L) {
   open_sampler(L);
   open_loss(L);
   open_files(L);
+  open_optim(L);
 }
 
 int luaopen_neap_core (lua_State *L) {

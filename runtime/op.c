@@ -162,6 +162,7 @@ static neap_tensor *run (neap_call *k, neap_meta *m) {
   neap_tensor *out = neap_tensor_new(k->c, m->dtype, m->ndim, m->shape);
   if (!out) return NULL;
   neap_recording *t = k->c->trace;
+  if (t && t->blind) return out;
   k->c->trace = NULL;                                  /* what a kernel makes for itself is not recorded */
   bool ok = k->op->run ? k->op->run(k, out) : neap_run_elementwise(k, out);
   k->c->trace = t;

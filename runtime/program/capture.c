@@ -51,6 +51,7 @@ static void swallow (neap_context *c, capture *w) {
 static graph *trace (neap_context *c, capture *w, neap_tensor *const *in) {
   neap_recording *t = trace_begin(c, w->n, in);
   if (!t) return NULL;
+  t->blind = w->fixed;
   neap_tensor *out[NEAP_PROGRAM_TENSORS];
   int nout = 0;
   bool ok = w->fn(c, w->arg, in, &nout, out) && neap_ok(c);

@@ -41,9 +41,11 @@ static graph_ref number (builder *b, const graph_ref *like, double v) {
 static graph_ref formula (builder *b, graph_ref x, int n) {
   graph_ref s = sigmoid(b, x);
   if (n == 0) return mul(b, x, s);
-  if (n == 1) return lerp(b, s, number(b, &x, 1), mul(b, x, s));
-  graph_ref v = sub(b, number(b, &x, 1), s), u = mul(b, s, v), t = sub(b, v, s);
-  if (n == 2) return mul(b, u, add(b, mul(b, x, t), number(b, &x, 2)));
+  graph_ref y = mul(b, x, s), first = lerp(b, s, number(b, &x, 1), y);
+  if (n == 1) return first;
+  graph_ref v = sub(b, number(b, &x, 1), s);
+  if (n == 2) return mul(b, v, add(b, first, lerp(b, s, number(b, &x, 0), y)));
+  graph_ref u = mul(b, s, v), t = sub(b, v, s);
   graph_ref rest = sub(b, number(b, &x, 1), mul(b, u, number(b, &x, 6)));
   return mul(b, u, add(b, mul(b, t, number(b, &x, 3)), mul(b, x, rest)));
 }

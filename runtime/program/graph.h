@@ -123,6 +123,9 @@ graph_node *graph_insert (graph *g, int i, int op, const graph_ref *like, int n)
 /* expand.c: activations and their derivatives by parts that they share.  False: no memory. */
 bool graph_expand (graph *g);
 
+/* factor.c: sums of products that share an operand are products of sums; has it found any?  False: no memory. */
+bool graph_factor (graph *g, bool *found);
+
 /* turn.c: matrices that are only read transposed are made so */
 void graph_turn (graph *g);
 

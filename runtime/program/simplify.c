@@ -288,13 +288,22 @@ static bool finish (graph *g) {
   return ok;
 }
 
+static bool tidy (graph *g) {
+  merge_numbers(g);
+  identities(g);
+  return finish(g);
+}
+
+enum { ROUNDS = 8 };                       /* sums of products within products: each round finds those of one depth */
+
+static bool factor (graph *g) {
+  bool found = true;
+  for (int i = 0; found && i < ROUNDS; i++) if (!graph_factor(g, &found) || (found && !tidy(g))) return false;
+  return true;
+}
+
 bool graph_simplify (graph *g) {
-  merge_numbers(g);
-  identities(g);
-  if (!finish(g) || !graph_expand(g)) return false;
-  merge_numbers(g);
-  identities(g);
-  if (!finish(g)) return false;
+  if (!tidy(g) || !graph_expand(g) || !tidy(g) || !factor(g)) return false;
   graph_turn(g);
   return copy_weights(g) && copy_inputs(g) && finish(g) && graph_order(g);
 }

@@ -18,6 +18,7 @@ struct neap_recording {
   trace_entry *map; int nmap, map_size;    /* open addressing; size is a power of 2 */
   neap_rng_state start[GRAPH_RNGS];
   bool failed;
+  bool blind;                              /* no host will see what ops make: they are noted, not computed */
   char reason[TRACE_REASON]; neap_place place;         /* of the host's call that was refused */
 };
 

@@ -25,13 +25,22 @@ static int find_variables (neap_context *c, const value_call *k, neap_tensor *y,
   return n;
 }
 
+/* No host's function runs in here, so values are not needed. */
+static bool note_gradients (neap_context *c, neap_tensor *y, int n, neap_tensor *const *vars, neap_tensor **out) {
+  bool blind = c->trace->blind;
+  c->trace->blind = true;
+  bool ok = neap_gradients(c, y, n, vars, NULL, NEAP_RETAIN | NEAP_ZERO_UNUSED, out);
+  c->trace->blind = blind;
+  return ok;
+}
+
 /* the gradients follow what fn gave */
 static bool add_gradients (neap_context *c, value_call *k, int *nout, neap_tensor **out) {
   neap_tensor *vars[NEAP_PROGRAM_TENSORS];
   int n = *nout > 0 && neap_numel(out[0]) == 1 ? find_variables(c, k, out[0], vars) : 0;
   if (n < 0) trace_refuse(c, "depends on a tensor that is computed from variables outside of it");
   if (n <= 0 || *nout + n > NEAP_PROGRAM_TENSORS) return false;
-  if (!neap_gradients(c, out[0], n, vars, NULL, NEAP_RETAIN | NEAP_ZERO_UNUSED, out + *nout)) return false;
+  if (!note_gradients(c, out[0], n, vars, out + *nout)) return false;
   trace_variables(c, n, vars);
   out[0] = neap_detach(c, out[0]);
   *nout += n;

@@ -19,6 +19,7 @@ local function keys_of (t)
   for k in pairs(t) do
     if type(k) == "string" then names[#names + 1] = k end
   end
+  if #names == 0 then return keys end
   table.sort(names)
   return table.move(names, 1, #names, #keys + 1, keys)
 end
@@ -67,6 +68,7 @@ end
 local function text_of (x) return ("%s [%s]"):format(x.dtype, table.concat(x.shape, ", ")) end
 
 local function check_pair (self, key, p, g)
+  if core.alike(p, g) then return end
   options.argument(self.name, ("grads[%s]"):format(key), g, "tensor")
   local got, wanted = text_of(g), text_of(p)
   if got ~= wanted then
@@ -90,9 +92,9 @@ local function check_step (self, params, grads)
     if not params[key] then error(("%s: grads[%s]: params has no such key"):format(self.name, key)) end
     check_pair(self, key, params[key], g)
   end
-  local key = keys_of(params)[1]
-  if key == nil then error(self.name .. ": params: at least one tensor expected, got an empty table") end
+  if next(params) == nil then error(self.name .. ": params: at least one tensor expected, got an empty table") end
   if next(grads) == nil then
+    local key = keys_of(params)[1]
     local wanted = ("a gradient expected, as grads[%s] for params[%s]"):format(key, key)
     error(("%s: grads: %s, got an empty table"):format(self.name, wanted))
   end

@@ -4,7 +4,7 @@
 -- says which fault to write anew.
 
 local compile, steps, faults = "program/test_compile.lua", "program/test_steps.lua", "program/test_faults.lua"
-local sums = "program/test_sums.lua"
+local sums, factor = "program/test_sums.lua", "program/test_factor.lua"
 local draws = "program/test_draws.lua"
 local folder = "runtime/program/"
 local list = {}
@@ -73,7 +73,7 @@ fault("a node runs before its operands", "fuse.c", {faults, "test_nodes_after_th
   {"if (at > k ||", "if ("},
   {"k > made; k--", "k >= 0; k--"})
 fault("what each step makes joins a loop that is hoisted", "fuse.c", {faults, "test_loops_of_what_is_hoisted"},
-  {"in->phases != p->g->values[n->out].phases ||", ""})
+  {"in->phases != out->phases ||", ""})
 fault("a slot is free one step too early", "fuse.c", {faults, "test_slots_of_a_loop"},
   {"busy_until[slot] = last[i];", "busy_until[slot] = last[i] - 1;"})
 fault("a value that others read is kept in the cache", "fuse.c", {faults, "test_values_between_loops"},
@@ -139,6 +139,13 @@ fault("a matrix that is read both ways is turned", "turn.c", {sums, "test_produc
   {"t.turned > 0 && t.other == 0", "t.turned > 0"})
 fault("a product's operands stay in their order", "turn.c", {sums, "test_products_that_are_read_transposed"},
   {"in[0] = in[1];\n    in[1] = x;", "(void)x;"})
+fault("products of different operands are factored", "factor.c", {factor, "test_matrices"},
+  {"return graph_same_ref(graph_in(g, p, j), graph_in(g, q, k)) && graph_same_shape", "return graph_same_shape"})
+fault("the wrong term of a sum goes", "factor.c", {factor, "test_matrices"},
+  {"*graph_in(g, n, 1 - t.slot)", "*graph_in(g, n, t.slot)"})
+fault("the other operand's place is lost", "factor.c", {factor, "test_matrices"},
+  {"j ? total : same, j ? same : total", "total, same"})
+
 fault("a product that others read too is added to", "join.c", {sums, "test_products_that_are_added"},
   {" || uses(g, r->value) != 1", ""})
 fault("what a product is added to is used again before", "plan.c", {sums, "test_products_that_are_added"},

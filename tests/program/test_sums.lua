@@ -159,9 +159,9 @@ function T.test_products_that_are_added ()
   local function added (plan) return select(2, plan:gsub("+= bmm", "")) end
   local cases = {
     {1, function (x, y) return neap.matmul(x:t(), y) + neap.matmul(x:exp():t(), y * y) end},
-    {2, function (x, y) return neap.matmul(x:t(), y:tanh()) + neap.matmul(x:t(), y) + neap.matmul(x:cos():t(), y) end},
+    {2, function (x, y) return neap.matmul(x:t(), y:tanh()) + neap.matmul(x:exp():t(), y) + neap.matmul(x:cos():t(), x:sin():sum(2, true) + y * 2) end},
     {1, function (x, y) return neap.matmul(x:t(), y:tanh()) +
-                               (neap.matmul(x:t(), y) + neap.matmul(x:cos():t(), y)) end},
+                               (neap.matmul(x:t(), y) + neap.matmul(x:cos():t(), y * y)) end},
     {1, function (x, y) return (neap.matmul(y:t(), x) + neap.matmul((y * 2):t(), x:sin())):t():exp() + w end},
     {1, function (x, y) return neap.matmul(x:t(), y) + neap.matmul(x:repeat_interleave(2, 1):t(),
                                                                    y:repeat_interleave(2, 1)) end},

@@ -1,0 +1,80 @@
+-- Sums of products that share an operand are computed as products of sums, and give what the function itself gives.
+local lu = require "luaunit"
+local neap = require "neap"
+local compare = require "program.compare"
+local T = {}
+
+local BOUND = 64                           -- units of the last place
+
+-- Of f's plan: how many products of matrices and of elements are left.
+local function products (plan)
+  return {select(2, plan:gsub("= bmm", "")), select(2, plan:gsub("= mul", ""))}
+end
+
+local function check (f, bmm, mul, arguments)
+  local plan = neap.explain(f, table.unpack(arguments))
+  lu.assertEquals(products(plan), {bmm, mul}, plan)
+  local g = neap.compile(f)
+  for _ = 1, 2 do lu.assertTrue(compare.apart({g(table.unpack(arguments))}, {f(table.unpack(arguments))}) <= BOUND) end
+end
+
+local function each (cases)
+  for _, dtype in ipairs {"float32", "float64"} do
+    neap.default_dtype(dtype)
+    local v, w = neap.randn(3, 3), neap.randn(3, 3)
+    for _, case in ipairs(cases(v, w)) do check(case[3], case[1], case[2], {neap.randn(70, 3), neap.randn(70, 3)}) end
+  end
+end
+
+function T.test_matrices ()
+  each(function (v, w)
+    local m = neap.matmul
+    return {
+      {1, 0, function (x, y) return m(x, w) + m(y, w) end},
+      {1, 0, function (x, y) return m(x, w) + (m(y, w) + m(x:sin(), w)) end},
+      {1, 0, function (x, y) return (m(x, w) + y) + (x + m(y, w)) end},
+      {1, 0, function (x, y) return m(x:t(), y) + m(x:t(), y:sin()) end},
+      {2, 0, function (x, y) return m(x, w) + m(y, v) end},
+      {2, 0, function (x, y) return m(x, w) + m(y, w:t()) end},
+      {2, 0, function (x, y) return m(x, w) - m(y, w) end},
+      {2, 0, function (x, y) local c = m(x, w) return c + m(y, w), c end},
+      {3, 0, function (x, y) local c = m(m(x:t(), y), w) return m(w, w) + c end},        -- w·w once a run
+      {3, 0, function (x, y) local z = m(x:t(), y) return m(z, w) + m(w, z) end},
+    }
+  end)
+end
+
+function T.test_elements ()
+  each(function (_, w)
+    local m = neap.matmul
+    return {
+      {0, 1, function (x, y) return x * y + y * x:sin() end},
+      {0, 1, function (x, y) return x * 3 + 3 * y end},
+      {0, 2, function (x, y) return x * y - y * x:sin() end},
+      {0, 2, function (x, y) return x * y + x:cos() * y:sin() end},
+      {1, 1, function (x, y) local s = (x - y):exp() return m(x * s, w) + m(y * s, w) end},
+      {1, 1, function (x, y) local s = (x - y):exp() return m(x, w) * s + s * m(y, w) end},
+    }
+  end)
+end
+
+function T.test_integers ()
+  local function f (x, y) return x * y + y * (x + 1) end
+  check(f, 0, 2, {neap.arange(1, 9):to "int64", neap.arange(2, 10):to "int64"})
+end
+
+-- What a second tangent along the same direction has in common with the first is gone back through once.
+function T.test_gradients_of_tangents ()
+  local E, x, v = neap.energy.mlp{sizes = {4, 16, 16}}, neap.randn(40, 4), neap.randn(40, 4)
+  local function loss (y, d)
+    local slope, curvature = neap.jvp(function (z) return select(2, neap.jvp(E, z, d)) end, y, d)
+    return (.5 * slope:square() - curvature):mean()
+  end
+  local function f (y, d) return neap.grad(function (z) return loss(z, d) end)(y) end
+  local g = neap.compile(f)
+  lu.assertTrue(compare.apart(g(x, v), f(x, v)) <= 1024)
+  local plan = neap.explain(f, x, v)
+  lu.assertEquals(select(2, plan:gsub("= bmm", "")), 10)        -- 12 without
+end
+
+return T
