@@ -23,7 +23,7 @@ neap_tensor *capture_example (neap_context *c, neap_tensor *t, bool by_rows, int
   if (by_rows) shape[0] = rows;
   neap_tensor *x = neap_tensor_new(c, t->dtype, t->ndim, shape);
   if (!x) return NULL;
-  if (!by_rows) { neap_copy_strided(x, t); return x; }
+  if (!by_rows || rows == t->shape[0]) { neap_copy_strided(x, t); return x; }
   for (int64_t i = 0; i < rows; i++) {
     neap_tensor to = *x, from = *t;
     to.shape[0] = from.shape[0] = 1;

@@ -16,13 +16,6 @@ typedef struct search {
   term terms[TERMS]; int n;                            /* of one sum */
 } search;
 
-static void count_uses (search *s) {
-  const graph *g = s->g;
-  for (int i = 0; i < g->nnodes; i++)
-    for (int j = 0; j < g->nodes[i].n; j++) s->uses[g->refs[g->nodes[i].first + j].value]++;
-  for (int j = 0; j < g->noutputs; j++) s->uses[g->refs[g->outputs + j].value]++;
-}
-
 static bool is_sum (graph *g, const graph_node *n) {
   if (n->op != NEAP_OP_add || !neap_is_float(g->values[n->out].dtype)) return false;
   graph_ref out = graph_whole(g, n->out);
@@ -124,7 +117,7 @@ bool graph_factor (graph *g, bool *found) {
   search s = { .g = g, .nvalues = n, .uses = neap_calloc(g->c, (size_t)(n + 1) * sizeof(int)) };
   bool ok = s.uses != NULL;
   *found = false;
-  if (ok) count_uses(&s);
+  if (ok) graph_count_uses(g, s.uses);
   for (int i = g->nnodes - 1; ok && i >= 0; i--) if (is_sum(g, &g->nodes[i])) ok = factor_sum(&s, i, found);
   neap_free(g->c, s.uses, (size_t)(n + 1) * sizeof(int));
   return ok;

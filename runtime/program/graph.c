@@ -126,6 +126,12 @@ int64_t graph_numel (int ndim, const row_size *shape, int64_t rows) {
   return n;
 }
 
+void graph_count_uses (const graph *g, int *uses) {
+  for (int i = 0; i < g->nnodes; i++)
+    for (int j = 0; j < g->nodes[i].n; j++) uses[g->refs[g->nodes[i].first + j].value]++;
+  for (int j = 0; j < g->noutputs; j++) uses[g->refs[g->outputs + j].value]++;
+}
+
 /* ---- inserting ---- */
 
 /* a node before node i */

@@ -89,6 +89,7 @@ bool graph_same_ref (const graph_ref *a, const graph_ref *b);
 bool graph_elementwise (const graph_node *n);          /* by tile kernels */
 double graph_number (const graph_value *v, int64_t rows);
 int64_t graph_numel (int ndim, const row_size *shape, int64_t rows);
+void graph_count_uses (const graph *g, int *uses);     /* adds to uses[value] how often nodes and outputs read it */
 static inline graph_ref *graph_in (graph *g, const graph_node *n, int i) { return &g->refs[n->first + i]; }
 
 /* What the graph does, without the leaves and numbers it does it to: equal keys, equal programs.  Grows *buf. */
@@ -125,6 +126,9 @@ bool graph_expand (graph *g);
 
 /* factor.c: sums of products that share an operand are products of sums; has it found any?  False: no memory. */
 bool graph_factor (graph *g, bool *found);
+
+/* contract.c: x·y + z as one node.  False: no memory. */
+bool graph_contract (graph *g);
 
 /* turn.c: matrices that are only read transposed are made so */
 void graph_turn (graph *g);

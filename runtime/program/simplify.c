@@ -302,8 +302,11 @@ static bool factor (graph *g) {
   return true;
 }
 
+/* A step that runs op by op, as single ones do, shall give the bits that it gives as one of many. */
+static bool contract (graph *g) { return g->scans || graph_contract(g); }
+
 bool graph_simplify (graph *g) {
   if (!tidy(g) || !graph_expand(g) || !tidy(g) || !factor(g)) return false;
   graph_turn(g);
-  return copy_weights(g) && copy_inputs(g) && finish(g) && graph_order(g);
+  return contract(g) && copy_weights(g) && copy_inputs(g) && finish(g) && graph_order(g);
 }

@@ -146,6 +146,11 @@ fault("the wrong term of a sum goes", "factor.c", {factor, "test_matrices"},
 fault("the other operand's place is lost", "factor.c", {factor, "test_matrices"},
   {"j ? total : same, j ? same : total", "total, same"})
 
+fault("a product that others read too is made where it is added", "contract.c", {factor, "test_products_that_are_added"},
+  {" && uses[r->value] == 1 &&", " &&"})
+fault("what is added is taken away", "contract.c", {factor, "test_products_that_are_added"},
+  {"n->op == NEAP_OP_add ? NEAP_OP_fma : NEAP_OP_fnma", "NEAP_OP_fnma"})
+
 fault("a product that others read too is added to", "join.c", {sums, "test_products_that_are_added"},
   {" || uses(g, r->value) != 1", ""})
 fault("what a product is added to is used again before", "plan.c", {sums, "test_products_that_are_added"},

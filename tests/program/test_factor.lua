@@ -6,10 +6,10 @@ local T = {}
 
 local BOUND = 64                           -- units of the last place
 
+local function count (plan, pattern) return select(2, plan:gsub(pattern, "")) end
+
 -- Of f's plan: how many products of matrices and of elements are left.
-local function products (plan)
-  return {select(2, plan:gsub("= bmm", "")), select(2, plan:gsub("= mul", ""))}
-end
+local function products (plan) return {count(plan, "= bmm"), count(plan, "= mul") + count(plan, "= fn?ma")} end
 
 local function check (f, bmm, mul, arguments)
   local plan = neap.explain(f, table.unpack(arguments))
@@ -61,6 +61,29 @@ end
 function T.test_integers ()
   local function f (x, y) return x * y + y * (x + 1) end
   check(f, 0, 2, {neap.arange(1, 9):to "int64", neap.arange(2, 10):to "int64"})
+end
+
+-- A product that is only added is made by the op that adds it; not in a step, which may run op by op as well.
+function T.test_products_that_are_added ()
+  local v = neap.randn(3)
+  local cases = {
+    {1, function (x, y) return x * y + x:sin() end},
+    {1, function (x, y) return x:sin() + x * v end},
+    {1, function (x, y) return x:sin() - y * 3 end},
+    {1, function (x, y) return x * y + x:sin() * x:cos() end},
+    {0, function (x, y) return x * y - x:sin() end},
+    {0, function (x, y) local c = x * y return c + x, c end},
+    {0, function (x, y) return x + v * v end},
+    {0, function (x, y) return (x * y):sum(2, true) + x end},
+  }
+  for i, case in ipairs(cases) do
+    local x, y = neap.randn(70, 3), neap.randn(70, 3)
+    local plan = neap.explain(case[2], x, y)
+    lu.assertEquals(count(plan, "= fn?ma"), case[1], i .. plan)
+    lu.assertTrue(compare.apart({neap.compile(case[2])(x, y)}, {case[2](x, y)}) <= BOUND)
+  end
+  local E = neap.energy(function (x) return (x * x * .5 + x):sum(2) end, {event = {3}})
+  lu.assertEquals(count(neap.explain(neap.sampler.langevin{step_size = .1}, E, neap.randn(70, 3)), "= fn?ma"), 0)
 end
 
 -- What a second tangent along the same direction has in common with the first is gone back through once.

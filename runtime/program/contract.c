@@ -1,0 +1,46 @@
+/*
+** contract.c -- products of elements that are only added to something are added by the op that makes them: one pass over
+** the elements less, and where the machine can, one rounding.
+** Invariant: values stay what they were but for rounding; what is made once a run stays so.
+*/
+#include "program/graph.h"
+
+/* the product that operand `slot` of node n is, made for it alone; NULL: it is none */
+static const graph_node *product (graph *g, const int *uses, const graph_node *n, int slot) {
+  const graph_ref *r = graph_in(g, n, slot);
+  const graph_value *v = &g->values[r->value];
+  bool alone = v->kind == VALUE_NODE && uses[r->value] == 1 && v->fixed == g->values[n->out].fixed;
+  if (!alone || v->ndim != g->values[n->out].ndim || !graph_is_whole(g, r)) return NULL;
+  return g->nodes[v->maker].op == NEAP_OP_mul ? &g->nodes[v->maker] : NULL;
+}
+
+/* x·y + z; false: no memory */
+static bool contract (graph *g, int i, int op, const graph_node *xy, int other) {
+  graph_ref x = *graph_in(g, xy, 0), y = *graph_in(g, xy, 1), z = *graph_in(g, &g->nodes[i], other);
+  int first = graph_refs_new(g, 3);
+  if (first < 0) return false;
+  graph_node *n = &g->nodes[i];
+  *n = (graph_node){ .op = op, .n = 3, .first = first, .out = n->out };
+  *graph_in(g, n, 0) = x;
+  *graph_in(g, n, 1) = y;
+  *graph_in(g, n, 2) = z;
+  return true;
+}
+
+static bool contract_node (graph *g, const int *uses, int i) {
+  const graph_node *n = &g->nodes[i];
+  if ((n->op != NEAP_OP_add && n->op != NEAP_OP_sub) || !neap_is_float(g->values[n->out].dtype)) return true;
+  const graph_node *left = n->op == NEAP_OP_add ? product(g, uses, n, 0) : NULL, *right = product(g, uses, n, 1);
+  if (right) return contract(g, i, n->op == NEAP_OP_add ? NEAP_OP_fma : NEAP_OP_fnma, right, 0);
+  return !left || contract(g, i, NEAP_OP_fma, left, 1);
+}
+
+bool graph_contract (graph *g) {
+  size_t bytes = (size_t)(g->nvalues + 1) * sizeof(int);
+  int *uses = neap_calloc(g->c, bytes);
+  bool ok = uses != NULL;
+  if (ok) graph_count_uses(g, uses);
+  for (int i = 0; ok && i < g->nnodes; i++) ok = contract_node(g, uses, i);
+  neap_free(g->c, uses, bytes);
+  return ok;
+}
