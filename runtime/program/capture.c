@@ -41,10 +41,11 @@ static void say (capture *w, const char *why, const neap_place *place, bool blam
   w->blame = blame;
 }
 
-/* what happened when the function failed: an interrupt stays, the rest is for eager execution to tell */
+/* what happened when the function failed: an interrupt stays, the rest is for eager execution to tell; a lack of memory
+** says nothing about the function */
 static void swallow (neap_context *c, capture *w) {
   if (neap_ok(c) || c->status == NEAP_EINTERRUPTED) return;
-  say(w, neap_error(c), NULL, false);
+  if (c->status != NEAP_EMEMORY) say(w, neap_error(c), NULL, false);
   neap_clear_error(c);
 }
 
@@ -56,7 +57,7 @@ static graph *trace (neap_context *c, capture *w, neap_tensor *const *in) {
   bool ok = w->fn(c, w->arg, in, &nout, out) && neap_ok(c);
   graph *g = trace_end(t, nout, ok ? out : NULL);
   if (g) g->scans = w->scans;
-  if (!g && ok && neap_ok(c)) say(w, t->reason, &t->place, true);
+  if (!g && ok && neap_ok(c) && t->reason[0]) say(w, t->reason, &t->place, true);
   trace_free(t);
   return g;
 }
