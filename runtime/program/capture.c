@@ -268,6 +268,15 @@ void program_cache_free (neap_context *c) {
   c->programs = NULL;
 }
 
+neap_program *neap_program_since (neap_context *c, uint64_t runs) {
+  neap_program *last = NULL;
+  for (int i = 0; c->programs && i < c->programs->n; i++) {
+    neap_program *p = c->programs->p[i];
+    if (p->ran > runs && (!last || p->ran > last->ran)) last = p;
+  }
+  return last;
+}
+
 void neap_program_forget (neap_context *c, uint64_t serial) {
   for (int i = 0; c->programs && i < c->programs->n; i++) {
     neap_program *p = c->programs->p[i];

@@ -1,6 +1,6 @@
 /* A Lua state whose allocator, which tensors share, fails its n-th allocation, for n = 1, 2, 3 … until the script gets
 ** through: always a clean error, and every byte comes back.  NEAP_ALLOC_STEP=k tries each k-th only; so does a second
-   script, of functions as programs, with k = 3. */
+** script, of functions as programs, with k = 3. */
 #include "support.h"
 #include <string.h>
 #include <unistd.h>
