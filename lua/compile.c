@@ -106,13 +106,25 @@ static int fits (lua_State *L) {
   return 1;
 }
 
-static int text (lua_State *L) {
-  program_box *b = check_program(L, 1);
-  size_t n = neap_program_text(b->p, NULL, 0);
+static int push_text (lua_State *L, neap_program *p) {
+  size_t n = neap_program_text(p, NULL, 0);
   luaL_Buffer buf;
-  char *p = luaL_buffinitsize(L, &buf, n + 1);
-  neap_program_text(b->p, p, n + 1);
+  char *text = luaL_buffinitsize(L, &buf, n + 1);
+  neap_program_text(p, text, n + 1);
   luaL_pushresultsize(&buf, n);
+  return 1;
+}
+
+static int text (lua_State *L) { return push_text(L, check_program(L, 1)->p); }
+
+/* _program.ran(f, ...): calls f(...); the sampler's or loss's program that ran last in it, as text; nil: none did */
+static int ran (lua_State *L) {
+  neap_context *c = bind_context(L);
+  uint64_t before = c->programs_run;
+  lua_call(L, lua_gettop(L) - 1, 0);
+  neap_program *p = neap_program_since(c, before);
+  if (p) return push_text(L, p);
+  lua_pushnil(L);
   return 1;
 }
 
@@ -290,7 +302,7 @@ static const luaL_Reg methods[] = {
 };
 static const luaL_Reg compiled_methods[] = { { "call", call_box }, { "__gc", collect_compiled }, { NULL, NULL } };
 static const luaL_Reg module[] = {
-  { "capture", capture_function }, { "compile", compile }, { "tracked", tracked }, { "recording", recording },
+  { "capture", capture_function }, { "ran", ran }, { "compile", compile }, { "tracked", tracked }, { "recording", recording },
   { "warn", warning }, { NULL, NULL }
 };
 

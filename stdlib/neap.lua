@@ -18,7 +18,8 @@ local function give (module, names)
   for name in names:gmatch "%S+" do field[name] = module end
 end
 give("neap.grad", "gradients grad value_and_grad vjp jvp hvp jacobian hessian laplacian vmap")
-give("neap.compile", "compile explain")
+give("neap.compile", "compile")
+give("neap.explain", "explain")
 give("neap.scan", "scan")
 give("neap.gradcheck", "gradcheck")
 give("neap.help", "help")

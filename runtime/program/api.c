@@ -39,6 +39,7 @@ neap_program *neap_program_capture (neap_context *c, capture *w, int n, neap_ten
 neap_program *neap_capture (neap_context *c, neap_program_fn fn, void *arg, int n, neap_tensor *const *in) {
   capture w = { .fn = fn, .arg = arg };
   neap_program *p = neap_program_capture(c, &w, n, in);
+  if (!p && neap_ok(c) && !w.reason[0]) neap_fail(c, NEAP_EMEMORY, "capture: not enough memory");
   if (!p && neap_ok(c)) neap_fail(c, NEAP_ESTATE, "capture: the function cannot be recorded: it %s", w.reason);
   return p;
 }

@@ -41,10 +41,11 @@ static void say (capture *w, const char *why, const neap_place *place, bool blam
   w->blame = blame;
 }
 
-/* what happened when the function failed: an interrupt stays, the rest is for eager execution to tell */
+/* what happened when the function failed: an interrupt stays, the rest is for eager execution to tell; a lack of memory
+** says nothing about the function */
 static void swallow (neap_context *c, capture *w) {
   if (neap_ok(c) || c->status == NEAP_EINTERRUPTED) return;
-  say(w, neap_error(c), NULL, false);
+  if (c->status != NEAP_EMEMORY) say(w, neap_error(c), NULL, false);
   neap_clear_error(c);
 }
 
@@ -57,7 +58,7 @@ static graph *trace (neap_context *c, capture *w, neap_tensor *const *in) {
   bool ok = w->fn(c, w->arg, in, &nout, out) && neap_ok(c);
   graph *g = trace_end(t, nout, ok ? out : NULL);
   if (g && w->carry) graph_set_carry(g, w->carry);
-  if (!g && ok && neap_ok(c)) say(w, t->reason, &t->place, true);
+  if (!g && ok && neap_ok(c) && t->reason[0]) say(w, t->reason, &t->place, true);
   trace_free(t);
   return g;
 }
@@ -266,6 +267,15 @@ void program_cache_free (neap_context *c) {
   for (int i = 0; i < c->programs->n; i++) program_release(c->programs->p[i]);
   neap_free(c, c->programs, sizeof *c->programs);
   c->programs = NULL;
+}
+
+neap_program *neap_program_since (neap_context *c, uint64_t runs) {
+  neap_program *last = NULL;
+  for (int i = 0; c->programs && i < c->programs->n; i++) {
+    neap_program *p = c->programs->p[i];
+    if (p->ran > runs && (!last || p->ran > last->ran)) last = p;
+  }
+  return last;
 }
 
 void neap_program_forget (neap_context *c, uint64_t serial) {

@@ -42,6 +42,7 @@ struct neap_program {
   graph_key key;
   program_origin origin; bool fixed;       /* of the capture that bound it last */
   void *note; size_t note_bytes;
+  uint64_t ran;                            /* which run of the context's was its last one, from 1 on */
   instr *instrs; int ninstrs, instrs_size;
   group_step *steps; int nsteps, steps_size;
   graph_ref *sources; int nsources, sources_size;
@@ -165,6 +166,8 @@ neap_tensor *capture_example (neap_context *c, neap_tensor *t, bool by_rows, int
 void capture_warn (neap_context *c, const capture *w, const char *who, const char *what);
 /* Gives leaves and streams back until the next capture binds others; a fixed capture's are kept for the next. */
 void program_unbind (neap_program *p);
+/* The program of the store that ran last, if that was after so many runs; not counted. */
+NEAP_API neap_program *neap_program_since (neap_context *c, uint64_t runs);
 /* An energy, sampler or loss of this serial number is no more. */
 NEAP_API void neap_program_forget (neap_context *c, uint64_t serial);
 void program_cache_free (neap_context *c);

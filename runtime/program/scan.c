@@ -353,6 +353,7 @@ static void run_after (program_run *r) {
 bool program_go (program_run *r) {
   graph *g = r->p->g;
   set_streams(r);
+  r->p->ran = ++r->p->c->programs_run;
   atomic_store(&r->failed, 0);
   neap_parallel(r->p->c, r->nlanes ? r->nlanes : r->nblocks, r->nlanes ? run_lane : run_block, r);
   if (r->nlanes && !atomic_load(&r->failed)) run_after(r);

@@ -23,7 +23,8 @@ static void refuse_reading (neap_context *c) {
   if (t->place.call[0]) snprintf(t->reason, sizeof t->reason, "looks at values (%s)", t->place.call);
 }
 
-static void refuse_memory (neap_recording *t) { trace_refuse(t->c, "not enough memory"); }
+/* no reason: that is not the function's doing */
+static void refuse_memory (neap_recording *t) { trace_refuse(t->c, ""); }
 
 /* ---- storages ---- */
 

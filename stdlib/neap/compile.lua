@@ -1,4 +1,4 @@
--- compile.lua -- functions as programs: neap.compile, neap.explain.
+-- compile.lua -- functions as programs: neap.compile.
 -- Functions take and give trees (see tree.lua).  Recording calls the function on small examples.
 -- Invariant: what a program gives is what the function would have given; where values are looked at, or calls differ,
 -- the function itself is called.
@@ -93,18 +93,6 @@ function M.compile (f)
     if out then return fill(c.results, out) end
     return call_itself(f, cases, c, why, line, ...)
   end
-end
-
--- ---- explain --------------------------------------------------------------------------------------------------
-
-function M.explain (f, ...)
-  M.check_function("explain", f)
-  local args = table.pack(...)
-  local tensors, template = form.tensors(...), hollow(args)
-  local p, why, line = program.capture(function (...) return table.unpack(form.tensors(f(fill(template, {...})))) end,
-                                       tensors)
-  if p then return p:text() end
-  return (line ~= "" and line .. ": " or "it ") .. why
 end
 
 return M

@@ -1,5 +1,6 @@
 /* A Lua state whose allocator, which tensors share, fails its n-th allocation, for n = 1, 2, 3 … until the script gets
-** through: always a clean error, and every byte comes back.  NEAP_ALLOC_STEP=k tries each k-th only. */
+** through: always a clean error, and every byte comes back.  NEAP_ALLOC_STEP=k tries each k-th only; so does a second
+** script, of functions as programs, with k = 3. */
 #include "support.h"
 #include <string.h>
 #include <unistd.h>
@@ -20,36 +21,38 @@ static int body (lua_State *L) {
 
   lua_pushvalue(L, 1);
   lua_setglobal(L, "path");
-  lua_settop(L, 1);
-  if (luaL_loadfile(L, "tests/lua/alloc_script.lua") != LUA_OK) return lua_error(L);
+  if (luaL_loadfile(L, lua_tostring(L, 2)) != LUA_OK) return lua_error(L);
   lua_call(L, 0, 0);
   return 0;
 }
 
 /* 0: ran through; 1: a clean error for want of memory */
-static int attempt (failing *f, const char *path) {
+static int attempt (failing *f, const char *path, const char *script) {
   lua_State *L = lua_newstate(failing_alloc, f);
   if (!L) return 1;
   lua_pushcfunction(L, body);
   lua_pushstring(L, path);
-  int status = lua_pcall(L, 1, 0, 0);
+  lua_pushstring(L, script);
+  int status = lua_pcall(L, 2, 0, 0);
   const char *message = status == LUA_OK ? "" : lua_tostring(L, -1);
   if (status != LUA_OK && !(message && strstr(message, "not enough memory"))) fail_msg("another error: %s", message ? message : "(none)");
   lua_close(L);
   return status == LUA_OK ? 0 : 1;
 }
 
+typedef struct job { const char *script; long step; } job;
+
 static void every_allocation_fails_once (void **state) {
-  (void)state;
+  const job *j = *state;
   const char *text = getenv("NEAP_ALLOC_STEP");
-  long step = text ? atol(text) : 1, n = 1, failed = 0;
+  long step = text ? atol(text) : j->step, n = 1, failed = 0;
   char path[] = "/tmp/neap-test-XXXXXX.safetensors";
   int fd = mkstemps(path, 12);
   assert_true(fd >= 0);
   close(fd);
   for (;; n += step) {
     failing f = { n, 0 };
-    int result = attempt(&f, path);
+    int result = attempt(&f, path, j->script);
     if (f.bytes != 0) fail_msg("allocation %ld: %ld bytes did not come back", n, f.bytes);
     if (f.countdown > 0) { assert_int_equal(result, 0); break; }
     failed += result;
@@ -60,6 +63,10 @@ static void every_allocation_fails_once (void **state) {
 }
 
 int main (void) {
-  const struct CMUnitTest tests[] = { cmocka_unit_test(every_allocation_fails_once) };
+  job library = { "tests/lua/alloc_script.lua", 1 }, programs = { "tests/program/alloc_script.lua", 3 };
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test_prestate(every_allocation_fails_once, &library),
+    cmocka_unit_test_prestate(every_allocation_fails_once, &programs),
+  };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,6 +52,140 @@ function T.test_arguments_besides_tensors ()
   end
 end
 
+-- ---- forms of arguments ----
+
+function T.test_forms_of_arguments ()
+  local f = function (o, k)
+    local s = 0
+    for name, x in pairs(o) do if name ~= "k" then s = s + x * (name == "a" and 2 or 3) end end
+    return s + k, {o.k}, k
+  end
+  local g, x = neap.compile(f), neap.ones(3, 2)
+  local calls = {{{a = x}, 1}, {{b = x}, 1}, {{a = x, b = x}, 1}, {{a = x}, 1.5}, {{a = x, k = true}, 1}}
+  for _ = 1, 2 do
+    for i, args in ipairs(calls) do
+      local want, got = table.pack(f(table.unpack(args))), table.pack(g(table.unpack(args)))
+      lu.assertEquals(distance(got[1], want[1]), 0, i)
+      lu.assertEquals({got[2], got[3], math.type(got[3])}, {want[2], want[3], math.type(want[3])})
+    end
+  end
+  local h = neap.compile(function (a, b) return (a or x) - (b or x * 3) end)
+  lu.assertEquals(distance(h(nil, x), h(x, x)), 0)
+  lu.assertEquals(distance(h(x), h(x, x * 3)), 0)
+  lu.assertEquals({h(x).dtype, neap.compile(function (t, n) return t * n end)(neap.tensor{1, 2}, 2.).dtype},
+                  {"float32", "float32"})
+end
+
+-- int64 times 2 is int64, times 2.0 it is not; 1 / 0.0 is not 1 / -0.0
+function T.test_numbers_that_are_equal_but_not_the_same ()
+  local t = neap.arange(1, 3, {dtype = "int64"})
+  local g = neap.compile(function (x, k) return x * k end)
+  for _, k in ipairs{2, 2.0, 2, 2.0} do lu.assertEquals(g(t, k).dtype, (t * k).dtype) end
+  local h = neap.compile(function (x, k) return x / k end)
+  for _, k in ipairs{0.0, -0.0, 0.0} do lu.assertEquals(h(neap.ones(1), k):item(), 1 / k) end
+end
+
+-- ---- frozen ----
+
+function T.test_what_is_frozen_stays_for_other_numbers_of_rows ()
+  local k, w = 3, neap.ones(2)
+  local g = neap.compile(function (x) return x * w * k end)
+  g(neap.ones(4, 2))
+  k, w = 10, neap.zeros(2)
+  for _, rows in ipairs{4, 9, 70} do lu.assertEquals(g(neap.ones(rows, 2))[1][1]:item(), 3) end
+end
+
+-- ---- numbers of rows ----
+
+local function warnings (f, ...)
+  local program, heard = neap.core._program, {}
+  local warn = program.warn
+  program.warn = function (text) heard[#heard + 1] = text end
+  local results = table.pack(pcall(f, ...))
+  program.warn = warn
+  if not results[1] then error(results[2], 0) end
+  return heard, table.unpack(results, 2, results.n)
+end
+
+function T.test_one_program_for_all_numbers_of_rows ()
+  local g = neap.compile(function (x) return (x * 2):sin():sum(2) end)
+  g(neap.randn(5, 3))
+  local made = neap.memory().programs
+  for rows = 1, 200 do g(neap.randn(rows, 3)) end
+  lu.assertEquals(neap.memory().programs, made)
+end
+
+function T.test_functions_that_branch_on_the_number_of_rows ()
+  local f, n = counting(function (x)
+    local rows = x.shape[1]
+    if rows % 7 == 0 then return x * 3 end
+    return rows > 20 and x * 2 or x / rows
+  end)
+  local g = neap.compile(f)
+  for _ = 1, 2 do
+    for rows = 1, 24 do
+      local x = neap.randn(rows, 3)
+      lu.assertEquals(distance(g(x), f(x)), 0, rows)
+    end
+  end
+  lu.assertTrue(n.calls < 24 * 8)
+end
+
+function T.test_more_kinds_of_inputs_than_are_kept ()
+  local g = neap.compile(function (x) return x * 2 end)
+  local heard = warnings(function ()
+    for _ = 1, 2 do
+      for n = 1, 40 do lu.assertEquals(distance(g(neap.ones(2, n)), neap.full({2, n}, 2)), 0) end
+    end
+  end)
+  lu.assertEquals(#heard, 1)
+  lu.assertStrContains(heard[1], "inputs of more than 32 kinds")
+end
+
+-- ---- what cannot be recorded ----
+
+function T.test_the_line_that_looks_at_values ()
+  local line
+  local function helper (x)
+    line = debug.getinfo(1, "l").currentline + 1
+    return x:sum():item() > 0
+  end
+  local g = neap.compile(function (x) return helper(x) and x or -x end)
+  local heard = warnings(function () for _ = 1, 3 do g(neap.ones(3, 2)) end end)
+  lu.assertEquals(#heard, 1)
+  lu.assertStrContains(heard[1], ("test_compile.lua:%d: looks at values (item), so it runs op by op"):format(line))
+end
+
+function T.test_other_reasons ()
+  local n, x = 0, neap.ones(3, 2)
+  local function reason (f)
+    local heard = warnings(neap.compile(f), x)
+    lu.assertEquals(#heard, 1)
+    return heard[1]
+  end
+  lu.assertStrContains(reason(function (v) v[{1}] = 5 return v end), "writes into a tensor in place")
+  lu.assertStrContains(reason(function (v) n = n + 1 return v * n end), "does something else at every call")
+  lu.assertStrContains(reason(function (v) n = n + 1 return v, n end), "results besides tensors that differ")
+  local g = neap.compile(function (v) return v end)
+  local heard = warnings(function () for i = 1, 50 do g(x, i) end end)
+  lu.assertEquals(#heard, 1)
+  lu.assertStrContains(heard[1], "ever new arguments besides tensors")
+end
+
+-- an error of the function's is its own, and the function is recorded when it fails no longer
+function T.test_functions_that_fail ()
+  local broken = true
+  local f, n = counting(function (x)
+    if broken then error "out of order" end
+    return x * 2
+  end)
+  local g, x = neap.compile(f), neap.ones(3, 2)
+  lu.assertErrorMsgContains("out of order", g, x)
+  broken, n.calls = false, 0
+  for _ = 1, 9 do lu.assertEquals(distance(g(x), x * 2), 0) end
+  lu.assertTrue(n.calls <= 4)
+end
+
 function T.test_derivatives_through_a_compiled_function ()
   local w = neap.tensor{2.}:requires_grad()
   local g = neap.compile(function (x) return (x * w):sum() end)
