@@ -1,8 +1,8 @@
 /*
 ** compile.c -- programs of Lua functions: the primitives that stdlib/neap/compile.lua builds its forms on.
-** Invariant: a userdata holds one reference; the recorded function is called with fresh boxes, and what it gives is lent
-** by the scope of the recording.  A compiled function's Lua function is found by `functions`, whose values are weak: its
-** userdata holds on to it, and `taped` does while a tape may still call it.
+** Invariant: a userdata holds one reference; the recorded function is called with fresh boxes, and what it gives is
+** lent by the scope of the recording.  A compiled function's Lua function is found by `functions`, whose values are
+** weak: its userdata holds on to it, and `taped` does while a tape may still call it.
 */
 #include "callback.h"
 #include "core.h"
@@ -254,7 +254,7 @@ static int call_box (lua_State *L) {
   capture w;
   luaL_argcheck(L, n == h->inputs, 2, "other number of tensors expected");
   lua_settop(L, 2);
-  lua_checkstack(L, 8);
+  luaL_checkstack(L, 8, NULL);
   hold(L, h);
   bool ok;
   neap_scope s;
@@ -302,8 +302,8 @@ static const luaL_Reg methods[] = {
 };
 static const luaL_Reg compiled_methods[] = { { "call", call_box }, { "__gc", collect_compiled }, { NULL, NULL } };
 static const luaL_Reg module[] = {
-  { "capture", capture_function }, { "ran", ran }, { "compile", compile }, { "tracked", tracked }, { "recording", recording },
-  { "warn", warning }, { NULL, NULL }
+  { "capture", capture_function }, { "ran", ran }, { "compile", compile }, { "tracked", tracked },
+  { "recording", recording }, { "warn", warning }, { NULL, NULL }
 };
 
 static void new_class (lua_State *L, const char *name, const luaL_Reg *list) {

@@ -1,7 +1,7 @@
 /*
 ** compiled_joint.c -- a value's program and those of its derivatives, cut out of one recording.
-** Invariant: what derivatives read is either kept by the value's program, or elementwise of what is kept, of inputs and of
-** closed-over tensors, and computed again; draws are always kept.
+** Invariant: what derivatives read is either kept by the value's program, or elementwise of what is kept, of inputs and
+** of closed-over tensors, and computed again; draws are always kept.
 */
 #include "program/compiled.h"
 #include "sweep.h"

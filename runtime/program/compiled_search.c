@@ -1,7 +1,7 @@
 /*
 ** compiled_search.c -- the life of a case of a compiled function, and what its results depend on.
-** Invariant: a case's targets, the inputs and the tracked tensors that the function reads besides them, stay what they are
-** from the first search on; when a tensor it reads becomes a variable, a new case takes its place.
+** Invariant: a case's targets, the inputs and the tracked tensors that the function reads besides them, stay what they
+** are from the first search on; when a tensor it reads becomes a variable, a new case takes its place.
 */
 #include "program/compiled.h"
 #include "sweep.h"

@@ -1,7 +1,8 @@
 /*
 ** compiled_tape.c -- results of compiled functions on the tape, and their derivatives.
-** Invariant: a derivative sees the inputs, tensors and draws that its value was computed from, or it is an error.  First
-** derivatives are programs' and are on the tape in turn; derivatives of these, and what is recorded, call the function.
+** Invariant: a derivative sees the inputs, tensors and draws that its value was computed from, or it is an error.
+** First derivatives are programs' and are on the tape in turn; derivatives of these, and what is recorded, call the
+** function.
 */
 #include "program/compiled.h"
 #include "tape_custom.h"
@@ -110,7 +111,8 @@ static bool differentiate (neap_context *c, const taped_output *o, const bool *w
   neap_mode mode = c->floor;
   c->floor = 0;                                        /* what was tracked when the value was made */
   bool ok = alias_inputs(c, o, vars) && h->fn(c, h->arg, vars, &m, ys) && neap_ok(c);
-  if (ok && m <= o->out) ok = neap_fail(c, NEAP_ESTATE, "derivative of a compiled function: it gave more results before");
+  if (ok && m <= o->out)
+    ok = neap_fail(c, NEAP_ESTATE, "derivative of a compiled function: it gave more results before");
   *nout = take_targets(o, want, vars, xs);
   ok = ok && neap_gradients(c, ys[o->out], *nout, xs, g, flags | PARTIAL, out);
   c->floor = mode;
@@ -288,8 +290,8 @@ static neap_tensor *tape_pull (neap_context *c, taped_output *o, int i, int n, n
   return neap_custom(c, grad, n + 1, in, (neap_pullback){ pull_again, pull_release, q });
 }
 
-static bool tape_pulls (neap_context *c, taped_output *o, int n, neap_tensor *const *in, const bool *want, neap_tensor *g,
-                        neap_tensor **grads) {
+static bool tape_pulls (neap_context *c, taped_output *o, int n, neap_tensor *const *in, const bool *want,
+                        neap_tensor *g, neap_tensor **grads) {
   neap_tensor *list[2 * NEAP_PROGRAM_TENSORS + 1];
   int at = 0;
   memcpy(list, in, (size_t)n * sizeof *in);

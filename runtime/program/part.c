@@ -60,9 +60,10 @@ static void make_inputs (graph *g, int n) {
   g->nnodes = kept;
   for (int i = 0; i < kept; i++) g->values[g->nodes[i].out].maker = i;
   for (int v = n; v < g->nvalues; v++)
-    if (g->values[v].kind == VALUE_INPUT) g->values[v] = (graph_value){ .kind = VALUE_NUMBER, .dtype = g->values[v].dtype };
+    if (g->values[v].kind == VALUE_INPUT)
+      g->values[v] = (graph_value){ .kind = VALUE_NUMBER, .dtype = g->values[v].dtype };
   for (int v = 0; v < n; v++) {
-    if (g->values[v].kind == VALUE_NUMBER) g->values[v].ndim = 0;        /* one element, which refs look at without strides */
+    if (g->values[v].kind == VALUE_NUMBER) g->values[v].ndim = 0;        /* refs look at one element, without strides */
     g->values[v].kind = VALUE_INPUT;
     g->values[v].maker = v;
   }

@@ -115,7 +115,8 @@ bool program_outputs (const program_run *r, neap_tensor **out);
 
 /* Do n inputs fit, and is the number of rows known?  Else false with an error. */
 bool program_check (neap_context *c, neap_program *p, int n, neap_tensor *const *in, int64_t *rows);
-/* As neap_scan_over, with outputs of each step written to into, row-major tensors of their shapes, unless it is NULL. */
+/* As neap_scan_over, with outputs of each step written to into, row-major tensors of their shapes, unless that is
+** NULL. */
 NEAP_API bool neap_program_scan (neap_program *p, int64_t steps, int carried, int each, int n, neap_tensor *const *in,
                                  neap_tensor *const *into, neap_tensor **out);
 

@@ -86,7 +86,9 @@ void neap_stepped_free (stepped *s) {
 
 /* ---- following ---- */
 
-static double number_of (const stepped *s, const graph *g, int i) { return graph_number(&g->values[s->at[i]], s->rows); }
+static double number_of (const stepped *s, const graph *g, int i) {
+  return graph_number(&g->values[s->at[i]], s->rows);
+}
 
 /* the numbers of one more step, of a graph that is s's but for these */
 static bool note_numbers (stepped *s, const graph *g) {
@@ -203,7 +205,8 @@ static neap_tensor *column (stepped *s, int i, int64_t steps) {
   return t;
 }
 
-static bool run (stepped *s, int64_t steps, int n, neap_tensor *const *in, neap_tensor *const *into, neap_tensor **out) {
+static bool run (stepped *s, int64_t steps, int n, neap_tensor *const *in, neap_tensor *const *into,
+                 neap_tensor **out) {
   neap_tensor *all[NEAP_PROGRAM_TENSORS];
   if (s->nvaries && steps > s->followed)
     return neap_fail(s->c, NEAP_EARG, "scan: %lld steps of %lld that were followed", (long long)steps,

@@ -1,7 +1,7 @@
 /*
 ** steps.c -- a host's step as one loop: chunks of steps, between which an interrupt is seen.
-** Invariant: what a chunk carries on lies in one of two sets of tensors, in turn, so a run's memory does not grow with its
-** steps; an interrupted run gives nothing.
+** Invariant: what a chunk carries on lies in one of two sets of tensors, in turn, so a run's memory does not grow with
+** its steps; an interrupted run gives nothing.
 */
 #include "program/program.h"
 #include <string.h>
@@ -39,8 +39,8 @@ static bool first_step (neap_context *c, const step_run *s, int64_t steps, neap_
     one[i] = in[i];
     if (!in[i] || i < s->carried || i >= s->carried + s->each) continue;
     if (in[i]->ndim == 0 || in[i]->shape[0] != steps)
-      return neap_fail(c, NEAP_ESHAPE, "scan: input %d has shape %s, but there are %lld steps", i + 1, SHAPE_TEXT(in[i]),
-                       (long long)steps);
+      return neap_fail(c, NEAP_ESHAPE, "scan: input %d has shape %s, but there are %lld steps", i + 1,
+                       SHAPE_TEXT(in[i]), (long long)steps);
     if (!(one[i] = row_of(c, in[i], 0))) return false;
   }
   return true;

@@ -12,7 +12,7 @@ local flatten, hollow, fill = form.flatten, form.hollow, form.fill
 local M = {}
 local KEPT = 32                            -- forms of one compiled function's arguments
 
--- ---- what is wrong with a function -----------------------------------------------------------------------------------
+-- ---- what is wrong with a function --------------------------------------------------------------------------------
 
 local function where (f)
   local info = type(f) == "function" and debug.getinfo(f, "S")

@@ -1,6 +1,6 @@
 -- explain.lua -- neap.explain: what a function, an energy, a sampler's step or a loss becomes as a program, as text.
--- Invariant: samplers and losses show the very program that runs; what is explained, and the default random stream, stay as
--- they were.
+-- Invariant: samplers and losses show the very program that runs; what is explained, and the default random stream, stay
+-- as they were.
 
 local core = require "neap.core"
 local form = require "neap.form"
@@ -32,7 +32,8 @@ end
 -- its value and gradient
 local function of_energy (E, x, c)
   check("explain(E, x)", "x", x, "tensor")
-  return text(function (...) return E(...), E:grad(...) end, c and {x, check("explain(E, x, c)", "c", c, "tensor")} or {x})
+  if c then check("explain(E, x, c)", "c", c, "tensor") end
+  return text(function (...) return E(...), E:grad(...) end, {x, c})
 end
 
 local STEPS = 8                            -- enough to be worth a program

@@ -58,17 +58,18 @@ return {
     laplacian = {"neap.laplacian(f, x)",
       "the trace of the Hessian; one for each row where f gives one number for each row of x"},
     vmap = {"neap.vmap(f)", "a function that calls f for each row of its arguments and stacks the results"},
-    compile = {"neap.compile(f)", "f as a function that runs as programs: one for each form of its arguments (dtypes, shapes " ..
-      "but for the number of rows, what they hold besides tensors).  What f reads besides its arguments is frozen when " ..
-      "such arguments are first given: tensors by reference, all else by value.  f is called a few times on examples.  " ..
-      "Derivatives of any order are f's.  Where f looks at values it runs op by op, and one warning says where"},
+    compile = {"neap.compile(f)", "f as a function that runs as programs: one for each form of its arguments (dtypes, " ..
+      "shapes but for the number of rows, what they hold besides tensors).  What f reads besides its arguments is " ..
+      "frozen when such arguments are first given: tensors by reference, all else by value.  f is called a few times " ..
+      "on examples.  Derivatives of any order are f's.  Where f looks at values it runs op by op, and a warning says where"},
     scan = {"neap.scan(step, carry, n | xs)",
-      "carry, ys after n steps carry, y = step(carry, x_t, t), or one for each row of xs, a tensor or a table of tensors, " ..
-      "as one loop where that can be.  What step reads besides its arguments is frozen.  A step that takes t is recorded " ..
-      "on a few rows at every t, where that costs less than calling it; a step that derivatives go through is called"},
+      "carry, ys after n steps carry, y = step(carry, x_t, t), or one for each row of xs, a tensor or a table of " ..
+      "tensors, as one loop where that can be.  What step reads besides its arguments is frozen.  A step that takes t " ..
+      "is recorded on a few rows at every t, where that costs less than calling it; a step that derivatives go " ..
+      "through is called"},
     explain = {"neap.explain(f, …) | explain(E, x [, c]) | explain(sampler, E, x [, c]) | explain(loss, E, batch)",
-      "as text, the program of f(…), of an energy with its gradient, of a sampler's step, of a loss with its gradients: " ..
-      "what runs once, loops over elements, calls, sizes, costs"},
+      "as text, the program of f(…), of an energy with its gradient, of a sampler's step, of a loss with its " ..
+      "gradients: what runs once, loops over elements, calls, sizes, costs"},
     gradcheck = {"neap.gradcheck(f, inputs [, {order=1, tol=1e-6, step=1e-3, directions=2, seed=1}])",
       "whether f's derivatives up to that order agree with differences, and a report {worst=, order=, tol=}"},
   }},

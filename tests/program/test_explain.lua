@@ -53,7 +53,8 @@ function T.test_compiled_functions_and_what_cannot_be ()
   lu.assertStrContains(head(neap.explain(g, x)), "1 inputs, 1 outputs, 1 instructions")
   local line = debug.getinfo(1, "l").currentline + 1
   local function look (v) return v * v:sum():item() end
-  lu.assertEquals(neap.explain(look, x), ("%s:%d: looks at values (item)"):format(debug.getinfo(1, "S").short_src, line))
+  local file = debug.getinfo(1, "S").short_src
+  lu.assertEquals(neap.explain(look, x), ("%s:%d: looks at values (item)"):format(file, line))
 end
 
 function T.test_wrong_arguments ()

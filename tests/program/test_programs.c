@@ -1,5 +1,5 @@
-/* Programs from C: numbers of rows that are confirmed, scans over inputs, interrupts; and with an allocator that fails, a
-** function that is compiled and differentiated gives what it gives, or a clean error. */
+/* Programs from C: numbers of rows that are confirmed, scans over inputs, interrupts; and with an allocator that fails,
+** a function that is compiled and differentiated gives what it gives, or a clean error. */
 #include "support.h"
 #include "neap_models.h"
 #include "program/compiled.h"
