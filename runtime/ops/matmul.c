@@ -15,18 +15,32 @@ enum { LOOPS = 64,                         /* products of up to so many multipli
 #define IN_CACHE (1 << 16)                 /* elements of the shared operand that stay in L2 beside the rest */
 
 #define SMALL 1e6                          /* multiplications up to which OpenBLAS may copy no operand */
-enum { SMALL_T = 1200, DEEP = 128, FLAT = 24 };        /* with y transposed: results; k from where that pays, or rows to */
+enum { SMALL_T = 1200,                     /* with y transposed: results up to which it does not */
+       DEEP = 128, FLAT = 24,              /* and k from where that pays; for up to so many rows it always does */
+       STRIP = 64, UNIT = 6, TALL = 96 };  /* columns and rows its kernels like, rows that are enough */
+#define NEAR (1 << 22)                     /* bytes of y that can be read strip by strip: farther ones are better copied */
 
-/* How many columns of [m, n] a call makes: where OpenBLAS has kernels for small matrices, several calls of them are
-** faster than one that copies its operands first.  Narrow pieces of long rows are not, since lines of a power of 2 apart
-** share places in the cache. */
-static int64_t piece (const product *p, int64_t m, int64_t n) {
-  int64_t w = (int64_t)(SMALL / ((double)m * (double)p->k));
-  int64_t least = p->yt || p->ldy <= 256 ? ROUND : p->ldy <= 512 ? 2 * ROUND : 6 * ROUND;
-  if (p->yt && w > SMALL_T / m) w = SMALL_T / m;
-  if (!p->c->blas.small || w >= n || (p->yt && (p->xt || (p->k < DEEP && m > FLAT)))) return n;
-  w = w / ROUND * ROUND;
-  return w < least ? n : w;
+typedef struct piece { int64_t m, n; } piece;
+
+static int64_t round_down (int64_t n, int64_t unit) { return n > unit ? n / unit * unit : n; }
+
+/* Does OpenBLAS have a kernel for small matrices that is faster, called many times, than one call that copies operands? */
+static bool has_pieces (const product *p, int64_t m) {
+  size_t y = (size_t)(p->yt ? p->n : p->k) * (size_t)p->ldy * neap_dtype_size(p->out->dtype);
+  return p->c->blas.small && y <= NEAR && (!p->yt || (!p->xt && (p->k >= DEEP || m <= FLAT)));
+}
+
+/* What of [m, n] a call makes: strips of 64 columns, narrower ones where k leaves too few rows. */
+static piece piece_of (const product *p, int64_t m, int64_t n) {
+  int64_t most = (int64_t)(SMALL / (double)p->k), w = STRIP;
+  if (p->yt && most > SMALL_T) most = SMALL_T;
+  if (m * n <= most || !has_pieces(p, m)) return (piece){ m, n };
+  while (w > ROUND && 2 * UNIT * w > most) w /= 2;
+  int64_t rows = round_down(most / w < TALL ? most / w : TALL, UNIT);
+  if (rows < UNIT) return (piece){ m, n };
+  if (rows < m) return (piece){ rows, w };
+  int64_t wide = most / m;
+  return (piece){ m, round_down(wide, wide < STRIP ? ROUND : STRIP) };
 }
 
 /* ---- kernels: x [m, k] · y [k, n] -> out [m, n], rows of out p->n apart ---- */
@@ -56,16 +70,22 @@ static void blas_vector_##l (bool t, int rows, int cols, const T *a, int ld, con
   if (t) cblas_##l##gemv(BLAS_ROWS, BLAS_T, cols, rows, 1, a, ld, v, incv, 1, out, inc); \
   else cblas_##l##gemv(BLAS_ROWS, BLAS_N, rows, cols, 1, a, ld, v, incv, 1, out, inc); \
 } \
-static void blas_##l (const product *p, const void *x, const void *yv, void *ov, int64_t m, int64_t n) { \
-  const T *y = yv; \
-  T *out = ov; \
-  int k = (int)p->k, ldo = (int)p->n; \
-  int64_t w = m == 1 || n == 1 ? n : piece(p, m, n); \
+static void blas_##l##_piece (const product *p, const T *x, const T *y, T *out, int64_t m, int64_t n) { \
+  cblas_##l##gemm(BLAS_ROWS, p->xt ? BLAS_T : BLAS_N, p->yt ? BLAS_T : BLAS_N, (int)m, (int)n, (int)p->k, 1, x, p->ldx, \
+                  y, p->ldy, p->add, out, (int)p->n); \
+} \
+static void blas_##l##_pieces (const product *p, const T *x, const T *y, T *out, int64_t m, int64_t n) { \
+  piece w = piece_of(p, m, n); \
+  for (int64_t j = 0; j < n; j += w.n) \
+    for (int64_t i = 0; i < m; i += w.m) \
+      blas_##l##_piece(p, x + (p->xt ? i : i * p->ldx), y + (p->yt ? j * p->ldy : j), out + i * p->n + j, \
+                       m - i < w.m ? m - i : w.m, n - j < w.n ? n - j : w.n); \
+} \
+static void blas_##l (const product *p, const void *x, const void *y, void *out, int64_t m, int64_t n) { \
+  int k = (int)p->k; \
   if (m == 1) blas_vector_##l(!p->yt, (int)n, k, y, p->ldy, x, p->xt ? p->ldx : 1, out, 1, p->add); \
-  else if (n == 1) blas_vector_##l(p->xt, (int)m, k, x, p->ldx, y, p->yt ? 1 : p->ldy, out, ldo, p->add); \
-  else for (int64_t j = 0; j < n; j += w) \
-    cblas_##l##gemm(BLAS_ROWS, p->xt ? BLAS_T : BLAS_N, p->yt ? BLAS_T : BLAS_N, (int)m, (int)(n - j < w ? n - j : w), \
-                    k, 1, x, p->ldx, y + (p->yt ? j * p->ldy : j), p->ldy, p->add, out + j, ldo); \
+  else if (n == 1) blas_vector_##l(p->xt, (int)m, k, x, p->ldx, y, p->yt ? 1 : p->ldy, out, (int)p->n, p->add); \
+  else blas_##l##_pieces(p, x, y, out, m, n); \
 }
 BLAS_KERNEL(float, s)
 BLAS_KERNEL(double, d)
