@@ -20,7 +20,7 @@ static void *system_alloc (void *arg, void *ptr, size_t osize, size_t nsize) {
 
 static void configure (neap_context *c, const neap_config *cfg) {
   c->refs = 1;
-  neap_blocks_wait(c, true);
+  neap_reuse(c, true);
   c->alloc = cfg->alloc ? cfg->alloc : system_alloc;
   c->alloc_arg = cfg->alloc_arg;
   c->cap = cfg->memory_cap;

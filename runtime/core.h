@@ -45,9 +45,8 @@ struct neap_tensor {
 };
 
 #define NEAP_ERROR_BYTES 512
-#define NEAP_STORAGE_CLASSES 61          /* four sizes per doubling from 2 KB to 64 MB */
-#define NEAP_BLOCK 32                    /* bytes; blocks have up to NEAP_BLOCK_CLASSES - 1 times as many */
-#define NEAP_BLOCK_CLASSES 72
+#define NEAP_LARGE_CLASSES 61            /* sizes of memory, see memory.c: four per doubling from 2 KB to 64 MB, */
+#define NEAP_BLOCK_CLASSES (65 + NEAP_LARGE_CLASSES)         /* and multiples of 32 bytes below */
 
 typedef struct neap_block { struct neap_block *next; } neap_block;
 
@@ -58,11 +57,10 @@ struct neap_context {
   neap_log_fn log; void *log_arg;
   void (*place) (neap_context *c, neap_place *p);      /* or NULL */
   size_t live, peak, cap;                  /* bytes; cap 0 = none */
-  size_t cached, spare, spare_max;         /* of live: waiting for reuse; of these: blocks, and how many of them may */
+  size_t cached, small; bool reuse;        /* of live: waiting for reuse, of these small pieces; whether any may */
   uint64_t allocations;
-  neap_block *blocks[NEAP_BLOCK_CLASSES];              /* small things that wait for reuse, by size */
-  neap_storage *free_list[NEAP_STORAGE_CLASSES];       /* storages of 2 KB to 64 MB that wait for reuse, by size */
-  uint64_t requests, asked[NEAP_STORAGE_CLASSES];      /* bytes of such storages asked for; at the last of each size */
+  neap_block *blocks[NEAP_BLOCK_CLASSES];              /* what waits, by size */
+  uint64_t asked, asked_at[NEAP_LARGE_CLASSES];        /* bytes of large pieces asked for; at the last of each size */
   _Atomic(neap_storage *) returned;        /* storages that other contexts' threads released, under the lock */
   atomic_flag free_lock;
   neap_status status;
@@ -82,7 +80,8 @@ struct neap_context {
   neap_blas blas;                          /* found at the first matrix product: blas.h */
 };
 
-/* Bookkeeping memory, counted in live.  NULL with NEAP_EMEMORY set. Not zeroed; size must be told again when freed. */
+/* Bookkeeping memory, counted in live, kept for reuse.  NULL with NEAP_EMEMORY set.  Not zeroed; size must be told
+** again when freed. */
 NEAP_API void *neap_malloc (neap_context *c, size_t size);
 NEAP_API void *neap_calloc (neap_context *c, size_t size);
 NEAP_API void *neap_realloc (neap_context *c, void *p, size_t osize, size_t nsize);
@@ -93,12 +92,7 @@ NEAP_API void neap_free (neap_context *c, void *p, size_t size);
 void *neap_object_new (neap_context *c, size_t size);
 void neap_object_free (neap_context *c, void *p, size_t size);
 
-/* Memory that comes and goes with every op: counted, not zeroed, kept for reuse below NEAP_BLOCK · NEAP_BLOCK_CLASSES
-** bytes.  NULL with NEAP_EMEMORY set. */
-void neap_blocks_wait (neap_context *c, bool wait);     /* whether they are kept; from the start they are */
-void *neap_block_new (neap_context *c, size_t size);
-void neap_block_free (neap_context *c, void *p, size_t size);
-
+void neap_reuse (neap_context *c, bool on);         /* whether memory given back waits; from the start it does */
 neap_storage *neap_storage_new (neap_context *c, size_t bytes);
 void neap_storage_release (neap_context *by, neap_storage *s);       /* by: the context whose thread this is */
 void neap_storage_trim (neap_context *c);           /* gives all that waits for reuse back to the allocator */

@@ -1,18 +1,29 @@
 /*
-** memory.c -- counted allocation, blocks and storages that wait for reuse.
+** memory.c -- counted allocation, and what waits for reuse.
 ** Invariant: live is the sum of all bytes asked of the allocator and not given back, what waits for reuse included;
-** it never exceeds the cap.  Storages from 2 KB to 64 MB have one of four sizes per doubling, smaller things (tensors,
-** tape entries, storages of a few elements) one of the multiples of 32 bytes; each goes back to the context's list of
-** its size, so that taking one and giving it back cost no search.  All this belongs to the context's own thread and is
-** not locked: what another thread releases it leaves in `returned`, where the context takes it.  Only a closed context,
-** which takes nothing any more, is shared by whoever holds the rest of it, under its lock.
+** it never exceeds the cap.  Memory of up to 64 MB comes in sizes of its own: multiples of 32 bytes, from 2 KB on four
+** per doubling.  Each piece goes back to the context's list of its size, so that taking one and giving it back cost no
+** search, and no page is returned to the system only to be asked for again in the next step.  All this belongs to the
+** context's own thread and is not locked: a storage that another thread releases waits in `returned` for the context
+** to take it.  Only a closed context, which takes nothing any more, is shared by whoever holds the rest of it, under
+** its lock.
 */
 #include "core.h"
 #include <string.h>
 #include <sys/mman.h>
 
-enum { ALIGN = 64, CACHE_FROM_BITS = 11, CACHE_FROM = 1 << CACHE_FROM_BITS, CACHE_MAX = 64 << 20, HUGE_FROM = 2 << 20,
-       STALE = 2 * CACHE_MAX };
+enum { ALIGN = 64, STEP = 32, SMALL = 64 * STEP, SMALL_BITS = 11, LARGEST = 64 << 20, HUGE_FROM = 2 << 20,
+       WAIT_MAX = 64 << 20,                /* bytes that may wait */
+       STALE = 2 * WAIT_MAX };             /* bytes asked for since a size was: nobody uses it any more */
+
+/* Where memory errors are looked for, all goes back to the allocator at once, and sizes are exact. */
+#if defined NEAP_HOSTILE || defined __SANITIZE_ADDRESS__
+enum { REUSE = false, SMALL_MAX = 0 };
+#else
+enum { REUSE = true, SMALL_MAX = 4 << 20 };      /* bytes that may wait in small pieces */
+#endif
+
+void neap_reuse (neap_context *c, bool on) { c->reuse = REUSE && on; }
 
 /* ---- a closed context ---- */
 
@@ -39,13 +50,7 @@ void neap_context_release (neap_context *c) {
   if (last) c->alloc(c->alloc_arg, c, sizeof *c, 0);
 }
 
-/* ---- counted memory ---- */
-
-static void count_change (neap_context *c, size_t osize, size_t nsize) {
-  c->live += nsize - osize;
-  if (c->live > c->peak) c->peak = c->live;
-  c->allocations++;
-}
+/* ---- the allocator ---- */
 
 static void *refuse (neap_context *c, size_t size) {
   size_t live = c->live;
@@ -65,28 +70,119 @@ static bool fits (neap_context *c, size_t more) {
   return below_cap(c, more);
 }
 
-void *neap_realloc (neap_context *c, void *p, size_t osize, size_t nsize) {
+static void *ask (neap_context *c, void *p, size_t osize, size_t nsize) {
   if (nsize > osize && !fits(c, nsize - osize)) return refuse(c, nsize - osize);
-  void *q = c->alloc(c->alloc_arg, p, p ? osize : 0, nsize);
+  void *q = c->alloc(c->alloc_arg, p, osize, nsize);
   if (!q) return refuse(c, nsize);
-  count_change(c, osize, nsize);
+  c->live += nsize - osize;
+  if (c->live > c->peak) c->peak = c->live;
+  c->allocations++;
   return q;
 }
 
-void *neap_malloc (neap_context *c, size_t size) { return neap_realloc(c, NULL, 0, size ? size : 1); }
+static void give (neap_context *c, void *p, size_t size) {
+  bool locked = enter(c);
+  c->alloc(c->alloc_arg, p, size, 0);
+  c->live -= size;
+  leave(c, locked);
+}
+
+/* ---- sizes ---- */
+
+enum { SMALL_SIZES = SMALL / STEP + 1,     /* size k: k steps */
+       EXTRA = 192 };                      /* on large ones: a storage's header and padding, so that data of 2^n fit */
+
+/* a large size k: (4 + k mod 4)/4 · 2^(k div 4) of SMALL, and EXTRA */
+static size_t large_size (int k) { return ((size_t)(4 + k % 4) << (k / 4 + SMALL_BITS - 2)) + EXTRA; }
+
+static int large_class (size_t size) {
+  size_t n = size > SMALL + EXTRA ? size - EXTRA : SMALL;
+  int log2 = 63 - __builtin_clzll(n);
+  size_t quarter = (size_t)1 << (log2 - 2);
+  return 4 * (log2 - SMALL_BITS) + (int)((n - 4 * quarter + quarter - 1) / quarter);
+}
+
+/* The class of *size, which becomes the size of its pieces; -1: none, such pieces do not wait. */
+static inline int class_of (size_t *size) {
+  if (*size <= SMALL) {
+    int k = *size ? (int)((*size + STEP - 1) / STEP) : 1;
+    if (REUSE) *size = (size_t)k * STEP;
+    else if (*size == 0) *size = 1;
+    return k;
+  }
+  if (*size > LARGEST + EXTRA) return -1;
+  int k = large_class(*size);
+  if (REUSE) *size = large_size(k);
+  return SMALL_SIZES + k;
+}
+
+/* ---- what waits ---- */
+
+static inline neap_block *take (neap_context *c, int k, size_t size) {
+  neap_block *b = c->blocks[k];
+  if (!b) return NULL;
+  c->blocks[k] = b->next;
+  c->cached -= size;
+  if (k < SMALL_SIZES) c->small -= size;
+  return b;
+}
+
+static void drop (neap_context *c, int k, size_t size) { give(c, take(c, k, size), size); }
+
+/* Room for a large piece: sizes that nobody asked for lately make way, others do not, so that a working set larger than
+** what may wait keeps what fits. */
+static bool make_room (neap_context *c, size_t more) {
+  for (int k = 0; k < NEAP_BLOCK_CLASSES - SMALL_SIZES && c->cached + more > WAIT_MAX; k++)
+    while (c->blocks[SMALL_SIZES + k] && c->asked - c->asked_at[k] > STALE && c->cached + more > WAIT_MAX)
+      drop(c, SMALL_SIZES + k, large_size(k));
+  return c->cached + more <= WAIT_MAX;
+}
+
+static inline bool may_wait (neap_context *c, int k, size_t size) {
+  if (k < 0 || !c->reuse || c->closed) return false;
+  if (k < SMALL_SIZES) return c->small + size <= SMALL_MAX;
+  return c->cached + size <= WAIT_MAX || make_room(c, size);
+}
+
+static inline bool wait (neap_context *c, void *p, int k, size_t size) {
+  if (!may_wait(c, k, size)) return false;
+  neap_block *b = p;
+  b->next = c->blocks[k];
+  c->blocks[k] = b;
+  c->cached += size;
+  if (k < SMALL_SIZES) c->small += size;
+  return true;
+}
+
+void *neap_malloc (neap_context *c, size_t size) {
+  int k = class_of(&size);
+  if (k >= SMALL_SIZES) c->asked_at[k - SMALL_SIZES] = c->asked += size;
+  void *p = k < 0 ? NULL : take(c, k, size);
+  return p ? p : ask(c, NULL, 0, size);
+}
+
+void neap_free (neap_context *c, void *p, size_t size) {
+  if (!p) return;
+  int k = class_of(&size);
+  if (!wait(c, p, k, size)) give(c, p, size);
+}
 
 void *neap_calloc (neap_context *c, size_t size) {
   void *p = neap_malloc(c, size);
   return p ? memset(p, 0, size) : NULL;
 }
 
-void neap_free (neap_context *c, void *p, size_t size) {
-  if (!p) return;
-  size = size ? size : 1;
-  bool locked = enter(c);
-  c->alloc(c->alloc_arg, p, size, 0);
-  c->live -= size;
-  leave(c, locked);
+void *neap_realloc (neap_context *c, void *p, size_t osize, size_t nsize) {
+  if (!p) return neap_malloc(c, nsize);
+  size_t had = osize, want = nsize;
+  int from = class_of(&had), to = class_of(&want);
+  if (had == want) return p;
+  if (!REUSE || (from < 0 && to < 0)) return ask(c, p, had, want);
+  void *q = neap_malloc(c, nsize);
+  if (!q) return NULL;
+  memcpy(q, p, osize < nsize ? osize : nsize);
+  neap_free(c, p, osize);
+  return q;
 }
 
 void *neap_object_new (neap_context *c, size_t size) {
@@ -100,107 +196,15 @@ void neap_object_free (neap_context *c, void *p, size_t size) {
   neap_context_release(c);                             /* last: it may be the context's end */
 }
 
-/* ---- blocks: small things, in multiples of 32 bytes ---- */
-
-static size_t block_class (size_t size) { return (size + NEAP_BLOCK - 1) / NEAP_BLOCK; }
-
-/* Where memory errors are looked for, blocks go back to the allocator at once. */
-#if defined NEAP_HOSTILE || defined __SANITIZE_ADDRESS__
-enum { SPARE_MAX = 0 };
-#else
-enum { SPARE_MAX = 4 << 20 };
-#endif
-
-void neap_blocks_wait (neap_context *c, bool wait) { c->spare_max = wait ? SPARE_MAX : 0; }
-
-void *neap_block_new (neap_context *c, size_t size) {
-  size_t k = block_class(size);
-  neap_block *b = k < NEAP_BLOCK_CLASSES ? c->blocks[k] : NULL;
-  if (__builtin_expect(!b, 0)) return neap_malloc(c, k * NEAP_BLOCK);
-  c->blocks[k] = b->next;
-  c->cached -= k * NEAP_BLOCK;
-  c->spare -= k * NEAP_BLOCK;
-  return b;
-}
-
-void neap_block_free (neap_context *c, void *p, size_t size) {
-  size_t k = block_class(size);
-  size = k * NEAP_BLOCK;
-  if (k >= NEAP_BLOCK_CLASSES || c->closed || c->spare + size > c->spare_max) {
-    neap_free(c, p, size);
-    return;
-  }
-  neap_block *b = p;
-  b->next = c->blocks[k];
-  c->blocks[k] = b;
-  c->cached += size;
-  c->spare += size;
-}
-
-static void trim_blocks (neap_context *c) {
-  for (size_t k = 0; k < NEAP_BLOCK_CLASSES; k++)
-    while (c->blocks[k]) {
-      neap_block *b = c->blocks[k];
-      c->blocks[k] = b->next;
-      c->cached -= k * NEAP_BLOCK;
-      c->spare -= k * NEAP_BLOCK;
-      neap_free(c, b, k * NEAP_BLOCK);
-    }
-}
-
 /* ---- storages: header, padding to 64 bytes, data, 64 bytes that kernels may touch ---- */
 
 static size_t storage_bytes (size_t data) {
   return sizeof(neap_storage) + ALIGN - _Alignof(neap_storage) + data + ALIGN;
 }
 
-/* size k: (4 + k mod 4)/4 · 2^(k div 4), in units of CACHE_FROM */
-static size_t class_bytes (int k) { return (size_t)(4 + k % 4) << (k / 4 + CACHE_FROM_BITS - 2); }
-
-static bool is_cached (size_t bytes) { return bytes >= CACHE_FROM && bytes <= CACHE_MAX; }
-
-/* the smallest size that holds n bytes, CACHE_FROM <= n <= CACHE_MAX */
-static int class_of (size_t n) {
-  int log2 = 63 - __builtin_clzll(n);
-  size_t quarter = (size_t)1 << (log2 - 2);
-  return 4 * (log2 - CACHE_FROM_BITS) + (int)((n - 4 * quarter + quarter - 1) / quarter);
-}
-
-static neap_storage *take_cached (neap_context *c, int k) {
-  neap_storage *s = c->free_list[k];
-  if (s) { c->free_list[k] = s->next; c->cached -= s->bytes; }
-  return s;
-}
-
-static void storage_free (neap_context *c, neap_storage *s) {
-  size_t bytes = storage_bytes(s->bytes);
-  if (s->bytes < CACHE_FROM) neap_block_free(c, s, bytes);
-  else neap_free(c, s, bytes);
-}
-
-/* Room for more bytes: sizes that nobody asked for among the last STALE bytes make way, others do not, so that a
-** working set larger than the cache keeps what fits. */
-static bool make_room (neap_context *c, size_t more) {
-  for (int k = 0; k < NEAP_STORAGE_CLASSES && c->cached + more > CACHE_MAX; k++) {
-    if (!c->free_list[k] || c->requests - c->asked[k] <= STALE) continue;
-    for (neap_storage *s; c->cached + more > CACHE_MAX && (s = take_cached(c, k)); ) storage_free(c, s);
-  }
-  return c->cached + more <= CACHE_MAX;
-}
-
-static bool give_cached (neap_context *c, neap_storage *s) {
-  if (!is_cached(s->bytes) || c->closed) return false;
-  if (c->cached + s->bytes > CACHE_MAX && !make_room(c, s->bytes)) return false;
-  neap_storage **list = &c->free_list[class_of(s->bytes)];
-  s->next = *list;
-  *list = s;
-  c->cached += s->bytes;
-  return true;
-}
-
 /* nobody holds s any more */
 static void storage_end (neap_context *c, neap_storage *s) {
-  if (!give_cached(c, s)) storage_free(c, s);
+  neap_free(c, s, storage_bytes(s->bytes));
   neap_context_release(c);
 }
 
@@ -231,26 +235,13 @@ static void hand_back (neap_context *c, neap_storage *s) {
 
 void neap_storage_trim (neap_context *c) {
   take_returned(c);
-  for (int k = 0; k < NEAP_STORAGE_CLASSES; k++)
-    for (neap_storage *s; (s = take_cached(c, k)); ) storage_free(c, s);
-  trim_blocks(c);
+  for (int k = 1; k < NEAP_BLOCK_CLASSES; k++)
+    while (c->blocks[k]) drop(c, k, k < SMALL_SIZES ? (size_t)k * STEP : large_size(k - SMALL_SIZES));
 }
 
 static void advise_huge (void *data, size_t bytes) {
   uintptr_t from = ((uintptr_t)data + HUGE_FROM - 1) & ~(uintptr_t)(HUGE_FROM - 1), to = (uintptr_t)data + bytes;
   if (to > from) madvise((void *)from, to - from, MADV_HUGEPAGE);     /* advice only: failure is no error */
-}
-
-static neap_storage *storage_fresh (neap_context *c, size_t bytes) {
-  take_returned(c);
-  size_t all = storage_bytes(bytes);
-  neap_storage *s = bytes < CACHE_FROM ? neap_block_new(c, all) : neap_malloc(c, all);
-  if (!s) return NULL;
-  s->bytes = bytes;
-  s->ctx = c;
-  s->data = (void *)(((uintptr_t)(s + 1) + ALIGN - 1) & ~(uintptr_t)(ALIGN - 1));
-  if (bytes >= HUGE_FROM) advise_huge(s->data, bytes);
-  return s;
 }
 
 /* Hostile: what is read before it was written, or after it was given back, is NaN. */
@@ -262,20 +253,20 @@ static void poison (neap_storage *s) {
 #endif
 }
 
-static neap_storage *ask_cached (neap_context *c, int k) {
-  c->asked[k] = c->requests += class_bytes(k);
-  return take_cached(c, k);
-}
-
 neap_storage *neap_storage_new (neap_context *c, size_t bytes) {
   if (bytes > SIZE_MAX / 2) return refuse(c, bytes);
-  if (bytes < CACHE_FROM) bytes = bytes ? (bytes + ALIGN - 1) & -(size_t)ALIGN : ALIGN;
-  neap_storage *s = is_cached(bytes) ? ask_cached(c, class_of(bytes)) : NULL;
-  if (!s) s = storage_fresh(c, is_cached(bytes) ? class_bytes(class_of(bytes)) : bytes);
+  bytes = bytes ? (bytes + ALIGN - 1) & -(size_t)ALIGN : ALIGN;
+  take_returned(c);
+  uint64_t before = c->allocations;
+  neap_storage *s = neap_malloc(c, storage_bytes(bytes));
   if (!s) return NULL;
   atomic_init(&s->refs, 1);
   s->version = 0;
+  s->bytes = bytes;
+  s->ctx = c;
+  s->data = (void *)(((uintptr_t)(s + 1) + ALIGN - 1) & ~(uintptr_t)(ALIGN - 1));
   s->next = NULL;
+  if (bytes >= HUGE_FROM && c->allocations > before) advise_huge(s->data, bytes);      /* once for each piece */
   poison(s);
   c->refs++;
   return s;

@@ -65,14 +65,14 @@ static size_t node_bytes (int n, const neap_attrs *a) {
 static void node_free (neap_context *c, neap_node *node, neap_tensor **dying) {
   for (int i = 0; i < node->n; i++) drop(node->in[i], dying);
   neap_custom_free(c, node->custom);
-  neap_block_free(c, node, node_bytes(node->size, node->a));
+  neap_free(c, node, node_bytes(node->size, node->a));
 }
 
 /* t alone, which nothing holds and which holds nothing but its storage */
 static void tensor_free (neap_tensor *t) {
   neap_context *c = t->ctx;
   neap_storage *store = t->store;
-  neap_block_free(c, t, sizeof *t);
+  neap_free(c, t, sizeof *t);
   neap_storage_release(c, store);
   neap_context_release(c);                             /* last: it may be the context's end */
 }
@@ -94,7 +94,7 @@ void neap_release (neap_tensor *t) {
 }
 
 neap_node *neap_node_new (neap_context *c, int op, neap_tensor **in, int n, const neap_attrs *a) {
-  neap_node *node = neap_block_new(c, node_bytes(n, a));
+  neap_node *node = neap_malloc(c, node_bytes(n, a));
   if (!node) return NULL;
   *node = (neap_node){ .id = ++c->clock, .op = op, .n = n, .size = n };
   node->in = (neap_tensor **)(node + 1);
@@ -152,7 +152,7 @@ static bool check_shape (neap_context *c, int ndim, const int64_t *shape, neap_d
 
 /* all but strides and store; sizes behind the last dimension are not set */
 static neap_tensor *blank (neap_context *c, neap_dtype d, int ndim, const int64_t *shape) {
-  neap_tensor *t = neap_block_new(c, sizeof *t);
+  neap_tensor *t = neap_malloc(c, sizeof *t);
   if (!t) return NULL;
   t->refs = 1;
   t->dtype = d;

@@ -31,7 +31,7 @@ static inline void *failing_alloc (void *arg, void *ptr, size_t osize, size_t ns
 /* nothing small waits for reuse there, so that each thing asked for may be the one that fails */
 static inline neap_context *failing_open (failing *f) {
   neap_context *c = neap_open(&(neap_config){ .alloc = failing_alloc, .alloc_arg = f });
-  if (c) neap_blocks_wait(c, false);
+  if (c) neap_reuse(c, false);
   return c;
 }
 

@@ -159,7 +159,7 @@ static void open_context (frame *f) {
   neap_context *c = &f->ctx;
   const neap_context *from = f->p->c;
   c->refs = 1 << 30;
-  neap_blocks_wait(c, true);
+  neap_reuse(c, true);
   c->alloc = frame_alloc;
   c->alloc_arg = f;
   c->threads = 1;
