@@ -1,5 +1,5 @@
--- What recording costs, by counts: calls of the function, nodes, instructions, allocations; and that a sum of energies is
--- one program.  tests/bench/programs.lua prints times.
+-- What recording costs, by counts: calls of the function, nodes, instructions, allocations; and that a sum of energies
+-- is one program.  tests/bench/programs.lua prints times.
 local lu = require "luaunit"
 local neap = require "neap"
 local capture = require("neap.core")._program.capture
