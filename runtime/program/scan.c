@@ -7,8 +7,8 @@
 #include "program/frame.h"
 #include <string.h>
 
-/* 48: above it OpenBLAS leaves its small kernels */
-enum { BLOCK_ROWS = 48, WIDE_ROWS = 256, LONG_BLOCK = 512, VALUES_IN_CACHE = 256 << 10, SPLIT_FROM = 64,
+/* BLOCK_ROWS: loops and calls count, and a hundred chains are two blocks */
+enum { BLOCK_ROWS = 64, WIDE_ROWS = 256, LONG_BLOCK = 512, VALUES_IN_CACHE = 256 << 10, SPLIT_FROM = 64,
        MANY_BLOCKS = 64, MIN_LANES = 4, MAX_LANES = 16, LANES_BYTES = 16 << 20 };
 #define WEIGHTS_IN_CACHE (512u << 10)      /* bytes: half of a common L2 */
 
