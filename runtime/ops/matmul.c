@@ -27,7 +27,7 @@ static int64_t round_down (int64_t n, int64_t unit) { return n > unit ? n / unit
 /* Does OpenBLAS have a kernel for small matrices that is faster, called many times, than one call that copies operands? */
 static bool has_pieces (const product *p, int64_t m) {
   size_t y = (size_t)(p->yt ? p->n : p->k) * (size_t)p->ldy * neap_dtype_size(p->out->dtype);
-  return p->c->blas.small && y <= NEAR && (!p->yt || (!p->xt && (p->k >= DEEP || m <= FLAT)));
+  return p->c->blas.small && (y <= NEAR || p->strips) && (!p->yt || (!p->xt && (p->k >= DEEP || m <= FLAT)));
 }
 
 /* What of [m, n] a call makes: strips of 64 columns, narrower ones where k leaves too few rows. */
@@ -46,7 +46,8 @@ static piece piece_of (const product *p, int64_t m, int64_t n) {
 /* ---- kernels: x [m, k] · y [k, n] -> out [m, n], rows of out p->n apart ---- */
 
 #define LOOP_KERNEL(T) \
-static void loops_##T (const product *p, const void *xv, const void *yv, void *ov, int64_t m, int64_t n) { \
+static void loops_##T (const product *p, const void *xv, const void *yv, void *ov, int64_t m, int64_t n, void *strip) { \
+  (void)strip; \
   const T *x = xv, *y = yv; \
   T *out = ov; \
   const int64_t *xs = p->x->strides + p->x->ndim - 2, *ys = p->y->strides + p->y->ndim - 2; \
@@ -70,22 +71,31 @@ static void blas_vector_##l (bool t, int rows, int cols, const T *a, int ld, con
   if (t) cblas_##l##gemv(BLAS_ROWS, BLAS_T, cols, rows, 1, a, ld, v, incv, 1, out, inc); \
   else cblas_##l##gemv(BLAS_ROWS, BLAS_N, rows, cols, 1, a, ld, v, incv, 1, out, inc); \
 } \
-static void blas_##l##_piece (const product *p, const T *x, const T *y, T *out, int64_t m, int64_t n) { \
-  cblas_##l##gemm(BLAS_ROWS, p->xt ? BLAS_T : BLAS_N, p->yt ? BLAS_T : BLAS_N, (int)m, (int)n, (int)p->k, 1, x, p->ldx, \
-                  y, p->ldy, p->add, out, (int)p->n); \
+/* the columns of a strip, from y on, in rows of height h */ \
+static void blas_##l##_strip (const product *p, const T *x, const T *y, int ldy, T *out, int64_t m, int64_t n, int64_t h) { \
+  for (int64_t i = 0; i < m; i += h) \
+    cblas_##l##gemm(BLAS_ROWS, p->xt ? BLAS_T : BLAS_N, p->yt ? BLAS_T : BLAS_N, (int)(m - i < h ? m - i : h), (int)n, \
+                    (int)p->k, 1, x + (p->xt ? i : i * p->ldx), p->ldx, y, ldy, p->add, out + i * p->n, (int)p->n); \
 } \
-static void blas_##l##_pieces (const product *p, const T *x, const T *y, T *out, int64_t m, int64_t n) { \
+static const T *copy_strip_##l (const product *p, const T *y, int64_t n, T *strip) { \
+  for (int64_t q = 0; q < p->k; q++) memcpy(strip + q * n, y + q * p->ldy, (size_t)n * sizeof(T)); \
+  return strip; \
+} \
+static void blas_##l##_pieces (const product *p, const T *x, const T *y, T *out, int64_t m, int64_t n, T *strip) { \
   piece w = piece_of(p, m, n); \
-  for (int64_t j = 0; j < n; j += w.n) \
-    for (int64_t i = 0; i < m; i += w.m) \
-      blas_##l##_piece(p, x + (p->xt ? i : i * p->ldx), y + (p->yt ? j * p->ldy : j), out + i * p->n + j, \
-                       m - i < w.m ? m - i : w.m, n - j < w.n ? n - j : w.n); \
+  bool copies = strip && w.m < m && w.n <= STRIP; \
+  for (int64_t j = 0; j < n; j += w.n) { \
+    int64_t wide = n - j < w.n ? n - j : w.n; \
+    const T *from = y + (p->yt ? j * p->ldy : j); \
+    blas_##l##_strip(p, x, copies ? copy_strip_##l(p, from, wide, strip) : from, copies ? (int)wide : p->ldy, out + j, m, \
+                     wide, w.m); \
+  } \
 } \
-static void blas_##l (const product *p, const void *x, const void *y, void *out, int64_t m, int64_t n) { \
+static void blas_##l (const product *p, const void *x, const void *y, void *out, int64_t m, int64_t n, void *strip) { \
   int k = (int)p->k; \
   if (m == 1) blas_vector_##l(!p->yt, (int)n, k, y, p->ldy, x, p->xt ? p->ldx : 1, out, 1, p->add); \
   else if (n == 1) blas_vector_##l(p->xt, (int)m, k, x, p->ldx, y, p->yt ? 1 : p->ldy, out, (int)p->n, p->add); \
-  else blas_##l##_pieces(p, x, y, out, m, n); \
+  else blas_##l##_pieces(p, x, y, out, m, n, strip); \
 }
 BLAS_KERNEL(float, s)
 BLAS_KERNEL(double, d)
@@ -102,7 +112,7 @@ static int64_t item_offset (const neap_tensor *t, int64_t b) {
   return at;
 }
 
-static void multiply_slab (const product *p, int64_t item, int64_t slab) {
+static void multiply_slab (const product *p, int64_t item, int64_t slab, void *strip) {
   size_t size = neap_dtype_size(p->out->dtype);
   int64_t from = slab * p->width, end = from + p->width, all = p->by_rows ? p->m : p->n;
   if (end > all) end = all;
@@ -112,7 +122,7 @@ static void multiply_slab (const product *p, int64_t item, int64_t slab) {
   int64_t oo = item * p->m * p->n + row * p->n + col;
   p->multiply(p, (char *)neap_ptr(p->x) + xo * (int64_t)size, (char *)neap_ptr(p->y) + yo * (int64_t)size,
               (char *)neap_ptr(p->out) + oo * (int64_t)size, p->by_rows ? end - from : p->m,
-              p->by_rows ? p->n : end - from);
+              p->by_rows ? p->n : end - from, strip);
 }
 
 static void run_task (void *arg, int64_t t) {
@@ -121,7 +131,8 @@ static void run_task (void *arg, int64_t t) {
   if (token < 0) { atomic_store(&p->failed, 1); return; }
   int64_t first = t / p->slabs * p->items, last = first + p->items;
   if (last > p->batch) last = p->batch;
-  for (int64_t i = first; i < last; i++) multiply_slab(p, i, t % p->slabs);
+  char *strip = p->strips ? p->strips + (size_t)t * p->strip_bytes : NULL;
+  for (int64_t i = first; i < last; i++) multiply_slab(p, i, t % p->slabs, strip);
   if (p->blas) neap_blas_leave(p->c, token);
 }
 
@@ -138,6 +149,19 @@ static void cut (product *p) {
   p->width = slabs == 1 ? side : ((side + slabs - 1) / slabs + ROUND - 1) / ROUND * ROUND;
   p->slabs = (side + p->width - 1) / p->width;
   p->items = p->slabs > 1 || work >= GRAIN ? 1 : (int64_t)(GRAIN / (work + CALL)) + 1;
+}
+
+enum { STRIP_ROWS = 128 };                 /* so many rows of x are worth a copy of each strip of y */
+
+/* Room to copy strips of y: then lines of the whole matrix may lie apart in any way.  Without memory they are read where
+** they lie. */
+static void get_strips (product *p, int64_t tasks) {
+  int64_t rows = p->by_rows && p->slabs > 1 ? p->width : p->m;
+  if (!p->blas || !p->c->blas.small || p->yt || p->batch > 1 || rows < STRIP_ROWS || p->n < STRIP) return;
+  if (p->k < DEEP || (double)p->k * ROUND * 2 * UNIT > SMALL) return;
+  p->strip_bytes = (size_t)p->k * STRIP * neap_dtype_size(p->out->dtype);
+  p->strips = neap_malloc(p->c, (size_t)tasks * p->strip_bytes);
+  if (!p->strips) neap_clear_error(p->c);
 }
 
 /* ---- choosing a kernel ---- */
@@ -212,7 +236,10 @@ bool run_bmm (neap_call *k, neap_tensor *out) {
   if (p.k == 0) { memset(neap_ptr(out), 0, (size_t)neap_numel(out) * neap_dtype_size(out->dtype)); return true; }
   if (!choose(&p)) return false;
   cut(&p);
-  neap_parallel(k->c, (p.batch + p.items - 1) / p.items * p.slabs, run_task, &p);
+  int64_t tasks = (p.batch + p.items - 1) / p.items * p.slabs;
+  get_strips(&p, tasks);
+  neap_parallel(k->c, tasks, run_task, &p);
+  neap_free(k->c, p.strips, (size_t)tasks * p.strip_bytes);
   return !p.failed || neap_blas_refuse(k->c, "matmul");
 }
 
@@ -238,7 +265,7 @@ bool matmul_run (matmul_product *p, bool add) {
   if (p->slabs > 1) return run_slabs(p);
   int token = p->blas ? neap_blas_enter(p->c) : 0;
   if (token < 0) return neap_blas_refuse(p->c, "matmul");
-  p->multiply(p, neap_ptr(p->x), neap_ptr(p->y), neap_ptr(p->out), p->m, p->n);
+  p->multiply(p, neap_ptr(p->x), neap_ptr(p->y), neap_ptr(p->out), p->m, p->n, NULL);
   if (p->blas) neap_blas_leave(p->c, token);
   return true;
 }

@@ -9,7 +9,7 @@
 
 typedef struct matmul_product matmul_product;
 typedef matmul_product product;
-typedef void (*multiply_fn) (const product *p, const void *x, const void *y, void *out, int64_t m, int64_t n);
+typedef void (*multiply_fn) (const product *p, const void *x, const void *y, void *out, int64_t m, int64_t n, void *strip);
 
 struct matmul_product {
   neap_context *c;
@@ -21,6 +21,7 @@ struct matmul_product {
   bool add;                                /* to what is in out */
   multiply_fn multiply;
   int64_t items, slabs, width; bool by_rows;   /* a task: items of the batch, or one slab of rows (columns) of one */
+  char *strips; size_t strip_bytes;        /* room for a copied strip of y for each task, or NULL */
   atomic_int failed;
 };
 
