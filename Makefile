@@ -195,7 +195,7 @@ hostile:
 	@+$(MAKE) --no-print-directory HOSTILE=1 test
 # The program with one source replaced by its namesake in OUT.
 altered: $(PROGRAM_O) $(MODULE_O) $(RUNTIME_O)
-	@$(CC) $(ALL_CFLAGS) -w -c $(OUT)/$(notdir $(SOURCE)) -o $(OUT)/altered.o
+	@$(CC) $(ALL_CFLAGS) -I$(dir $(SOURCE)) -w -c $(OUT)/$(notdir $(SOURCE)) -o $(OUT)/altered.o
 	@$(CC) $(ALL_LDFLAGS) -Wl,-E $(filter-out $(call obj,$(SOURCE)),$^) $(OUT)/altered.o -o $(OUT)/neap $(LUA_LIBS) $(LIBS)
 	@ln -sfn $(abspath $(BUILD)/lua) $(OUT)/lua
 # Faults in the passes of a program, each caught by a test.

@@ -5,7 +5,6 @@
 */
 #include "state.h"
 #include "show.h"
-#include "program/trace.h"
 #include <math.h>
 #include <string.h>
 
@@ -40,14 +39,12 @@ static unsigned slot_of (double v, neap_dtype d) {
 }
 
 neap_tensor *bind_constant (lua_State *L, bind_state *S, int i, neap_dtype d) {
-  if ((d != NEAP_FLOAT32 && d != NEAP_FLOAT64) || lua_type(L, i) != LUA_TNUMBER) return bind_scalar(L, S->c, i, d);
+  bool cached = (d == NEAP_FLOAT32 || d == NEAP_FLOAT64) && lua_type(L, i) == LUA_TNUMBER;
+  if (!cached || S->c->trace) return bind_scalar(L, S->c, i, d);     /* equal numbers are not one to a recorder */
   double v = lua_tonumber(L, i);
   unsigned k = slot_of(v, d);
   neap_tensor *t = S->constants[k];
-  if (t && memcmp(&S->values[k], &v, sizeof v) == 0 && neap_dtype_of(t) == d) {
-    if (S->c->trace) neap_record_number(S->c, t, v);
-    return neap_lend(S->c, neap_keep(t));
-  }
+  if (t && memcmp(&S->values[k], &v, sizeof v) == 0 && neap_dtype_of(t) == d) return neap_lend(S->c, neap_keep(t));
   t = neap_keep(neap_scalar(S->c, d, v));
   if (!t) return NULL;
   neap_release(S->constants[k]);

@@ -80,7 +80,7 @@ static int64_t rows_of (int n, neap_tensor *const *in, bool *by_rows) {
   return rows;
 }
 
-enum { RESULTS = 32 };                     /* the value and what is told with it */
+enum { RESULTS = NEAP_PROGRAM_TENSORS / 2 };           /* the value and what is told with it */
 
 /* into the table on top, which has room for them */
 static bool fill_results (lua_State *L, int n, neap_tensor **out) {
@@ -107,14 +107,15 @@ static int run (lua_State *L) {
   callback f = { L, 2, callback_list(L, 3, in) };
   bind_state *S = bind_state_of(L);
   int nout = 0;
-  value_call k = { .w = { .fn = callback_run, .arg = &f, .n = f.n, .in = in, .by_rows = by_rows } };
+  value_call k = { .w = { .fn = callback_run, .arg = &f, .n = f.n, .in = in, .by_rows = by_rows },
+                   .most = RESULTS };
   k.w.rows = rows_of(f.n, in, by_rows);
   k.w.origin = (program_origin){ 0, t->serial, 0 };
   if (k.w.rows == 0 || tracked(S->c, f.n, in)) return give_reason(L, &k.w);
   lua_createtable(L, RESULTS, 0);
   bool ok = keep_again(L, S->c, &k.again);
   neap_scope s = neap_scope_open(S->c);
-  ok = ok && neap_program_value(S->c, &k, &nout, out) && nout <= RESULTS && fill_results(L, nout, out);
+  ok = ok && neap_program_value(S->c, &k, &nout, out) && fill_results(L, nout, out);
   bind_close(L, s);
   bind_tell(L, S);
   return ok ? 1 : give_reason(L, &k.w);

@@ -1,7 +1,8 @@
 /*
-** contract.c -- products of elements that are only added to something are added by the op that makes them: one pass over
-** the elements less, and where the machine can, one rounding.
-** Invariant: values stay what they were but for rounding; what is made once a run stays so.
+** contract.c -- products of elements that are only added to something are added by the op that makes them: one pass
+** over the elements less, and where the machine can, one rounding.
+** Invariant: values stay what they were but for rounding, and what cancels exactly still does: something that was
+** computed may be the same product, so only what a run is given is added to.
 */
 #include "program/graph.h"
 
@@ -10,17 +11,17 @@ static const graph_node *product (graph *g, const int *uses, const graph_node *n
   const graph_ref *r = graph_in(g, n, slot);
   const graph_value *v = &g->values[r->value];
   bool alone = v->kind == VALUE_NODE && uses[r->value] == 1 && v->fixed == g->values[n->out].fixed;
-  if (!alone || v->ndim != g->values[n->out].ndim || !graph_is_whole(g, r)) return NULL;
-  return g->nodes[v->maker].op == NEAP_OP_mul ? &g->nodes[v->maker] : NULL;
+  if (!alone || g->values[graph_in(g, n, 1 - slot)->value].kind == VALUE_NODE || !graph_is_whole(g, r)) return NULL;
+  return v->ndim == g->values[n->out].ndim && g->nodes[v->maker].op == NEAP_OP_mul ? &g->nodes[v->maker] : NULL;
 }
 
-/* x·y + z; false: no memory */
-static bool contract (graph *g, int i, int op, const graph_node *xy, int other) {
+/* node i becomes x·y + z; false: no memory */
+static bool contract (graph *g, int i, const graph_node *xy, int other) {
   graph_ref x = *graph_in(g, xy, 0), y = *graph_in(g, xy, 1), z = *graph_in(g, &g->nodes[i], other);
   int first = graph_refs_new(g, 3);
   if (first < 0) return false;
   graph_node *n = &g->nodes[i];
-  *n = (graph_node){ .op = op, .n = 3, .first = first, .out = n->out };
+  *n = (graph_node){ .op = NEAP_OP_fma, .n = 3, .first = first, .out = n->out };
   *graph_in(g, n, 0) = x;
   *graph_in(g, n, 1) = y;
   *graph_in(g, n, 2) = z;
@@ -29,10 +30,12 @@ static bool contract (graph *g, int i, int op, const graph_node *xy, int other) 
 
 static bool contract_node (graph *g, const int *uses, int i) {
   const graph_node *n = &g->nodes[i];
-  if ((n->op != NEAP_OP_add && n->op != NEAP_OP_sub) || !neap_is_float(g->values[n->out].dtype)) return true;
-  const graph_node *left = n->op == NEAP_OP_add ? product(g, uses, n, 0) : NULL, *right = product(g, uses, n, 1);
-  if (right) return contract(g, i, n->op == NEAP_OP_add ? NEAP_OP_fma : NEAP_OP_fnma, right, 0);
-  return !left || contract(g, i, NEAP_OP_fma, left, 1);
+  if (n->op != NEAP_OP_add || !neap_is_float(g->values[n->out].dtype)) return true;
+  for (int slot = 0; slot < 2; slot++) {
+    const graph_node *xy = product(g, uses, n, slot);
+    if (xy) return contract(g, i, xy, 1 - slot);
+  }
+  return true;
 }
 
 bool graph_contract (graph *g) {

@@ -1,7 +1,8 @@
 /*
-** factor.c -- sums of products that share an operand: x·w + y·w = (x + y)·w, of matrices and of elements.  Gradients of
-** derivatives are full of them: what the derivatives have in common is gone back through once for each.
-** Invariant: of two products one is left; values stay what they were but for rounding.
+** factor.c -- sums of products that share an operand: x·w + y·w = (x + y)·w, of matrices and of elements.  Gradients
+** of derivatives are full of them: what the derivatives have in common is gone back through once for each.
+** Invariant: of two products one is left; values stay what they were but for rounding, and for what x + y overflows or
+** is no number where its parts are none.
 */
 #include "program/graph.h"
 #include <string.h>

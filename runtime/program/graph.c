@@ -164,7 +164,7 @@ static bool reads (const graph *g, int value) {
 
 void graph_set_carry (graph *g, const int *carry) {
   g->scans = true;
-  for (int j = 0; j < g->noutputs; j++) if (carry[j] < 0 || !reads(g, carry[j])) g->late |= (uint64_t)1 << j;
+  for (int j = 0; j < g->noutputs; j++) if (j < 64 && (carry[j] < 0 || !reads(g, carry[j]))) g->late |= (uint64_t)1 << j;
 }
 
 /* ---- keys ---- */

@@ -68,7 +68,7 @@ typedef struct graph {
   neap_tensor **vars; int nvars;           /* counted: the variables that the last nvars outputs are gradients by */
   uint64_t guards;                         /* hash of sizes that views were cut by: a part of what is compared */
   bool scans;                              /* a run takes many steps */
-  uint64_t late;                           /* bits: outputs that no step reads, so that the last one's will do */
+  uint64_t late;                           /* bits: outputs (of 64) that no step reads: the last one's will do */
   bool by_rows;                            /* sizes hold for every number of rows */
   bool blocks;                             /* each row depends on itself and on what is shared alone */
 } graph;
@@ -105,6 +105,7 @@ bool graph_counts_rows (const graph *g);               /* has it numbers that de
 bool graph_holds_at (const graph *g, const graph *o, int64_t rows);
 /* The same graph, with the same numbers? */
 bool graph_equal (graph *g, graph *other);
+static inline bool graph_is_late (const graph *g, int output) { return output < 64 && (g->late >> output & 1); }
 /* A run takes many steps, and output j replaces input carry[j], or none (-1). */
 void graph_set_carry (graph *g, const int *carry);
 /* label.c: labels values and says where they are made; sets g->blocks. */

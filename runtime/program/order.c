@@ -31,7 +31,7 @@ bool graph_order (graph *g) {
   walk w = { .g = g, .list = list, .stack = (int *)(list + n), .seen = (int *)(list + n) + n };
   for (int late = 0; late < 2; late++)
     for (int j = 0; j < g->noutputs; j++)
-      if ((int)(g->late >> j & 1) == late) list_makers(&w, g->refs[g->outputs + j].value);
+      if (graph_is_late(g, j) == late) list_makers(&w, g->refs[g->outputs + j].value);
   memcpy(g->nodes, list, n * sizeof *list);
   for (int i = 0; i < g->nnodes; i++) g->values[g->nodes[i].out].maker = i;
   neap_free(g->c, list, bytes);

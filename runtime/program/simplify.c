@@ -1,9 +1,10 @@
 /*
 ** simplify.c -- the same values with less work: identities, common subexpressions, dead code, hoisting.
-** Invariant: what is computed stays the same to the bit, but for the layout of a weight that BLAS reads; draws are
-** never merged or dropped from the count of a step.
+** Invariant: in this file what is computed stays the same to the bit, but for the layout of a weight that BLAS reads;
+** the passes it calls say what they keep.  Draws are never merged or dropped from the count of a step.
 */
 #include "program/graph.h"
+#include <math.h>
 #include <string.h>
 
 /* ---- replacing a value by a ref ---- */
@@ -135,7 +136,7 @@ static bool same_node (graph *g, const graph_node *a, const graph_node *b) {
 
 /* a number that is the same in every recording of the graph: 0 or 1 */
 static bool is_constant (const graph_value *v) {
-  return v->kind == VALUE_NUMBER && !v->rate && (v->number == 0 || v->number == 1);
+  return v->kind == VALUE_NUMBER && !v->rate && !signbit(v->number) && (v->number == 0 || v->number == 1);
 }
 
 /* constants that are equal are one value */
@@ -273,7 +274,7 @@ static void identities (graph *g) {
 /* what only late outputs are made of, but for what is fixed */
 static void mark_late (graph *g) {
   for (int v = 0; v < g->nvalues; v++) g->values[v].late = g->late != 0 && !g->values[v].fixed;
-  for (int j = 0; j < g->noutputs; j++) if (!(g->late >> j & 1)) g->values[g->refs[g->outputs + j].value].late = false;
+  for (int j = 0; j < g->noutputs; j++) if (!graph_is_late(g, j)) g->values[g->refs[g->outputs + j].value].late = false;
   for (int i = g->nnodes - 1; i >= 0; i--) {
     const graph_node *n = &g->nodes[i];
     for (int j = 0; j < n->n && !g->values[n->out].late; j++) g->values[graph_in(g, n, j)->value].late = false;
@@ -296,13 +297,13 @@ static bool tidy (graph *g) {
 
 enum { ROUNDS = 8 };                       /* sums of products within products: each round finds those of one depth */
 
+/* Where a run takes many steps additions stay as they are: single steps run op by op, and should not drift from it. */
 static bool factor (graph *g) {
-  bool found = true;
+  bool found = !g->scans;
   for (int i = 0; found && i < ROUNDS; i++) if (!graph_factor(g, &found) || (found && !tidy(g))) return false;
   return true;
 }
 
-/* A step that runs op by op, as single ones do, shall give the bits that it gives as one of many. */
 static bool contract (graph *g) { return g->scans || graph_contract(g); }
 
 bool graph_simplify (graph *g) {

@@ -194,11 +194,6 @@ void trace_number (neap_context *c, const neap_tensor *x, double number) {
   if (v) v->number = number;
 }
 
-void neap_record_number (neap_context *c, const neap_tensor *x, double number) {
-  const trace_entry *e = &c->trace->map[place(c->trace, x->store)];
-  if (!e->store) trace_number(c, x, number);
-}
-
 void trace_constant (neap_context *c, const neap_tensor *x) {
   if (neap_numel(x) == 0) { trace_number(c, x, 0); return; }           /* nothing to compare */
   int v = c->trace->failed ? -1 : leaf(c->trace, x);

@@ -37,7 +37,6 @@ int trace_stream (neap_context *c, neap_rng *r);                       /* r is a
 void trace_draw (neap_context *c, const neap_draw *d, neap_rng *r, neap_tensor *operand, const neap_tensor *out);
 void trace_new (neap_context *c, const neap_tensor *t);                /* some storage */
 void trace_number (neap_context *c, const neap_tensor *t, double v);   /* every element is v */
-NEAP_API void neap_record_number (neap_context *c, const neap_tensor *t, double v);   /* so it is, though made before */
 void trace_constant (neap_context *c, const neap_tensor *t);           /* made of nothing recorded */
 void trace_read (neap_context *c, const neap_tensor *t);               /* the host looks at t's elements */
 void trace_pointer (neap_context *c, const neap_tensor *t);            /* the host reads or writes t's memory */

@@ -37,6 +37,11 @@ static bool note_gradients (neap_context *c, neap_tensor *y, int n, neap_tensor 
 /* the gradients follow what fn gave */
 static bool add_gradients (neap_context *c, value_call *k, int *nout, neap_tensor **out) {
   neap_tensor *vars[NEAP_PROGRAM_TENSORS];
+  if (k->most > 0 && *nout > k->most) {
+    trace_refuse(c, "tells too many tensors and numbers");
+    *nout = 1;
+    return true;
+  }
   int n = *nout > 0 && neap_numel(out[0]) == 1 ? find_variables(c, k, out[0], vars) : 0;
   if (n < 0) trace_refuse(c, "depends on a tensor that is computed from variables outside of it");
   if (n <= 0 || *nout + n > NEAP_PROGRAM_TENSORS) return false;

@@ -17,6 +17,7 @@ typedef struct value_again {
 typedef struct value_call {
   capture w;                               /* fn: out[0] is the value; what else it gives has no derivative */
   value_again again;                       /* taken over when neap_program_value is called */
+  int most;                                /* results that fn may give; 0: as many as a program may */
   uint64_t floor, start;                   /* while recording */
 } value_call;
 

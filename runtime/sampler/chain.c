@@ -72,7 +72,12 @@ int64_t sampler_advance (neap_context *c, neap_sampler *s, neap_energy *E, neap_
                          int64_t n) {
   if (!neap_ok(c)) return 0;
   neap_mode m = neap_no_grad(c);
-  int64_t done = k && k->p ? sampler_program_advance(k, st, n) : 0;
+  int64_t done = 0;
+  if (k && k->adds && n > 0) {
+    k->adds = false;
+    if (one_step(c, s, E, st)) { done = 1; sampler_program_open(k, c, s, E, st); }
+  }
+  if (k && k->p) done += sampler_program_advance(k, st, n - done);
   if (done < n && k) sampler_program_close(k);
   while (done < n && neap_ok(c) && one_step(c, s, E, st)) done++;
   neap_mode_restore(c, m);

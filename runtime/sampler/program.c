@@ -83,10 +83,16 @@ static void record (sampler_program *k, neap_context *c, neap_sampler *s, neap_e
   if (!k->p && neap_ok(c)) warn_once(c, &w, s->kind->name);
 }
 
-/* One block on several threads would be slower than ops that use them.  On one thread it would not, but what runs must not
-** depend on their number: ops and programs may add up in another order. */
+/* One block on several threads would be slower than ops that use them.  On one thread it would not, but what runs must
+** not depend on their number: ops and programs may add up in another order. */
 static bool worth_it (const sampler_program *k) {
   return program_splits(&k->run) || k->run.rows < ALONE_FROM;
+}
+
+/* What a step of the host's adds to the state the next one may read. */
+static bool adds_entries (const sampler_program *k, const neap_sampler *s) {
+  for (int j = 0; s->custom.step && j < k->layout.nout; j++) if (k->layout.carry[j] < 0) return true;
+  return false;
 }
 
 void sampler_program_open (sampler_program *k, neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {
@@ -97,6 +103,8 @@ void sampler_program_open (sampler_program *k, neap_context *c, neap_sampler *s,
   if (!neap_ok(c) || !x || x->ndim < 1 || x->shape[0] == 0) return;
   record(k, c, s, E, st, x->shape[0]);
   if (!k->p) return;
+  k->adds = adds_entries(k, s);
+  if (k->adds) { sampler_program_close(k); return; }
   k->run = (program_run){ .p = k->p, .rows = x->shape[0], .carry = k->layout.carry };
   if (worth_it(k) && program_prepare(&k->run)) return;
   if (c->status != NEAP_EINTERRUPTED) neap_clear_error(c);             /* eager execution will tell */

@@ -21,6 +21,7 @@ struct sampler_program {
   program_run run;
   sampler_layout layout;
   int64_t chunk;                           /* steps that take about 25 ms */
+  bool adds;                               /* a host's step adds entries: one is to be made before it is recorded */
 };
 
 /* Records one step.  Without success k->p is NULL, and only an interrupt leaves an error. */

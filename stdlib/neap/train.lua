@@ -135,19 +135,55 @@ local function check_loss (value)
   error("train: loss: a tensor of one element expected, got " .. got)
 end
 
+-- What a loss tells besides its value, as a list of tensors: numbers become some, since they may depend on the rows, and
+-- are put back as numbers.  Anything else has to be the same whenever the loss is recorded.
+local function pack_info (info, same)
+  local list = {}
+  tree.map(info, function (t) list[#list + 1] = t end, function (v)
+    if type(v) == "number" then list[#list + 1] = neap.full({}, v, {dtype = "float64"}) else same(v) end
+  end)
+  return list
+end
+
+local function unpack_info (info, out)
+  local i = 1
+  local function next_one () i = i + 1 return out[i] end
+  return tree.map(info, next_one, function (v)
+    if type(v) ~= "number" then return v end
+    local now = next_one():item()
+    return math.type(v) == "integer" and math.tointeger(now) or now
+  end)
+end
+
+-- For each recording a function that is given its values in order: they must be those of the first.
+local function sameness ()
+  local first
+  return function ()
+    local seen, is_first, n = first or {}, not first, 0
+    first = seen
+    return function (v)
+      n = n + 1
+      if is_first then seen[n] = v return end
+      if seen[n] == v then return end
+      first = nil                          -- at one number of rows alone it may be the same
+      error "tells something else for each number of rows"
+    end
+  end
+end
+
 -- A Lua function as a loss whose value comes with its gradients from one program, recorded anew at each call.  One
 -- that cannot be recorded is called as it is, after a warning.
 local function as_program (loss)
   local tracer = program.tracer()
   return function (E, batch, rng)
     if not tracer then return loss(E, batch, rng) end
-    local info
+    local info, same = nil, sameness()
     local out, why, blame = tracer(function (...)
       local value, told = loss(E, tree.put(batch, {...}), rng)
       info = told
-      return value, table.unpack((tree.leaves(told)))
+      return value, table.unpack(pack_info(told, same()))
     end, (tree.leaves(batch)))
-    if out then return out[1], info and tree.put(info, table.move(out, 2, #out, 1, {})) end
+    if out then return out[1], unpack_info(info, out) end
     if blame then
       tracer = nil
       program.warn(("train: the loss %s, so it runs op by op, which is slower"):format(why))

@@ -14,7 +14,7 @@ function T.test_products_in_pieces ()
     return rng:normal(rows, cols)
   end
   for _, size in ipairs{{2, 1024, 512}, {8, 300, 250}, {24, 100, 512}, {48, 128, 130}, {48, 513, 257}, {72, 256, 128},
-                        {100, 100, 300}, {130, 64, 1030}, {300, 40, 520}} do
+                        {100, 100, 300}, {130, 64, 1030}, {300, 40, 520}, {200, 1030, 300}, {150, 2100, 80}} do
     local m, k, n = table.unpack(size)
     for turn = 0, 3 do
       local x, y = matrix(m, k, turn % 2 == 1), matrix(k, n, turn > 1)

@@ -11,7 +11,7 @@ local list = {}
 
 local function fault (name, file, test, ...)
   local where = {file = "tests/" .. test[1], name = test[2]}
-  list[#list + 1] = {name = name, file = folder .. file, test = where, edits = {...}}
+  list[#list + 1] = {name = name, file = (file:find("/", 1, true) and "runtime/" or folder) .. file, test = where, edits = {...}}
 end
 
 -- ---- rows: sizes in proportion, labels ----
@@ -148,8 +148,15 @@ fault("the other operand's place is lost", "factor.c", {factor, "test_matrices"}
 
 fault("a product that others read too is made where it is added", "contract.c", {factor, "test_products_that_are_added"},
   {" && uses[r->value] == 1 &&", " &&"})
-fault("what is added is taken away", "contract.c", {factor, "test_products_that_are_added"},
-  {"n->op == NEAP_OP_add ? NEAP_OP_fma : NEAP_OP_fnma", "NEAP_OP_fnma"})
+fault("products of what was computed are fused", "contract.c", {factor, "test_products_that_cancel"},
+  {"g->values[graph_in(g, n, 1 - slot)->value].kind == VALUE_NODE || ", ""})
+fault("silu's slope is another", "expand.c", {"program/test_ops.lua", "test_compiled_equals_eager_float32"},
+  {"first = lerp(b, s, number(b, &x, 1), y)", "first = lerp(b, s, number(b, &x, 0), y)"})
+fault("all rows of a product in pieces are the first", "ops/matmul.c", {"ops/test_linalg.lua", "test_products_in_pieces"},
+  {"x + (p->xt ? i : i * p->ldx)", "x"})
+fault("what a step adds is not there for the next", "sampler/program.c", {steps, "test_entries_that_a_step_adds"},
+  {"k->adds = adds_entries(k, s);", "k->adds = false;"})
+fault("sums of a step are factored", "simplify.c", {factor, "test_steps_stay"}, {"bool found = !g->scans;", "bool found = true;"})
 
 fault("a product that others read too is added to", "join.c", {sums, "test_products_that_are_added"},
   {" || uses(g, r->value) != 1", ""})

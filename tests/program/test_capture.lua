@@ -113,4 +113,12 @@ function T.test_a_sum_needs_the_memory_of_one ()
   lu.assertTrue(values(E) <= 1.2 * values(Es[1]))
 end
 
+-- Numbers that equal the numbers of rows at which a function is recorded are no numbers of rows.
+function T.test_numbers_like_rows ()
+  for _, k in ipairs{2, 3, 1 / 2, 1 / 3, 5} do
+    local plan = neap.explain(function (x) return (x * k):sum() / x.shape[1] end, neap.randn(1000, 3))
+    lu.assertStrContains(plan, "in blocks of rows", false, k)
+  end
+end
+
 return T

@@ -367,6 +367,15 @@ function T.test_custom_steps ()
   end
 end
 
+-- 12.375 drives -0 out of the table of constants, so that there are two of them.
+function T.test_negative_zeros ()
+  local a, b = -0., -0.
+  local E = neap.energy(function (x) return (x * a + x:sin() * 12.375 * b):sum(2) end, {event = {2}})
+  agree(E, quiet, start)
+  a, b = 2, 3
+  agree(E, quiet, start)
+end
+
 function T.test_scan ()
   local k, w, flag = .5, neap.tensor{1., 2.}, false
   local function step (x) return flag and x + w or x * k + w end

@@ -180,6 +180,23 @@ function T.test_functions_that_differ_from_call_to_call ()
   lu.assertTrue(seen >= 6)                                         -- it ran at every step
 end
 
+-- ---- entries that a step adds ----
+
+function T.test_entries_that_a_step_adds ()
+  local function step (_, st)
+    local k = (st.k or neap.zeros_like(st.x:select(2, 1))) + 1
+    return {x = st.x * .5 + k:unsqueeze(2), k = k}
+  end
+  local s, E, x = neap.sampler.custom{step = step}, energies("float32").mlp, neap.randn(70, 2)
+  local one, many = s:init(E, x, neap.rng(1)), s:step(E, s:init(E, x, neap.rng(1)), 12)
+  for _ = 1, 12 do one = s:step(E, one, 1) end
+  lu.assertEquals(many.k:totable(), neap.full({70}, 12):totable())
+  lu.assertTrue(distance(many.x, one.x) < 1e-5)
+  many = s:step(E, s:step(E, s:init(E, x, neap.rng(1)), 1), 11)
+  lu.assertTrue(distance(many.x, one.x) < 1e-5)
+  lu.assertTrue(distance(s:sample(E, {init = x, steps = 12})[12], one.x) < 1e-5)
+end
+
 -- ---- draws ----
 
 function T.test_draws_of_a_sample_are_those_of_steps ()

@@ -105,6 +105,42 @@ function T.test_the_loss_has_parameters_of_its_own ()
   lu.assertAlmostEquals(loss:params()[1]:item(), math.log(2 * math.pi), .1)
 end
 
+-- What a loss tells, a number made of the number of rows too, is that of the batch.
+function T.test_what_a_loss_tells ()
+  neap.seed(1)
+  local E, seen = neap.energy.mlp{sizes = {1, 4}}, {}
+  local function loss (e, x, rng)
+    local y = e(x + rng:normal(x.shape)):mean()
+    return y, {value = y, rows = x.shape[1], share = 1 / x.shape[1], name = "it", many = x.shape[1] > 10}
+  end
+  local function note (_, value, info)
+    lu.assertEquals({info.rows, info.share, info.name, info.many}, {12, 1 / 12, "it", true})
+    lu.assertEquals(math.type(info.rows), "integer")
+    lu.assertEquals(info.value:item(), value)
+    seen[#seen + 1] = value
+  end
+  neap.train(E, neap.randn(48, 1), {loss = loss, batch = 12, steps = 4, on_step = note, seed = 3})
+  lu.assertEquals(#seen, 4)
+end
+
+-- A loss that tells more than a program gives runs op by op, from the same draws.
+function T.test_a_loss_that_tells_much ()
+  local function run (n)
+    neap.seed(1)
+    local E, losses = neap.energy.mlp{sizes = {1, 4}}, {}
+    local function loss (e, x, rng)
+      local told = {}
+      for i = 1, n do told[i] = x:sum() * i end
+      return e(x + rng:normal(x.shape)):mean(), told
+    end
+    neap.train(E, neap.randn(48, 1), {loss = loss, batch = 12, steps = 4, seed = 3,
+                                      on_step = function (step, value) losses[step] = value end})
+    return losses
+  end
+  local few, many = run(3), run(70)
+  for i = 1, 4 do lu.assertAlmostEquals(few[i], many[i], 1e-6) end
+end
+
 function T.test_a_condition_travels_with_its_rows ()
   neap.seed(1)
   local E = neap.energy.mlp{sizes = {1, 8}, condition = 2}
