@@ -17,14 +17,14 @@ enum { LOOPS = 64,                         /* products of up to so many multipli
 #define SMALL 1e6                          /* multiplications up to which OpenBLAS may copy no operand */
 enum { SMALL_T = 1200,                     /* with y transposed: results up to which it does not */
        DEEP = 128, FLAT = 24,              /* and k from where that pays; for up to so many rows it always does */
-       STRIP = 64, UNIT = 6, TALL = 96 };  /* columns and rows its kernels like, rows that are enough */
-#define NEAR (1 << 22)                     /* bytes of y that can be read strip by strip: farther ones are better copied */
+       STRIP = 64, UNIT = 12, TALL = 96 }; /* columns and rows its kernels like, rows that are enough */
+#define NEAR (1 << 22)                     /* bytes of y that strips may lie in; those of larger ones are copied first */
 
 typedef struct piece { int64_t m, n; } piece;
 
 static int64_t round_down (int64_t n, int64_t unit) { return n > unit ? n / unit * unit : n; }
 
-/* Does OpenBLAS have a kernel for small matrices that is faster, called many times, than one call that copies operands? */
+/* Is OpenBLAS's kernel for small matrices faster, called many times, than one call that copies operands? */
 static bool has_pieces (const product *p, int64_t m) {
   size_t y = (size_t)(p->yt ? p->n : p->k) * (size_t)p->ldy * neap_dtype_size(p->out->dtype);
   return p->c->blas.small && (y <= NEAR || p->strips) && (!p->yt || (!p->xt && (p->k >= DEEP || m <= FLAT)));
@@ -35,9 +35,9 @@ static piece piece_of (const product *p, int64_t m, int64_t n) {
   int64_t most = (int64_t)(SMALL / (double)p->k), w = STRIP;
   if (p->yt && most > SMALL_T) most = SMALL_T;
   if (m * n <= most || !has_pieces(p, m)) return (piece){ m, n };
-  while (w > ROUND && 2 * UNIT * w > most) w /= 2;
+  while (w > ROUND && UNIT * w > most) w /= 2;
   int64_t rows = round_down(most / w < TALL ? most / w : TALL, UNIT);
-  if (rows < UNIT) return (piece){ m, n };
+  if (rows < UNIT / 2) return (piece){ m, n };
   if (rows < m) return (piece){ rows, w };
   int64_t wide = most / m;
   return (piece){ m, round_down(wide, wide < STRIP ? ROUND : STRIP) };
@@ -46,7 +46,8 @@ static piece piece_of (const product *p, int64_t m, int64_t n) {
 /* ---- kernels: x [m, k] · y [k, n] -> out [m, n], rows of out p->n apart ---- */
 
 #define LOOP_KERNEL(T) \
-static void loops_##T (const product *p, const void *xv, const void *yv, void *ov, int64_t m, int64_t n, void *strip) { \
+static void loops_##T (const product *p, const void *xv, const void *yv, void *ov, int64_t m, int64_t n, \
+                       void *strip) { \
   (void)strip; \
   const T *x = xv, *y = yv; \
   T *out = ov; \
@@ -71,8 +72,9 @@ static void blas_vector_##l (bool t, int rows, int cols, const T *a, int ld, con
   if (t) cblas_##l##gemv(BLAS_ROWS, BLAS_T, cols, rows, 1, a, ld, v, incv, 1, out, inc); \
   else cblas_##l##gemv(BLAS_ROWS, BLAS_N, rows, cols, 1, a, ld, v, incv, 1, out, inc); \
 } \
-/* the columns of a strip, from y on, in rows of height h */ \
-static void blas_##l##_strip (const product *p, const T *x, const T *y, int ldy, T *out, int64_t m, int64_t n, int64_t h) { \
+/* the columns of a strip, from y on, h rows at a time */ \
+static void blas_##l##_strip (const product *p, const T *x, const T *y, int ldy, T *out, int64_t m, int64_t n, \
+                              int64_t h) { \
   for (int64_t i = 0; i < m; i += h) \
     cblas_##l##gemm(BLAS_ROWS, p->xt ? BLAS_T : BLAS_N, p->yt ? BLAS_T : BLAS_N, (int)(m - i < h ? m - i : h), (int)n, \
                     (int)p->k, 1, x + (p->xt ? i : i * p->ldx), p->ldx, y, ldy, p->add, out + i * p->n, (int)p->n); \
@@ -87,8 +89,8 @@ static void blas_##l##_pieces (const product *p, const T *x, const T *y, T *out,
   for (int64_t j = 0; j < n; j += w.n) { \
     int64_t wide = n - j < w.n ? n - j : w.n; \
     const T *from = y + (p->yt ? j * p->ldy : j); \
-    blas_##l##_strip(p, x, copies ? copy_strip_##l(p, from, wide, strip) : from, copies ? (int)wide : p->ldy, out + j, m, \
-                     wide, w.m); \
+    if (copies) from = copy_strip_##l(p, from, wide, strip); \
+    blas_##l##_strip(p, x, from, copies ? (int)wide : p->ldy, out + j, m, wide, w.m); \
   } \
 } \
 static void blas_##l (const product *p, const void *x, const void *y, void *out, int64_t m, int64_t n, void *strip) { \
@@ -153,12 +155,12 @@ static void cut (product *p) {
 
 enum { STRIP_ROWS = 128 };                 /* so many rows of x are worth a copy of each strip of y */
 
-/* Room to copy strips of y: then lines of the whole matrix may lie apart in any way.  Without memory they are read where
-** they lie. */
+/* Room to copy strips of y: then lines of the whole matrix may lie apart in any way.  Without memory they are read
+** where they lie. */
 static void get_strips (product *p, int64_t tasks) {
   int64_t rows = p->by_rows && p->slabs > 1 ? p->width : p->m;
   if (!p->blas || !p->c->blas.small || p->yt || p->batch > 1 || rows < STRIP_ROWS || p->n < STRIP) return;
-  if (p->k < DEEP || (double)p->k * ROUND * 2 * UNIT > SMALL) return;
+  if (p->k < DEEP || (double)p->k * ROUND * UNIT > SMALL) return;
   p->strip_bytes = (size_t)p->k * STRIP * neap_dtype_size(p->out->dtype);
   p->strips = neap_malloc(p->c, (size_t)tasks * p->strip_bytes);
   if (!p->strips) neap_clear_error(p->c);

@@ -9,7 +9,8 @@
 
 typedef struct matmul_product matmul_product;
 typedef matmul_product product;
-typedef void (*multiply_fn) (const product *p, const void *x, const void *y, void *out, int64_t m, int64_t n, void *strip);
+typedef void (*multiply_fn) (const product *p, const void *x, const void *y, void *out, int64_t m, int64_t n,
+                             void *strip);
 
 struct matmul_product {
   neap_context *c;
