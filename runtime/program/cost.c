@@ -44,7 +44,7 @@ program_cost program_count (const neap_program *p, int64_t rows, unsigned phases
   program_cost c = { 0, 0, 0 };
   for (int k = 0; k < p->ninstrs; k++) {
     const instr *in = &p->instrs[k];
-    if (!(in->phases & phases)) continue;
+    if (!(in->phases & phases) || in->late) continue;
     if (in->group) count_loop(p, in, rows, &c);
     else count_call(p, &p->g->nodes[in->node], rows, &c);
   }

@@ -69,10 +69,10 @@ static void put_instr (text *t, const instr *in) {
   for (int i = 0; i < in->nsteps; i++) put_node(t, t->p->steps[in->steps + i].node, "    ");
 }
 
-static void put_part (text *t, const char *title, unsigned phase) {
+static void put_part (text *t, const char *title, unsigned phase, bool late) {
   bool any = false;
   for (int k = 0; k < t->p->ninstrs; k++) {
-    if (!(t->p->instrs[k].phases & phase)) continue;
+    if (!(t->p->instrs[k].phases & phase) || t->p->instrs[k].late != late) continue;
     if (!any) put(t, "%s:\n", title);
     any = true;
     put_instr(t, &t->p->instrs[k]);
@@ -136,9 +136,10 @@ size_t program_explain (neap_program *p, char *out, size_t room) {
   put(&t, "%d inputs, %d outputs, %d instructions (%d loops, %d calls), %s\n", p->g->ninputs, p->g->noutputs,
       p->ninstrs, loops, p->ninstrs - loops,
       !p->g->by_rows ? "for one number of rows" : p->g->blocks ? "in blocks of rows" : "rows depend on each other");
-  put_part(&t, "once a run", PHASE_ONCE);
-  put_part(&t, "for each block and step", PHASE_BLOCK);
-  put_part(&t, "once after all blocks", PHASE_AFTER);
+  put_part(&t, "once a run", PHASE_ONCE, false);
+  put_part(&t, "for each block and step", PHASE_BLOCK, false);
+  put_part(&t, "for each block in its last step", PHASE_BLOCK, true);
+  put_part(&t, "once after all blocks", PHASE_AFTER, false);
   put(&t, "outputs:");
   for (int i = 0; i < p->g->noutputs; i++) put_operand(&t, &p->g->refs[p->g->outputs + i]);
   put(&t, "\n");
