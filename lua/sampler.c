@@ -155,10 +155,21 @@ typedef struct lua_kernel { lua_State *main; int init, step; } lua_kernel;
 /* one call of a kernel's function, for the protected half */
 typedef struct kernel_call { neap_context *c; lua_kernel *k; neap_energy *E; neap_state *st; } kernel_call;
 
+/* Raises where the table on top holds what is no tensor, number or table of them. */
+static void check_entries (lua_State *L, const char *what) {
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+    int type = lua_type(L, -1);
+    if (type != LUA_TBOOLEAN && type != LUA_TSTRING && type != LUA_TFUNCTION) continue;
+    luaL_error(L, "custom: %s: %s: a tensor or number expected, got %s", what, luaL_tolstring(L, -2, NULL),
+               lua_typename(L, type));
+  }
+}
+
 /* Takes the table on top into the state; what it lacks stays as it was. */
 static int take_result (lua_State *L, kernel_call *a, const char *what) {
   if (!lua_istable(L, -1))
     return luaL_error(L, "custom: %s: a table of tensors expected, got %s", what, luaL_typename(L, -1));
+  check_entries(L, what);
   neap_state **box = bind_statebox(L);
   if (!bind_readstate(L, -2, box)) return 0;
   for (int i = 0; i < neap_state_count(*box); i++) {

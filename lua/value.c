@@ -93,7 +93,8 @@ static bool fill_results (lua_State *L, int n, neap_tensor **out) {
 
 static int give_reason (lua_State *L, const capture *w) {
   lua_pushnil(L);
-  lua_pushstring(L, w->reason);
+  bool placed = w->place.line[0];
+  lua_pushfstring(L, "%s%s%s", placed ? w->place.line : "", placed ? ": " : "", w->reason);
   lua_pushboolean(L, w->blame);
   return 3;
 }

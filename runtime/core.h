@@ -74,7 +74,7 @@ struct neap_context {
   neap_pool *pool; int threads;
   neap_context *workers;                   /* whose threads serve this context's kernels; NULL: its own */
   neap_recording *trace;                       /* what is made is being recorded */
-  program_cache *programs; bool warned_eager;
+  program_cache *programs;
   uint64_t programs_run;                   /* how often programs ran */
   uint64_t programs_made, serial;          /* serial: the last number given to an energy, sampler or loss */
   neap_blas blas;                          /* found at the first matrix product: blas.h */

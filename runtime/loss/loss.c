@@ -73,7 +73,14 @@ neap_tensor *loss_value (neap_context *c, neap_loss *l, loss_batch *b) {
   return energy_anchor(c, b->E, l->kind->eval(c, l, b));
 }
 
+/* What goes on from call to call must not go on from the few rows of a recording. */
+static bool may_run (neap_context *c, const neap_loss *l) {
+  return !c->trace || !l->kind->remembers ||
+         neap_fail(c, NEAP_ESTATE, "%s: its chains go on from call to call, which cannot be recorded", l->kind->name);
+}
+
 static neap_tensor *prepare_and_eval (neap_context *c, neap_loss *l, loss_batch *b) {
+  if (!may_run(c, l)) return NULL;
   if (l->kind->prepare && !l->kind->prepare(c, l, b)) return NULL;
   neap_tensor *out = loss_program(c, l, b);
   return out || !neap_ok(c) ? out : loss_value(c, l, b);

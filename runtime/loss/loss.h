@@ -30,6 +30,7 @@ struct neap_loss {
   neap_context *ctx;
   int refs;
   uint64_t serial;                           /* its number in the context */
+  bool warned;                               /* that it runs op by op */
   uint64_t failed; int failures;             /* the energy with which it could not be recorded, how often in a row */
   neap_sampler *sampler;                     /* cd, pcd */
   int64_t steps, buffer, ratio;

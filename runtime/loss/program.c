@@ -115,8 +115,8 @@ static bool worth_trying (neap_context *c, const neap_loss *l, const loss_batch 
 static void note_failure (neap_context *c, neap_loss *l, const neap_energy *E, const capture *w) {
   l->failures = l->failed == E->serial ? l->failures + 1 : 1;
   l->failed = E->serial;
-  if (!w->blame || c->warned_eager) return;
-  c->warned_eager = true;
+  if (!w->blame || l->warned) return;
+  l->warned = true;
   capture_warn(c, w, l->kind->name, "the loss");
 }
 

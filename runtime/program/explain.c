@@ -29,12 +29,19 @@ static void put_shape (text *t, int ndim, const row_size *shape) {
   put(t, "]");
 }
 
+/* what was bound last */
+static void put_number (text *t, const graph_value *v) {
+  static const char *const forms[] = { " %g", " %g·rows", " %g/rows", " 1/(%g·rows)" };
+  put(t, forms[v->rate], v->number);
+}
+
 static void put_operand (text *t, const graph_ref *r) {
   const graph_value *v = &t->p->g->values[r->value];
-  static const char *const kinds[] = { "input", "tensor", "number", "%" };
+  if (v->kind == VALUE_NUMBER) { put_number(t, v); return; }
+  static const char *const kinds[] = { "input", "tensor", "", "%" };
   put(t, " %s%d", kinds[v->kind], v->kind == VALUE_INPUT ? v->maker + 1 : r->value);
   bool part = v->kind == VALUE_LEAF || !graph_is_whole(t->p->g, r);
-  if (v->kind != VALUE_NUMBER && part) put_shape(t, r->ndim, r->shape);
+  if (part) put_shape(t, r->ndim, r->shape);
 }
 
 static const char *label (const graph_value *v) {

@@ -54,10 +54,10 @@ static bool record_step (neap_context *c, void *arg, neap_tensor *const *in, int
   return ok && *nout > 0;
 }
 
-static void warn_once (neap_context *c, const capture *w, const char *sampler) {
-  if (!w->blame || c->warned_eager) return;
-  c->warned_eager = true;
-  capture_warn(c, w, sampler, "the energy or step");
+static void warn_once (neap_context *c, const capture *w, neap_sampler *s) {
+  if (!w->blame || s->warned) return;
+  s->warned = true;
+  capture_warn(c, w, s->kind->name, "the energy or step");
 }
 
 static void record (sampler_program *k, neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st,
@@ -80,7 +80,7 @@ static void record (sampler_program *k, neap_context *c, neap_sampler *s, neap_e
   w.note = to;
   w.note_bytes = sizeof *to;
   k->p = program_capture(c, &w);
-  if (!k->p && neap_ok(c)) warn_once(c, &w, s->kind->name);
+  if (!k->p && neap_ok(c)) warn_once(c, &w, s);
 }
 
 /* One block on several threads would be slower than ops that use them.  On one thread it would not, but what runs must

@@ -115,15 +115,6 @@ static bool put_energy (run *r, neap_tensor *e) {
   return !r->owes;
 }
 
-/* NaN for the energy of the last draw of a run that ended before it was known; by hand since an error is pending */
-static void no_energy (run *r) {
-  neap_tensor *t = r->info->energy;
-  int64_t n = t->shape[1], first = (r->info->kept - 1) * n;
-  for (int64_t i = first; i < first + n; i++)
-    if (t->dtype == NEAP_FLOAT64) ((double *)neap_ptr(t))[i] = NAN;
-    else ((float *)neap_ptr(t))[i] = NAN;
-}
-
 static bool keep (run *r) {
   neap_tensor *x = neap_state_get(r->st, "x"), *e = carried(r, "energy");
   if (!put(r->c, r->info->draws, r->info->kept, x)) return false;
@@ -213,7 +204,7 @@ neap_tensor *neap_sampler_sample (neap_context *c, neap_sampler *s, neap_energy 
   if (!neap_ok(c)) return NULL;
   neap_mode m = neap_no_grad(c);
   bool ok = settings(&r) && begin(&r) && allocate(&r) && iterate(&r);
-  if (r.owes) no_energy(&r);
+  if (r.owes) r.info->kept--;                          /* a draw whose energy is not known is none */
   report(&r, started);
   neap_state_free(r.st);
   neap_mode_restore(c, m);

@@ -39,6 +39,7 @@ struct neap_sampler {
   int64_t leapfrog_steps;
   int64_t grads_init, grads_step;            /* gradients of the energy for each chain */
   neap_custom_sampler custom;
+  bool warned;                               /* that it runs op by op */
 };
 
 /* A counted sampler of this kind with nothing set; NULL on failure. */

@@ -14,7 +14,7 @@ local M = {}
 local function text (f, tensors)
   local p, why, line = program.capture(f, tensors)
   if p then return p:text() end
-  return (line and line ~= "" and line .. ": " or "it ") .. (why or "cannot be recorded")
+  return (line and line ~= "" and line .. ": " or "no program: ") .. (why or "cannot be recorded")
 end
 
 local function check (what, name, v, wanted)

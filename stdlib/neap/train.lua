@@ -186,7 +186,9 @@ local function as_program (loss)
     if out then return out[1], unpack_info(info, out) end
     if blame then
       tracer = nil
-      program.warn(("train: the loss %s, so it runs op by op, which is slower"):format(why))
+      local at = debug.getinfo(loss, "S")
+      local what = why:find("^[^ ]+:%d+: ") and why or ("the loss at %s:%d %s"):format(at.short_src, at.linedefined, why)
+      program.warn(("train: %s, so it runs op by op, which is slower"):format(what))
     end
     return loss(E, batch, rng)
   end
@@ -214,7 +216,11 @@ end
 
 local function loop (E, params, next_batch, o, total, note, show, ema)
   local rng = o.seed and neap.rng(o.seed):split() or nil
-  local loss_of = type(o.loss) == "function" and as_program(o.loss) or o.loss
+  local loss_of = o.loss
+  if type(o.loss) == "function" then
+    loss_of = as_program(o.loss)
+    rng = rng or neap.rng(neap.randint(1, 1 << 31, {1}):item())        -- of the default stream
+  end
   for step = 1, total do
     local loss, grads, norm, info = evaluate(E, loss_of, next_batch(step), params, rng, o.clip_grad, step)
     o.optimizer:step(params, grads)

@@ -57,6 +57,12 @@ function T.test_compiled_functions_and_what_cannot_be ()
   lu.assertEquals(neap.explain(look, x), ("%s:%d: looks at values (item)"):format(file, line))
 end
 
+function T.test_numbers_are_shown ()
+  local plan = neap.explain(function (x) return x * 2.5 + 1 / x.shape[1] end, neap.randn(10, 3))
+  lu.assertStrContains(plan, "input1 2.5 ")
+  lu.assertStrContains(plan, " 1/rows ")
+end
+
 function T.test_wrong_arguments ()
   local E, x = neap.energy.mlp{sizes = {2, 8}}, neap.ones(3, 2)
   local s, loss = neap.sampler.langevin{step_size = .1}, neap.loss.dsm{sigma = .1}

@@ -123,6 +123,33 @@ function T.test_what_a_loss_tells ()
   lu.assertEquals(#seen, 4)
 end
 
+-- Chains that go on from call to call go on from whole batches, not from the rows of a recording.
+function T.test_pcd_in_a_loss_of_ones_own ()
+  local function run (wrap)
+    neap.seed(1)
+    local E, p = neap.energy.mlp{sizes = {1, 4}}, neap.loss.pcd{sampler = neap.sampler.langevin{step_size = .01}, steps = 2}
+    local loss = wrap and function (e, x, rng) return (p(e, x, rng)) end or p
+    local h = neap.train(E, neap.randn(48, 1), {loss = loss, batch = 12, steps = 4, seed = 3, every = 1})
+    return p:state().buffer.shape[1], h.loss
+  end
+  local rows, losses = run(true)
+  lu.assertEquals(rows, 12)
+  lu.assertEquals(losses, select(2, run(false)))
+end
+
+-- Without a seed a loss of one's own draws from the default stream all the same.
+function T.test_a_loss_has_a_stream ()
+  local function run ()
+    neap.seed(5)
+    local E = neap.energy.mlp{sizes = {1, 4}}
+    return neap.train(E, neap.ones(8, 1), {loss = function (e, x, rng) return e(x + rng:normal(x.shape)):mean() end,
+                                           batch = 8, steps = 3, every = 1}).loss
+  end
+  local first = run()
+  lu.assertEquals(run(), first)
+  lu.assertNotEquals(first[1], first[2])
+end
+
 -- A loss that tells more than a program gives runs op by op, from the same draws.
 function T.test_a_loss_that_tells_much ()
   local function run (n)
