@@ -138,6 +138,18 @@ static int make_hmc (lua_State *L) {
   return finish(L, sc);
 }
 
+static int make_underdamped (lua_State *L) {
+  static const char *const names[] = { "step_size", "friction", NULL };
+  bind_options(L, 1, "sampler.underdamped", names);
+  double eps = bind_neednumber(L, 1, "sampler.underdamped", "step_size");
+  double friction = bind_optnumber(L, 1, "sampler.underdamped", "friction", 1);
+  neap_context *c = bind_context(L);
+  neap_sampler **box = bind_samplerbox(L);
+  neap_scope sc = neap_scope_open(c);
+  *box = neap_sampler_underdamped(c, eps, friction);
+  return finish(L, sc);
+}
+
 static int make_gibbs (lua_State *L) {
   static const char *const names[] = { NULL };
   bind_options(L, 1, "sampler.gibbs", names);
@@ -266,7 +278,7 @@ bool bind_protected (neap_context *c, lua_CFunction f, void *arg) {
 
 static const luaL_Reg makers[] = {
   { "langevin", make_langevin }, { "random_walk", make_random_walk }, { "mala", make_mala }, { "hmc", make_hmc },
-  { "gibbs", make_gibbs }, { "custom", sampler_make_custom }, { NULL, NULL }
+  { "underdamped", make_underdamped }, { "gibbs", make_gibbs }, { "custom", sampler_make_custom }, { NULL, NULL }
 };
 
 static const luaL_Reg methods[] = {

@@ -1,5 +1,5 @@
 /*
-** neap_samplers.h -- samplers: Markov kernels that leave exp(−E) invariant (Langevin: nearly).
+** neap_samplers.h -- samplers: Markov kernels that leave exp(−E) invariant (the Langevin ones: nearly).
 ** Included by neap_models.h.  A sampler holds settings only; everything a chain carries from one step to
 ** the next is in a neap_state: named tensors ("x" [chains, event…], "condition", counts …) and a random stream.
 */
@@ -35,6 +35,8 @@ NEAP_API neap_sampler *neap_sampler_random_walk (neap_context *c, double scale);
 NEAP_API neap_sampler *neap_sampler_mala (neap_context *c, double step_size);
 /* Hamiltonian Monte Carlo (Neal 2011): leapfrog, unit mass, fixed length.  An energy error > 1000 is a divergence. */
 NEAP_API neap_sampler *neap_sampler_hmc (neap_context *c, double step_size, int64_t leapfrog_steps);
+/* Underdamped Langevin (Leimkuhler & Matthews 2013, BAOAB): position and momentum, with friction and noise on it. */
+NEAP_API neap_sampler *neap_sampler_underdamped (neap_context *c, double step_size, double friction);
 /* Block Gibbs of a restricted Boltzmann machine: h ~ p(h | x), then x ~ p(x | h). */
 NEAP_API neap_sampler *neap_sampler_gibbs (neap_context *c);
 

@@ -47,9 +47,13 @@ bool neap_sampler_set_step_size (neap_context *c, neap_sampler *s, double step_s
 
 /* ---- expressions of kernels ---- */
 
+neap_tensor *sampler_free_part (neap_context *c, neap_energy *E, neap_tensor *t) {
+  neap_tensor *mask = neap_energy_mask(E);
+  return mask && t ? neap_where(c, mask, neap_scalar(c, t->dtype, 0), t) : t;
+}
+
 neap_tensor *sampler_noise (neap_context *c, neap_energy *E, neap_state *st, neap_tensor *x) {
-  neap_tensor *n = rows_normal(c, st->rng, x), *mask = neap_energy_mask(E);
-  return mask && n ? neap_where(c, mask, neap_scalar(c, n->dtype, 0), n) : n;
+  return sampler_free_part(c, E, rows_normal(c, st->rng, x));
 }
 
 bool sampler_gradient (neap_context *c, neap_energy *E, neap_state *st, neap_tensor *x, neap_tensor **e,
@@ -84,9 +88,13 @@ bool sampler_counter (neap_context *c, neap_state *st, const char *name) {
   return t && neap_state_set(c, st, name, t);
 }
 
-bool sampler_init_gradient (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {
+bool sampler_set_gradient (neap_context *c, neap_energy *E, neap_state *st) {
   neap_tensor *e, *g;
-  (void)s;
   return sampler_gradient(c, E, st, neap_state_get(st, "x"), &e, &g) && neap_state_set(c, st, "energy", e) &&
-         neap_state_set(c, st, "grad", g) && sampler_counter(c, st, "accepted");
+         neap_state_set(c, st, "grad", g);
+}
+
+bool sampler_init_gradient (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {
+  (void)s;
+  return sampler_set_gradient(c, E, st) && sampler_counter(c, st, "accepted");
 }

@@ -36,6 +36,7 @@ struct neap_sampler {
   double step_size;                          /* NAN: none */
   double noise_std;                          /* langevin; NAN: √(2 step_size) */
   double clip, clamp_min, clamp_max;         /* langevin; 0: none */
+  double friction;                           /* underdamped */
   int64_t leapfrog_steps;
   int64_t grads_init, grads_step;            /* gradients of the energy for each chain */
   neap_custom_sampler custom;
@@ -47,13 +48,17 @@ neap_sampler *sampler_new (neap_context *c, const neap_sampler_kind *kind);
 /* False with an error unless v is finite and positive. */
 bool sampler_positive (neap_context *c, const char *sampler, const char *option, double v);
 
+/* t, like x, with zeros at coordinates that E holds fixed. */
+neap_tensor *sampler_free_part (neap_context *c, neap_energy *E, neap_tensor *t);
 /* N(0, 1) like x, zero at coordinates that E holds fixed. */
 neap_tensor *sampler_noise (neap_context *c, neap_energy *E, neap_state *st, neap_tensor *x);
 /* Energies and gradients at x under the state's condition. */
 bool sampler_gradient (neap_context *c, neap_energy *E, neap_state *st, neap_tensor *x, neap_tensor **e,
                        neap_tensor **g);
 neap_tensor *sampler_energy (neap_context *c, neap_energy *E, neap_state *st, neap_tensor *x);
-/* init of kernels that carry "energy" and "grad" of x. */
+/* "energy" and "grad" of x. */
+bool sampler_set_gradient (neap_context *c, neap_energy *E, neap_state *st);
+/* init of kernels that carry them and accept or reject. */
 bool sampler_init_gradient (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st);
 /* The Metropolis choice: bool [chains], true where log u <= log_ratio with u ~ U(0, 1]; false where it is NaN. */
 neap_tensor *sampler_accept (neap_context *c, neap_state *st, neap_tensor *log_ratio);

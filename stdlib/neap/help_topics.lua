@@ -170,6 +170,8 @@ return {
     ["sampler.mala"] = {"neap.sampler.mala{step_size=}", "Langevin's move, accepted or rejected"},
     ["sampler.hmc"] = {"neap.sampler.hmc{step_size=, leapfrog_steps=10}",
       "Hamiltonian Monte Carlo, unit mass, fixed length"},
+    ["sampler.underdamped"] = {"neap.sampler.underdamped{step_size=, friction=1}",
+      "Langevin with a momentum (BAOAB); never rejects"},
     ["sampler.gibbs"] = {"neap.sampler.gibbs{}", "an RBM's hidden, then visible units"},
     ["sampler.custom"] = {"neap.sampler.custom{init=, step=}",
       "yours: init(E, x, rng) and step(E, state, rng) give tables of tensors"},

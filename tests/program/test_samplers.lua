@@ -61,6 +61,7 @@ local settings = {
   random_walk = {scale = .3},
   mala = {step_size = .02},
   hmc = {step_size = .05, leapfrog_steps = 3},
+  underdamped = {step_size = .05, friction = 2},
 }
 
 local function start (s, E, x, c)

@@ -51,6 +51,40 @@ function T.test_langevin_has_exactly_the_bias_it_must ()
   lu.assertTrue(z > 10, "the unadjusted law must differ from the target's: z = " .. z)
 end
 
+-- x's law is exact where E is quadratic, at any step that is stable
+function T.test_underdamped_gaussian ()
+  for _, friction in ipairs{.3, 2} do
+    assert_moments(run(neap.sampler.underdamped{step_size = .7, friction = friction}, gaussian()), mean, cov)
+  end
+end
+
+-- On N(0, 1) the momentum's variance is 1 − ε²/4, and it is independent of x.
+function T.test_underdamped_momentum ()
+  local E, eps, chains = neap.energy.gaussian{mean = {0}, std = 1}, 1.2, 20000 * law.more
+  local s = neap.sampler.underdamped{step_size = eps, friction = 1}
+  local st = s:step(E, s:init(E, neap.rng(1):normal({chains, 1}, {dtype = "float64"}), neap.rng(2)), 40)
+  local x, p = st.x:unsqueeze(1):select(3, 1), st.momentum:unsqueeze(1):select(3, 1)
+  local function z (v, truth) return law.z(v, function (y) return y end, truth) end
+  local worst, name = law.worst{x = z(x * x, 1), p = z(p * p, 1 - eps * eps / 4), both = z(x * p, 0)}
+  lu.assertTrue(worst < 4, ("%s: z = %.2f"):format(name, worst))
+end
+
+-- Where E is not quadratic the law is off, and by less where steps are shorter: by O(ε²).
+function T.test_underdamped_bias_falls_with_the_step ()
+  local E = neap.energy(function (x) return (x * x / 2 + (2 * x):cos()):sum(2) end, {event = {1}})
+  local truth = law.expectation(function (x) return x * x / 2 + math.cos(2 * x) end,
+                                function (x) return math.cos(2 * x) end, 9)
+  local bias, z = {}, {}
+  for i, eps in ipairs{.6, .3, .1} do
+    local draws = run(neap.sampler.underdamped{step_size = eps}, E, {chains = 4000 * law.more, warmup = 100})
+    local wave = (2 * draws:select(3, 1)):cos()
+    bias[i] = math.abs(wave:mean():item() - truth)
+    z[i] = math.abs(law.z(wave, function (x) return x end, truth))
+  end
+  lu.assertTrue(z[1] > 10 and z[3] < 4, ("z = %.2f, %.2f, %.2f"):format(table.unpack(z)))
+  lu.assertTrue(bias[2] < bias[1] / 3, ("biases %.5f, %.5f, %.5f"):format(table.unpack(bias)))
+end
+
 function T.test_gmm ()
   local E = neap.energy.gmm{means = {{-1, -1}, {1, 1}}, std = .7, weights = {.25, .75}}
   local m, v = .5, .49 + .25 * .75 * 4

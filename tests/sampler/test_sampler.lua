@@ -16,6 +16,7 @@ local all = {
   random_walk = function () return neap.sampler.random_walk{scale = .5} end,
   mala = function () return neap.sampler.mala{step_size = .2} end,
   hmc = function () return neap.sampler.hmc{step_size = .3, leapfrog_steps = 3} end,
+  underdamped = function () return neap.sampler.underdamped{step_size = .3} end,
 }
 
 function T.test_draws_and_info ()
@@ -45,6 +46,7 @@ function T.test_gradients_are_counted ()
   lu.assertEquals(evals(all.random_walk()), 0)
   lu.assertEquals(evals(all.mala()), 5 * 13)
   lu.assertEquals(evals(all.hmc()), 5 * (1 + 3 * 12))
+  lu.assertEquals(evals(all.underdamped()), 5 * 13)
 end
 
 function T.test_a_seed_gives_the_same_draws ()
@@ -121,6 +123,31 @@ function T.test_langevin_is_gradient_descent_without_noise ()
   lu.assertEquals(st.x:totable(), {{4.5, -9}})
 end
 
+-- with hardly any friction it is leapfrog, and the momentum goes on from call to call
+function T.test_underdamped_is_leapfrog_without_friction ()
+  local s, E = neap.sampler.underdamped{step_size = .5, friction = 1e-300}, gaussian()
+  local st = s:init(E, neap.tensor({{1, -2}}, {dtype = "float64"}), neap.rng(1))
+  local x, p = st.x, st.momentum
+  for _ = 1, 3 do
+    st = s:step(E, st)
+    p = p - .25 * x
+    x = x + .5 * p
+    p = p - .25 * x
+    lu.assertTrue((st.x - x):abs():amax():item() < 1e-14)
+    lu.assertTrue((st.momentum - p):abs():amax():item() < 1e-14)
+  end
+end
+
+function T.test_momentum_stays_where_coordinates_are_free ()
+  local s, E = neap.sampler.underdamped{step_size = .3}, gaussian()
+  local st = s:init(E, neap.ones(5, 2), neap.rng(1))
+  st = s:step(E:fix(neap.tensor{true, false}, neap.tensor{1, 0}), st, 4)
+  lu.assertEquals(st.x:select(2, 1):totable(), {1, 1, 1, 1, 1})
+  lu.assertTrue(st.x:select(2, 2):sub(1):abs():amin():item() > 0)
+  st.x = neap.zeros(3, 2)
+  lu.assertStrContains(message(s.step, s, E, st), "state.momentum: x's shape [3, 2] expected, got [5, 2]")
+end
+
 function T.test_langevin_clips_and_clamps ()
   local E = gaussian()
   local clip = neap.sampler.langevin{step_size = 1, noise_std = 0, clip = .5}
@@ -132,7 +159,7 @@ end
 function T.test_a_bad_proposal_is_rejected_and_counted ()
   local wall = neap.energy(function (x) return neap.where(x:gt(1), 0 / 0, x:square()):sum(2) end, {event = {1}})
   for name, make in pairs(all) do
-    if name ~= "langevin" then
+    if name ~= "langevin" and name ~= "underdamped" then
       local draws = make():sample(wall, {chains = 50, steps = 40, init = neap.zeros(50, 1), seed = 1})
       lu.assertTrue(draws:amax():item() <= 1, name)
     end
@@ -205,6 +232,8 @@ function T.test_errors_name_what_is_wrong ()
   lu.assertStrContains(message(neap.sampler.hmc, {step_size = .1, leapfrog_steps = 0}), "leapfrog_steps")
   lu.assertStrContains(message(neap.sampler.langevin, {step_size = .1, clamp = {2, 1}}), "{lower, upper}")
   lu.assertStrContains(message(neap.sampler.random_walk), "scale")
+  lu.assertStrContains(message(neap.sampler.underdamped, {step_size = .1, friction = 0}),
+                       "underdamped: friction: a positive number expected, got 0")
   lu.assertStrContains(message(neap.sampler.custom, {}), "step")
   local s = mala{step_size = .1}
   local function run (o, e) return message(s.sample, s, e or E, o) end
