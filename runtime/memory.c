@@ -261,7 +261,7 @@ neap_storage *neap_storage_new (neap_context *c, size_t bytes) {
   neap_storage *s = neap_malloc(c, storage_bytes(bytes));
   if (!s) return NULL;
   atomic_init(&s->refs, 1);
-  s->version = 0;
+  s->version = s->marks = 0;
   s->bytes = bytes;
   s->ctx = c;
   s->data = (void *)(((uintptr_t)(s + 1) + ALIGN - 1) & ~(uintptr_t)(ALIGN - 1));
