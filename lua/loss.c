@@ -1,17 +1,15 @@
 /*
-** loss.c -- neap.loss: the makers and the loss object, loss(E, batch [, rng]) -> scalar, info.
-** Invariant: a loss box holds one reference; Lua functions that a loss calls are in the registry as long as it lives.
+** loss.c -- the loss object of Lua: loss(E, batch [, rng]) -> scalar, info, and its methods.
+** Invariant: a loss box holds one reference.
 */
-#include "sampler.h"
+#include "loss.h"
 #include "core.h"
-#include <math.h>
-#include <stdlib.h>
 
 #define LOSS "neap.loss"
 
 /* ---- the object ---- */
 
-static neap_loss **push_box (lua_State *L) {
+neap_loss **loss_box (lua_State *L) {
   neap_loss **box = lua_newuserdatauv(L, sizeof *box, 0);
   *box = NULL;
   luaL_setmetatable(L, LOSS);
@@ -149,273 +147,7 @@ static int loss_set_state (lua_State *L) {
   return 1;
 }
 
-/* ---- makers ---- */
-
-static neap_sampler *need_sampler (lua_State *L, const char *fname) {
-  bind_field(L, 1, "sampler");
-  neap_sampler *s = bind_tosampler(L, -1);
-  if (!s) luaL_error(L, "%s: option 'sampler': a sampler expected, got %s", fname, luaL_typename(L, -1));
-  return s;                                  /* stays on the stack */
-}
-
-static int64_t steps (lua_State *L, const char *fname) {
-  int64_t n = bind_optinteger(L, 1, fname, "steps", 1);
-  if (n < 1) luaL_error(L, "%s: option 'steps': a positive integer expected, got %I", fname, (LUAI_UACINT)n);
-  return n;
-}
-
-static neap_start start (lua_State *L, const char *fname) {
-  bind_field(L, 1, "init");
-  neap_start s = bind_start(L, -1, fname, ", \"data\"");
-  lua_pop(L, 1);
-  return s;
-}
-
-/* closes sc, raises what is pending, returns the box on top */
-static int made (lua_State *L, neap_scope sc) {
-  bind_close(L, sc);
-  return 1;
-}
-
-static int make_cd (lua_State *L) {
-  static const char *const names[] = { "sampler", "steps", "init", "reg", NULL };
-  static const char *const f = "loss.cd";
-  bind_options(L, 1, f, names);
-  neap_cd_config cfg = { need_sampler(L, f), steps(L, f), start(L, f), bind_optnumber(L, 1, f, "reg", 0) };
-  neap_context *c = bind_context(L);
-  neap_loss **box = push_box(L);
-  neap_scope sc = neap_scope_open(c);
-  *box = neap_loss_cd(c, &cfg);
-  return made(L, sc);
-}
-
-static int make_pcd (lua_State *L) {
-  static const char *const names[] = { "sampler", "steps", "buffer", "init", "reinit", "reg", NULL };
-  static const char *const f = "loss.pcd";
-  bind_options(L, 1, f, names);
-  if (bind_field(L, 1, "buffer") != LUA_TNIL && bind_optinteger(L, 1, f, "buffer", 0) == 0)
-    return luaL_error(L, "%s: option 'buffer': a positive integer expected, got 0", f);
-  neap_pcd_config cfg = { need_sampler(L, f), steps(L, f), bind_optinteger(L, 1, f, "buffer", 0), start(L, f),
-                          bind_optnumber(L, 1, f, "reinit", 0), bind_optnumber(L, 1, f, "reg", 0) };
-  neap_context *c = bind_context(L);
-  neap_loss **box = push_box(L);
-  neap_scope sc = neap_scope_open(c);
-  *box = neap_loss_pcd(c, &cfg);
-  return made(L, sc);
-}
-
-static int make_score_matching (lua_State *L) {
-  static const char *const names[] = { NULL };
-  bind_options(L, 1, "loss.score_matching", names);
-  neap_context *c = bind_context(L);
-  neap_loss **box = push_box(L);
-  neap_scope sc = neap_scope_open(c);
-  *box = neap_loss_score_matching(c);
-  return made(L, sc);
-}
-
-static int make_dsm (lua_State *L) {
-  static const char *const names[] = { "sigma", NULL };
-  bind_options(L, 1, "loss.dsm", names);
-  double sigma = bind_neednumber(L, 1, "loss.dsm", "sigma");
-  neap_context *c = bind_context(L);
-  neap_loss **box = push_box(L);
-  neap_scope sc = neap_scope_open(c);
-  *box = neap_loss_dsm(c, sigma);
-  return made(L, sc);
-}
-
-/* The numbers of the table at i, as doubles in a userdata on the stack; at float64, which nested tables do not have. */
-static double *table_numbers (lua_State *L, int i, const char *fname, int *n) {
-  int ok = 1;
-  *n = (int)lua_rawlen(L, i);
-  double *v = lua_newuserdatauv(L, sizeof *v * (size_t)(*n + 1), 0);
-  for (int k = 0; k < *n && ok; k++) {
-    lua_rawgeti(L, i, k + 1);
-    v[k] = lua_tonumberx(L, -1, &ok);
-    lua_pop(L, 1);
-  }
-  if (!ok) luaL_error(L, "%s: option 'sigmas': numbers expected", fname);
-  return v;
-}
-
-static double *tensor_numbers (lua_State *L, int i, const char *fname, int *n) {
-  neap_context *c = bind_context(L);
-  neap_tensor *t = bind_checktensor(L, i);
-  if (neap_ndim(t) != 1 || neap_numel(t) > INT32_MAX)
-    luaL_error(L, "%s: option 'sigmas': one dimension expected", fname);
-  *n = (int)neap_numel(t);
-  double *v = lua_newuserdatauv(L, sizeof *v * (size_t)(*n + 1), 0);
-  neap_scope sc = neap_scope_open(c);
-  neap_read(c, t, NEAP_FLOAT64, v);
-  bind_close(L, sc);
-  return v;
-}
-
-static double *read_sigmas (lua_State *L, int *n) {
-  static const char *const f = "loss.multi_dsm";
-  bind_field(L, 1, "sigmas");
-  int at = lua_gettop(L);
-  if (lua_istable(L, at)) return table_numbers(L, at, f, n);
-  if (bind_totensor(L, at)) return tensor_numbers(L, at, f, n);
-  luaL_error(L, "%s: option 'sigmas': a table of numbers or a tensor expected, got %s", f, luaL_typename(L, at));
-  return NULL;
-}
-
-static int make_multi_dsm (lua_State *L) {
-  static const char *const names[] = { "sigmas", "conditional", NULL };
-  bind_options(L, 1, "loss.multi_dsm", names);
-  neap_context *c = bind_context(L);
-  int n = 0, conditional = bind_field(L, 1, "conditional") == LUA_TNIL ? -1 : 0;
-  if (!conditional) conditional = bind_optboolean(L, 1, "loss.multi_dsm", "conditional", false);
-  double *sigmas = read_sigmas(L, &n);
-  neap_loss **box = push_box(L);
-  neap_scope sc = neap_scope_open(c);
-  *box = neap_loss_multi_dsm(c, n, sigmas, conditional);
-  return made(L, sc);
-}
-
-/* ---- losses that call Lua functions ---- */
-
-typedef struct lua_functions { lua_State *main; int f, sample; } lua_functions;
-
-/* one call for the protected half; out is owned by whoever called */
-typedef struct tensor_call { int ref; neap_rng *rng; int64_t n; neap_tensor *x, *out; const char *what; } tensor_call;
-
-static int take_tensor (lua_State *L, tensor_call *a) {
-  neap_tensor *t = bind_totensor(L, -1);
-  if (!t) return luaL_error(L, "%s: a tensor expected, got %s", a->what, luaL_typename(L, -1));
-  a->out = neap_keep(t);
-  return 0;
-}
-
-static int call_f (lua_State *L) {
-  tensor_call *a = lua_touserdata(L, 1);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, a->ref);
-  bind_pushtensor(L, a->x);
-  lua_call(L, 1, 1);
-  return take_tensor(L, a);
-}
-
-static int call_sample (lua_State *L) {
-  tensor_call *a = lua_touserdata(L, 1);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, a->ref);
-  lua_pushinteger(L, (lua_Integer)a->n);
-  bind_pushrng(L, a->rng);
-  lua_call(L, 2, 1);
-  return take_tensor(L, a);
-}
-
-static neap_tensor *run_call (neap_context *c, lua_CFunction f, tensor_call *a) {
-  bool ok = bind_protected(c, f, a);
-  neap_tensor *t = neap_lend(c, a->out);
-  return ok ? t : NULL;
-}
-
-static neap_tensor *eval_f (neap_context *c, void *arg, neap_tensor *x) {
-  tensor_call a = { .ref = ((lua_functions *)arg)->f, .x = x, .what = "loss: the given function's result" };
-  return run_call(c, call_f, &a);
-}
-
-static neap_tensor *eval_sample (neap_context *c, void *arg, neap_rng *rng, neap_tensor *x, int64_t n) {
-  tensor_call a = { .ref = ((lua_functions *)arg)->sample, .rng = rng, .n = n, .x = x,
-                    .what = "loss.nce: noise.sample's result" };
-  return run_call(c, call_sample, &a);
-}
-
-static void free_functions (void *arg) {
-  lua_functions *k = arg;
-  luaL_unref(k->main, LUA_REGISTRYINDEX, k->f);
-  luaL_unref(k->main, LUA_REGISTRYINDEX, k->sample);
-  free(k);
-}
-
-/* No functions yet; the loss owns it as soon as its maker is called. */
-static lua_functions *new_functions (lua_State *L, const char *fname) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
-  lua_State *main = lua_tothread(L, -1);
-  lua_pop(L, 1);
-  lua_functions *k = malloc(sizeof *k);
-  if (!k) luaL_error(L, "%s: not enough memory", fname);
-  else *k = (lua_functions){ main, LUA_NOREF, LUA_NOREF };
-  return k;
-}
-
-/* table[name] is callable; raises otherwise */
-static void check_callable (lua_State *L, int table, const char *fname, const char *name) {
-  int type = bind_field(L, table, name);
-  if (type != LUA_TFUNCTION && !luaL_getmetafield(L, -1, "__call"))
-    luaL_error(L, "%s: option '%s': function expected, got %s", fname, name, luaL_typename(L, -1));
-  lua_settop(L, table);
-}
-
-static int make_fisher (lua_State *L) {
-  static const char *const names[] = { "log_prob", "score", NULL };
-  static const char *const f = "loss.fisher";
-  bind_options(L, 1, f, names);
-  lua_settop(L, 1);
-  bool is_log_prob = bind_field(L, 1, "log_prob") != LUA_TNIL, is_score = bind_field(L, 1, "score") != LUA_TNIL;
-  if (is_log_prob == is_score) return luaL_error(L, "%s: one of the options 'log_prob' and 'score' expected", f);
-  const char *name = is_log_prob ? "log_prob" : "score";
-  check_callable(L, 1, f, name);
-  neap_context *c = bind_context(L);
-  neap_loss **box = push_box(L);
-  lua_functions *k = new_functions(L, f);
-  neap_scope sc = neap_scope_open(c);
-  *box = neap_loss_fisher(c, eval_f, is_log_prob, k, free_functions);
-  bind_close(L, sc);
-  bind_field(L, 1, name);
-  k->f = luaL_ref(L, LUA_REGISTRYINDEX);
-  return 1;
-}
-
-/* noise at 2: {sample = function(n, rng), log_prob = function(x)} */
-static int make_nce_of_functions (lua_State *L, neap_context *c, neap_nce_config *cfg) {
-  static const char *const names[] = { "sample", "log_prob", NULL };
-  if (!lua_istable(L, 2))
-    return luaL_error(L, "loss.nce: option 'noise': an energy or {sample = , log_prob = } expected, got %s",
-                      luaL_typename(L, 2));
-  bind_options(L, 2, "loss.nce: noise", names);
-  check_callable(L, 2, "loss.nce: noise", "sample");
-  check_callable(L, 2, "loss.nce: noise", "log_prob");
-  neap_loss **box = push_box(L);
-  lua_functions *k = new_functions(L, "loss.nce");
-  cfg->sample = eval_sample;
-  cfg->log_prob = eval_f;
-  cfg->arg = k;
-  cfg->release = free_functions;
-  neap_scope sc = neap_scope_open(c);
-  *box = neap_loss_nce(c, cfg);
-  bind_close(L, sc);
-  lua_getfield(L, 2, "log_prob");
-  k->f = luaL_ref(L, LUA_REGISTRYINDEX);
-  lua_getfield(L, 2, "sample");
-  k->sample = luaL_ref(L, LUA_REGISTRYINDEX);
-  return 1;
-}
-
-static int make_nce (lua_State *L) {
-  static const char *const names[] = { "noise", "ratio", NULL };
-  bind_options(L, 1, "loss.nce", names);
-  lua_settop(L, 1);
-  neap_nce_config cfg = { .ratio = bind_optinteger(L, 1, "loss.nce", "ratio", 1) };
-  if (cfg.ratio < 1)
-    return luaL_error(L, "loss.nce: option 'ratio': a positive integer expected, got %I", (LUAI_UACINT)cfg.ratio);
-  bind_field(L, 1, "noise");
-  neap_context *c = bind_context(L);
-  if (!(cfg.noise = bind_toenergy(L, 2))) return make_nce_of_functions(L, c, &cfg);
-  neap_loss **box = push_box(L);
-  neap_scope sc = neap_scope_open(c);
-  *box = neap_loss_nce(c, &cfg);
-  return made(L, sc);
-}
-
 /* ---- the module ---- */
-
-static const luaL_Reg makers[] = {
-  { "cd", make_cd }, { "pcd", make_pcd }, { "score_matching", make_score_matching }, { "dsm", make_dsm },
-  { "multi_dsm", make_multi_dsm }, { "fisher", make_fisher }, { "nce", make_nce }, { NULL, NULL }
-};
 
 static const luaL_Reg methods[] = {
   { "params", loss_params }, { "state", loss_state }, { "set_state", loss_set_state }, { NULL, NULL }
@@ -432,6 +164,6 @@ void open_loss (lua_State *L) {
   luaL_newlib(L, methods);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
-  luaL_newlib(L, makers);
+  loss_add_makers(L);
   lua_setfield(L, -2, "loss");
 }
