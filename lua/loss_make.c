@@ -27,6 +27,14 @@ static neap_start start (lua_State *L, const char *fname) {
   return s;
 }
 
+/* option name of the table at 1, a string, which stays on the stack; NULL when it is not given */
+static const char *text_field (lua_State *L, const char *fname, const char *name) {
+  int type = bind_field(L, 1, name);
+  if (type != LUA_TNIL && type != LUA_TSTRING)
+    luaL_error(L, "%s: option '%s': a string expected, got %s", fname, name, luaL_typename(L, -1));
+  return type == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+}
+
 /* closes sc, raises what is pending, returns the box on top */
 static int made (lua_State *L, neap_scope sc) {
   bind_close(L, sc);
@@ -67,6 +75,18 @@ static int make_score_matching (lua_State *L) {
   neap_loss **box = loss_box(L);
   neap_scope sc = neap_scope_open(c);
   *box = neap_loss_score_matching(c);
+  return made(L, sc);
+}
+
+static int make_ssm (lua_State *L) {
+  static const char *const names[] = { "projections", "variant", NULL };
+  bind_options(L, 1, "loss.ssm", names);
+  int64_t projections = bind_optinteger(L, 1, "loss.ssm", "projections", 1);
+  const char *variant = text_field(L, "loss.ssm", "variant");
+  neap_context *c = bind_context(L);
+  neap_loss **box = loss_box(L);
+  neap_scope sc = neap_scope_open(c);
+  *box = neap_loss_ssm(c, projections, variant);
   return made(L, sc);
 }
 
@@ -269,7 +289,8 @@ static int make_nce (lua_State *L) {
 /* ---- the table ---- */
 
 static const luaL_Reg makers[] = {
-  { "cd", make_cd }, { "pcd", make_pcd }, { "score_matching", make_score_matching }, { "dsm", make_dsm },
+  { "cd", make_cd }, { "pcd", make_pcd }, { "score_matching", make_score_matching }, { "ssm", make_ssm },
+  { "dsm", make_dsm },
   { "multi_dsm", make_multi_dsm }, { "fisher", make_fisher }, { "nce", make_nce }, { NULL, NULL }
 };
 

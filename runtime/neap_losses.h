@@ -30,6 +30,9 @@ NEAP_API neap_loss *neap_loss_pcd (neap_context *c, const neap_pcd_config *cfg);
 
 /* Exact score matching (Hyvärinen 2005): mean(½|∇E|² − ΔE), the Laplacian by forward over reverse mode. */
 NEAP_API neap_loss *neap_loss_score_matching (neap_context *c);
+/* Sliced score matching (Song et al. 2019), s = −∇E, in as many random directions v = ±1 for each row, by forward
+** tangents: mean(½|s|² + vᵀ(∇s)v), variant "vr" (NULL), or mean(½(v·s)² + vᵀ(∇s)v), "plain". */
+NEAP_API neap_loss *neap_loss_ssm (neap_context *c, int64_t projections, const char *variant);
 /* Denoising score matching (Vincent 2011): mean ½|σ s(x + σn) + n|², s = −∇E. */
 NEAP_API neap_loss *neap_loss_dsm (neap_context *c, double sigma);
 /* The same with one of n noise levels drawn for each row, all equally likely (Song & Ermon 2019).  conditional: 1, E is

@@ -199,15 +199,8 @@ neap_tensor *neap_energy_laplacian (neap_context *c, neap_energy *E, neap_tensor
   return neap_scope_return(c, s, trace(c, E, x, cond));
 }
 
-/* v = ±1 */
-static neap_tensor *rademacher (neap_context *c, const neap_tensor *x, neap_rng *rng) {
-  neap_tensor *u = neap_rng_uniform(c, rng, x->dtype, x->ndim, x->shape), *half = num(c, x, .5);
-  neap_tensor *up = u && half ? neap_ge(c, u, half) : NULL;
-  return up ? neap_where(c, up, num(c, x, 1), num(c, x, -1)) : NULL;
-}
-
 static neap_tensor *probe (neap_context *c, neap_tensor *g, neap_tensor *xv, neap_rng *rng) {
-  neap_tensor *v = rademacher(c, xv, rng), *h = along(c, g, xv, v);
+  neap_tensor *v = energy_signs(c, xv, rng), *h = along(c, g, xv, v);
   return h ? energy_sum_event(c, neap_mul(c, v, h)) : NULL;
 }
 

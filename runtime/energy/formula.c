@@ -75,3 +75,9 @@ bool energy_derive (neap_energy *E, int i, neap_tensor *t) {
   E->derived[i] = neap_keep(t);
   return true;
 }
+
+neap_tensor *energy_signs (neap_context *c, const neap_tensor *x, neap_rng *rng) {
+  neap_tensor *u = neap_rng_uniform(c, rng, x->dtype, x->ndim, x->shape), *half = num(c, x, .5);
+  neap_tensor *up = u && half ? neap_ge(c, u, half) : NULL;
+  return up ? neap_where(c, up, num(c, x, 1), num(c, x, -1)) : NULL;
+}

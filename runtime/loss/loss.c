@@ -52,6 +52,18 @@ neap_tensor *loss_half_square (neap_context *c, neap_tensor *r) {
   return rows_scale(c, rows_mean(c, rows_dot(c, r, r)), .5);
 }
 
+bool loss_needs_float (neap_context *c, const neap_loss *l, const loss_batch *b) {
+  if (neap_is_float(b->x->dtype)) return true;
+  return neap_fail(c, NEAP_EDTYPE, "%s: batch: float32 or float64 expected, got %s; x:float() makes one", l->kind->name,
+                   neap_dtype_name(b->x->dtype));
+}
+
+neap_tensor *loss_hyvarinen (neap_context *c, loss_batch *b, neap_tensor *half, neap_tensor *laplacian) {
+  neap_tensor *curvature = rows_mean(c, laplacian);
+  if (!loss_tell(c, b, "half_square", half) || !loss_tell(c, b, "laplacian", curvature)) return NULL;
+  return neap_sub(c, half, curvature);
+}
+
 /* while a function is recorded there are no values to look at */
 static bool all_finite (neap_context *c, neap_loss *l, const char *what, neap_tensor *t) {
   if (c->trace) return true;

@@ -36,6 +36,8 @@ struct neap_loss {
   int64_t steps, buffer, ratio;
   neap_start start;
   double reinit, reg, sigma;
+  double eps;                                /* fd_ssm */
+  int64_t draws; bool plain;                 /* ssm */
   int conditional;                           /* multi_dsm */
   neap_tensor *sigmas;                       /* multi_dsm: [n], float64 */
   neap_energy *noise;                        /* nce */
@@ -53,6 +55,10 @@ neap_loss *loss_new (neap_context *c, const neap_loss_kind *kind);
 neap_tensor *loss_value (neap_context *c, neap_loss *l, loss_batch *b);
 /* Puts a detached t into the batch's info, if it is wanted. */
 bool loss_tell (neap_context *c, loss_batch *b, const char *name, neap_tensor *t);
+/* The batch has floats, as derivatives by x and noise need. */
+bool loss_needs_float (neap_context *c, const neap_loss *l, const loss_batch *b);
+/* Score matching's value, ½|s|² − ΔE, of the first (0-d) and the Laplacians [B], or estimates of them; told. */
+neap_tensor *loss_hyvarinen (neap_context *c, loss_batch *b, neap_tensor *half, neap_tensor *laplacian);
 /* ½ mean over rows of |r|², r [B, event…] -> 0-d. */
 neap_tensor *loss_half_square (neap_context *c, neap_tensor *r);
 

@@ -10,9 +10,7 @@
 static neap_tensor *eval_exact (neap_context *c, neap_loss *l, loss_batch *b) {
   (void)l;
   neap_tensor *g = neap_energy_grad(c, b->E, b->x, b->cond), *lap = neap_energy_laplacian(c, b->E, b->x, b->cond);
-  neap_tensor *half = loss_half_square(c, g), *curvature = rows_mean(c, lap);
-  if (!loss_tell(c, b, "half_square", half) || !loss_tell(c, b, "laplacian", curvature)) return NULL;
-  return neap_sub(c, half, curvature);
+  return loss_hyvarinen(c, b, loss_half_square(c, g), lap);
 }
 
 static const neap_loss_kind exact = { "score_matching", NULL, NULL, eval_exact };
@@ -22,17 +20,16 @@ neap_loss *neap_loss_score_matching (neap_context *c) { return loss_new(c, &exac
 /* ---- denoising (Vincent 2011): x̃ = x + σn has score −n/σ given x, so σs(x̃) + n has mean 0 at the truth ---- */
 
 /* sigma: 0-d, or [B, 1, …]; x [B, event…] -> ½ mean |n − σ∇E(x̃)|² */
-static neap_tensor *denoise (neap_context *c, loss_batch *b, neap_tensor *sigma, neap_tensor *cond) {
-  if (!neap_is_float(b->x->dtype))
-    return neap_fail(c, NEAP_EDTYPE, "dsm: batch: float32 or float64 expected, got %s; x:float() makes one",
-                     neap_dtype_name(b->x->dtype));
+static neap_tensor *denoise (neap_context *c, const neap_loss *l, loss_batch *b, neap_tensor *sigma,
+                             neap_tensor *cond) {
+  if (!loss_needs_float(c, l, b)) return NULL;
   neap_tensor *n = rows_normal(c, b->rng, b->x), *noisy = neap_add(c, b->x, neap_mul(c, sigma, n));
   neap_tensor *g = noisy ? neap_energy_grad(c, b->E, noisy, cond) : NULL;
   return loss_half_square(c, neap_sub(c, n, neap_mul(c, sigma, g)));
 }
 
 static neap_tensor *eval_dsm (neap_context *c, neap_loss *l, loss_batch *b) {
-  return denoise(c, b, neap_scalar(c, b->x->dtype, l->sigma), b->cond);
+  return denoise(c, l, b, neap_scalar(c, b->x->dtype, l->sigma), b->cond);
 }
 
 static const neap_loss_kind dsm = { "dsm", NULL, NULL, eval_dsm };
@@ -56,7 +53,7 @@ static neap_tensor *eval_multi (neap_context *c, neap_loss *l, loss_batch *b) {
   neap_tensor *level = neap_rng_randint(c, b->rng, 1, l->sigmas->shape[0], 1, b->x->shape);
   neap_tensor *sigma = level ? neap_cast(c, neap_index_select(c, l->sigmas, 1, level), b->x->dtype) : NULL;
   neap_tensor *cond = conditional ? join_sigma(c, b, sigma) : b->cond;
-  return sigma ? denoise(c, b, rows_expand(c, sigma, b->x->ndim), cond) : NULL;
+  return sigma ? denoise(c, l, b, rows_expand(c, sigma, b->x->ndim), cond) : NULL;
 }
 
 static const neap_loss_kind multi = { "multi_dsm", NULL, NULL, eval_multi };

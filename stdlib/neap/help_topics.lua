@@ -191,6 +191,8 @@ return {
     ["loss.pcd"] = {"neap.loss.pcd{sampler=, steps=1, buffer=, init=, reinit=0, reg=0}",
       "the same with chains that go on"},
     ["loss.score_matching"] = {"neap.loss.score_matching{}", "mean ½|∇E|² − ∇²E, exact"},
+    ["loss.ssm"] = {"neap.loss.ssm{projections=1, variant=\"vr\" | \"plain\"}",
+      "score matching along random directions: no pass per dimension"},
     ["loss.dsm"] = {"neap.loss.dsm{sigma=}", "denoising score matching: learns the density of x + σn"},
     ["loss.multi_dsm"] = {"neap.loss.multi_dsm{sigmas=, conditional=}", "the same, a noise level drawn for each row"},
     ["loss.fisher"] = {"neap.loss.fisher{log_prob= | score=}", "mean ½|s − s*|² to a known law"},

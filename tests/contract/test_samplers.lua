@@ -175,6 +175,7 @@ local losses = {
   pcd = function () return neap.loss.pcd {sampler = neap.sampler.langevin {step_size = .01}, steps = 2, buffer = 40,
     reinit = .1, init = "normal", reg = .1} end,
   score_matching = function () return neap.loss.score_matching {} end,
+  ssm = function () return neap.loss.ssm {projections = 2} end,
   dsm = function () return neap.loss.dsm {sigma = .3} end,
   multi_dsm = function () return neap.loss.multi_dsm {sigmas = {.1, .3, 1}} end,
   fisher = function () return neap.loss.fisher {score = function (x) return -x end} end,

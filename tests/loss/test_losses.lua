@@ -4,47 +4,14 @@ local lu = require "luaunit"
 local law = require "sampler.law"
 local T = {}
 
+local common = require "loss.common"
+local near, all_near, message, number = common.near, common.all_near, common.message, common.number
+local quadratic, correlated, sample_moments = common.quadratic, common.correlated, common.sample_moments
+local grads_of, check_gradient = common.grads_of, common.check_gradient
+local machine, states = common.machine, common.states
 local f64 = {dtype = "float64"}
-local function number (t) return t:item() end
-local function message (f, ...)
-  local ok, err = pcall(f, ...)
-  lu.assertFalse(ok)
-  return tostring(err)
-end
-local function near (a, b, tolerance, what)
-  lu.assertTrue(math.abs(a - b) <= tolerance * math.max(1, math.abs(b)),
-                ("%s: %.12g and %.12g"):format(what or "values", a, b))
-end
-local function all_near (a, b, tolerance, what)
-  local worst = (a - b):abs():amax():item()
-  lu.assertTrue(worst <= tolerance, ("%s: differ by %g"):format(what or "tensors", worst))
-end
-
--- ½ (x − m)ᵀ P (x − m)
-local function quadratic (m, P)
-  local function f (x) return .5 * ((x - m):matmul(P) * (x - m)):sum(2) end
-  return neap.energy(f, {params = {m = m, P = P}, event = {2}})
-end
-
-local function correlated (n, rng)
-  local x = rng:normal({n, 2}, f64)
-  return x:matmul(neap.tensor({{1, .5}, {0, .8}}, f64)) + neap.tensor({1, -2}, f64)
-end
-
-local function grads_of (loss, E, batch, rng)
-  local value = loss(E, batch, rng)
-  local params, names = E:params()
-  local by_name = {}
-  for i, g in ipairs(neap.gradients(value, params)) do by_name[names[i]] = g end
-  return by_name, value
-end
 
 -- ---- exact score matching ------------------------------------------------------------------------
-
-local function sample_moments (x)
-  local m = x:mean(1)
-  return m, (x - m):t():matmul(x - m) / x.shape[1]
-end
 
 function T.test_score_matching_of_a_quadratic ()
   local x = correlated(500, neap.rng(1))
@@ -65,27 +32,6 @@ function T.test_score_matching_optimum_is_the_gaussian ()
   lu.assertTrue(number((g.P + g.P:t()):abs():amax()) < 1e-10)
   local worse = loss(quadratic(m:clone(), C:inverse() * 1.1), x)
   lu.assertTrue(number(worse) > number(value))
-end
-
--- the derivative by each parameter of a small network against differences
-local function check_gradient (loss, batch, tolerance)
-  local E = neap.energy.mlp{sizes = {2, 5}, activation = "tanh", dtype = "float64"}
-  local params = E:params()
-  local value = loss(E, batch, neap.rng(3))
-  local grads = neap.gradients(value, params)          -- the last bias, which no score has, gets zero
-  for i, p in ipairs(params) do
-    local flat, h = p:detach():flatten(), 1e-5
-    for k = 1, math.min(3, p:numel()) do
-      local v = number(flat[k])
-      flat[k] = v + h
-      local up = number((loss(E, batch, neap.rng(3))))
-      flat[k] = v - h
-      local down = number((loss(E, batch, neap.rng(3))))
-      flat[k] = v
-      near(number(grads[i]:flatten()[k]), (up - down) / (2 * h), tolerance,
-           ("parameter %d[%d]"):format(i, k))
-    end
-  end
 end
 
 function T.test_gradients_through_gradients ()
@@ -243,22 +189,6 @@ function T.test_nce_errors ()
 end
 
 -- ---- contrastive divergence ------------------------------------------------------------------------
-
-local function machine (visible, hidden)
-  local rng = neap.rng(21)
-  local E = neap.energy.rbm{visible = visible, hidden = hidden, dtype = "float64"}
-  local function variable (...) return rng:normal({...}, f64):requires_grad() end
-  return E:with{variable(visible, hidden), variable(visible), variable(hidden)}
-end
-
-local function states (n)
-  local all = {}
-  for i = 0, 2 ^ n - 1 do
-    all[i + 1] = {}
-    for k = 1, n do all[i + 1][k] = (i >> (k - 1)) & 1 end
-  end
-  return neap.tensor(all, f64)
-end
 
 -- p [n, units] (Bernoulli), u [m, units] (0/1) -> chance of each u under each p [n, m]
 local function chances (p, u) return (p:log():matmul(u:t()) + (1 - p):log():matmul((1 - u):t())):exp() end

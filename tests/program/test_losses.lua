@@ -27,6 +27,8 @@ local function losses (dtype)
     cd_mala = function () return L.cd{sampler = neap.sampler.mala{step_size = .05}, steps = 2} end,
     pcd = function () return L.pcd{sampler = langevin, steps = 5, buffer = 1200, reinit = .1} end,
     score_matching = function () return L.score_matching{} end,
+    ssm = function () return L.ssm{} end,
+    ssm_plain = function () return L.ssm{projections = 2, variant = "plain"} end,
     dsm = function () return L.dsm{sigma = .3} end,
     multi_dsm = function () return L.multi_dsm{sigmas = {.1, .5, 1}, conditional = false} end,
     fisher = function () return L.fisher{score = function (x) return -x end} end,
