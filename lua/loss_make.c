@@ -90,6 +90,17 @@ static int make_ssm (lua_State *L) {
   return made(L, sc);
 }
 
+static int make_fd_ssm (lua_State *L) {
+  static const char *const names[] = { "eps", NULL };
+  bind_options(L, 1, "loss.fd_ssm", names);
+  double eps = bind_optnumber(L, 1, "loss.fd_ssm", "eps", .1);
+  neap_context *c = bind_context(L);
+  neap_loss **box = loss_box(L);
+  neap_scope sc = neap_scope_open(c);
+  *box = neap_loss_fd_ssm(c, eps);
+  return made(L, sc);
+}
+
 static int make_dsm (lua_State *L) {
   static const char *const names[] = { "sigma", NULL };
   bind_options(L, 1, "loss.dsm", names);
@@ -290,7 +301,7 @@ static int make_nce (lua_State *L) {
 
 static const luaL_Reg makers[] = {
   { "cd", make_cd }, { "pcd", make_pcd }, { "score_matching", make_score_matching }, { "ssm", make_ssm },
-  { "dsm", make_dsm },
+  { "fd_ssm", make_fd_ssm }, { "dsm", make_dsm },
   { "multi_dsm", make_multi_dsm }, { "fisher", make_fisher }, { "nce", make_nce }, { NULL, NULL }
 };
 

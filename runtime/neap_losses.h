@@ -33,6 +33,9 @@ NEAP_API neap_loss *neap_loss_score_matching (neap_context *c);
 /* Sliced score matching (Song et al. 2019), s = −∇E, in as many random directions v = ±1 for each row, by forward
 ** tangents: mean(½|s|² + vᵀ(∇s)v), variant "vr" (NULL), or mean(½(v·s)² + vᵀ(∇s)v), "plain". */
 NEAP_API neap_loss *neap_loss_ssm (neap_context *c, int64_t projections, const char *variant);
+/* The same without derivatives by x (Pang et al. 2020), with one direction v = ±1 for each row:
+** mean((E(x + εv) − E(x − εv))²/8ε² − (E(x + εv) + E(x − εv) − 2E(x))/ε²), "plain" up to O(ε²). */
+NEAP_API neap_loss *neap_loss_fd_ssm (neap_context *c, double eps);
 /* Denoising score matching (Vincent 2011): mean ½|σ s(x + σn) + n|², s = −∇E. */
 NEAP_API neap_loss *neap_loss_dsm (neap_context *c, double sigma);
 /* The same with one of n noise levels drawn for each row, all equally likely (Song & Ermon 2019).  conditional: 1, E is

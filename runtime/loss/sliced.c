@@ -1,6 +1,7 @@
 /*
-** sliced.c -- score matching along random directions v, each ±1: by forward tangents.
-** Invariant: the mean of vvᵀ is the identity, so that in expectation over v the loss is exact score matching.
+** sliced.c -- score matching along random directions v, each ±1: by forward tangents, or by differences of energies.
+** Invariant: the mean of vvᵀ is the identity, so that in expectation over v the loss is exact score matching (of
+** differences: up to O(ε²)).
 */
 #include "loss/loss.h"
 #include "energy/energy.h"
@@ -48,5 +49,27 @@ neap_loss *neap_loss_ssm (neap_context *c, int64_t projections, const char *vari
   if (!l) return NULL;
   l->draws = projections;
   l->plain = plain;
+  return l;
+}
+
+/* ---- finite differences (Pang et al. 2020): v·∇E and vᵀ∇²E v from E at x and x ± εv ---- */
+
+static neap_tensor *eval_fd (neap_context *c, neap_loss *l, loss_batch *b) {
+  if (!loss_needs_float(c, l, b)) return NULL;
+  neap_tensor *step = rows_scale(c, energy_signs(c, b->x, b->rng), l->eps);
+  neap_tensor *e = neap_energy_eval(c, b->E, b->x, b->cond);
+  neap_tensor *ahead = neap_energy_eval(c, b->E, neap_add(c, b->x, step), b->cond);
+  neap_tensor *behind = neap_energy_eval(c, b->E, neap_sub(c, b->x, step), b->cond);
+  neap_tensor *slope = rows_scale(c, neap_sub(c, ahead, behind), .5 / l->eps);
+  neap_tensor *bend = neap_add(c, neap_sub(c, ahead, e), neap_sub(c, behind, e));
+  return loss_hyvarinen(c, b, loss_half_square(c, slope), rows_scale(c, bend, 1 / (l->eps * l->eps)));
+}
+
+static const neap_loss_kind fd_ssm = { "fd_ssm", NULL, NULL, eval_fd };
+
+neap_loss *neap_loss_fd_ssm (neap_context *c, double eps) {
+  if (!sampler_positive(c, "fd_ssm", "eps", eps)) return NULL;
+  neap_loss *l = loss_new(c, &fd_ssm);
+  if (l) l->eps = eps;
   return l;
 }

@@ -193,6 +193,7 @@ return {
     ["loss.score_matching"] = {"neap.loss.score_matching{}", "mean ½|∇E|² − ∇²E, exact"},
     ["loss.ssm"] = {"neap.loss.ssm{projections=1, variant=\"vr\" | \"plain\"}",
       "score matching along random directions: no pass per dimension"},
+    ["loss.fd_ssm"] = {"neap.loss.fd_ssm{eps=.1}", "the same from differences of energies, up to O(eps²)"},
     ["loss.dsm"] = {"neap.loss.dsm{sigma=}", "denoising score matching: learns the density of x + σn"},
     ["loss.multi_dsm"] = {"neap.loss.multi_dsm{sigmas=, conditional=}", "the same, a noise level drawn for each row"},
     ["loss.fisher"] = {"neap.loss.fisher{log_prob= | score=}", "mean ½|s − s*|² to a known law"},

@@ -60,10 +60,34 @@ function T.test_at_the_optimum ()
   all_near((g.P + g.P:t()) / 2, neap.eye(2, f64) - v:t():matmul(v) / 400, 1e-10)
 end
 
+-- ---- from differences ----
+
+-- Differences of a quadratic are its derivatives.
+function T.test_differences_of_a_quadratic_are_exact ()
+  local E, x = quadratic(m, P), correlated(50, neap.rng(1))
+  local plain, told = neap.loss.ssm{variant = "plain"}(E, x, neap.rng(4))
+  for _, eps in ipairs {.01, .1, 3} do
+    local value, info = neap.loss.fd_ssm{eps = eps}(E, x, neap.rng(4))
+    near(number(value), number(plain), 1e-9)
+    near(info.laplacian, told.laplacian, 1e-9)
+  end
+  near(number((neap.loss.fd_ssm{}(E, x, neap.rng(4)))), number((neap.loss.fd_ssm{eps = .1}(E, x, neap.rng(4)))), 0)
+end
+
+function T.test_differences_are_off_by_eps_squared ()
+  local E = neap.energy.mlp{sizes = {2, 8}, activation = "tanh", dtype = "float64"}
+  local x = correlated(50, neap.rng(1))
+  local plain = number((neap.loss.ssm{variant = "plain"}(E, x, neap.rng(4))))
+  local function off (eps) return number((neap.loss.fd_ssm{eps = eps}(E, x, neap.rng(4)))) - plain end
+  lu.assertTrue(math.abs(off(.02)) > 1e-8)
+  near(off(.04) / off(.02), 4, .02)
+end
+
 function T.test_gradients ()
   local x = correlated(16, neap.rng(5))
   common.check_gradient(neap.loss.ssm{}, x, 1e-7)
   common.check_gradient(neap.loss.ssm{projections = 2, variant = "plain"}, x, 1e-7)
+  common.check_gradient(neap.loss.fd_ssm{eps = .1}, x, 1e-6)
 end
 
 function T.test_pictures_and_conditions ()
@@ -78,6 +102,7 @@ function T.test_errors ()
   lu.assertStrContains(message(neap.loss.ssm, {variant = "vrr"}), [["vr" or "plain" expected, got "vrr"]])
   lu.assertStrContains(message(neap.loss.ssm, {variant = 3}), "'variant': a string expected, got number")
   lu.assertStrContains(message(neap.loss.ssm, {projection = 3}), "did you mean 'projections'")
+  lu.assertStrContains(message(neap.loss.fd_ssm, {eps = 0}), "fd_ssm: eps: a positive number expected, got 0")
   local E = neap.energy.rbm{visible = 2, hidden = 2}
   lu.assertStrContains(message(neap.loss.ssm{}, E, neap.zeros(3, 2, {dtype = "int64"})),
     "ssm: batch: float32 or float64 expected, got int64")

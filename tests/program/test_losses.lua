@@ -29,6 +29,7 @@ local function losses (dtype)
     score_matching = function () return L.score_matching{} end,
     ssm = function () return L.ssm{} end,
     ssm_plain = function () return L.ssm{projections = 2, variant = "plain"} end,
+    fd_ssm = function () return L.fd_ssm{eps = .5} end,
     dsm = function () return L.dsm{sigma = .3} end,
     multi_dsm = function () return L.multi_dsm{sigmas = {.1, .5, 1}, conditional = false} end,
     fisher = function () return L.fisher{score = function (x) return -x end} end,

@@ -190,6 +190,7 @@ static neap_loss *make_loss (neap_context *c, int which, neap_sampler *s, neap_e
     case 4: return neap_loss_multi_dsm(c, 2, (double[]){ .1, 1 }, 0);
     case 5: return neap_loss_ssm(c, 1, NULL);
     case 6: return neap_loss_ssm(c, 2, "plain");
+    case 7: return neap_loss_fd_ssm(c, .1);
     default: return neap_loss_nce(c, &(neap_nce_config){ .noise = noise, .ratio = 2 });
   }
 }
@@ -239,7 +240,7 @@ static void failing_samplers (void **state) {
 
 static void failing_losses (void **state) {
   (void)state;
-  for (int i = 0; i < 8; i++) fail_each(train_one, i);
+  for (int i = 0; i < 9; i++) fail_each(train_one, i);
 }
 
 int main (void) {
