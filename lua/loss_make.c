@@ -4,6 +4,7 @@
 */
 #include "loss.h"
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- with samplers ---- */
 
@@ -162,6 +163,32 @@ static int make_multi_dsm (lua_State *L) {
   return made(L, sc);
 }
 
+/* ---- on conditionals of units ---- */
+
+static neap_units units_field (lua_State *L, const char *fname) {
+  const char *text = text_field(L, fname, "units");
+  if (!text) return NEAP_UNITS_OPEN;
+  if (strcmp(text, "bits") == 0) return NEAP_UNITS_BITS;
+  if (strcmp(text, "spins") != 0)
+    luaL_error(L, "%s: option 'units': \"bits\" or \"spins\" expected, got \"%s\"", fname, text);
+  return NEAP_UNITS_SPINS;
+}
+
+static int make_pseudo_likelihood (lua_State *L) {
+  static const char *const names[] = { "units", "states", NULL };
+  static const char *const f = "loss.pseudo_likelihood";
+  bind_options(L, 1, f, names);
+  neap_units units = units_field(L, f);
+  if (bind_field(L, 1, "states") != LUA_TNIL && bind_optinteger(L, 1, f, "states", 0) == 0)
+    return luaL_error(L, "%s: option 'states': an integer from 2 up expected, got 0", f);
+  int64_t states = bind_optinteger(L, 1, f, "states", 0);
+  neap_context *c = bind_context(L);
+  neap_loss **box = loss_box(L);
+  neap_scope sc = neap_scope_open(c);
+  *box = neap_loss_pseudo_likelihood(c, units, states);
+  return made(L, sc);
+}
+
 /* ---- losses that call Lua functions ---- */
 
 typedef struct lua_functions { lua_State *main; int f, sample; } lua_functions;
@@ -302,7 +329,8 @@ static int make_nce (lua_State *L) {
 static const luaL_Reg makers[] = {
   { "cd", make_cd }, { "pcd", make_pcd }, { "score_matching", make_score_matching }, { "ssm", make_ssm },
   { "fd_ssm", make_fd_ssm }, { "dsm", make_dsm },
-  { "multi_dsm", make_multi_dsm }, { "fisher", make_fisher }, { "nce", make_nce }, { NULL, NULL }
+  { "multi_dsm", make_multi_dsm }, { "fisher", make_fisher }, { "nce", make_nce },
+  { "pseudo_likelihood", make_pseudo_likelihood }, { NULL, NULL }
 };
 
 void loss_add_makers (lua_State *L) { luaL_newlib(L, makers); }

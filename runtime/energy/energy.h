@@ -129,6 +129,8 @@ neap_tensor *energy_diagonal (neap_context *c, neap_tensor *x);           /* [..
 neap_tensor *energy_transpose (neap_context *c, neap_tensor *x);          /* last two dimensions */
 neap_tensor *energy_reshape (neap_context *c, neap_tensor *x, int n, const int64_t *shape);
 neap_tensor *energy_logsumexp_last (neap_context *c, neap_tensor *x);     /* [B, K] -> [B] */
+/* 1 at place i of 1 … D in every row, else 0, in x's shape [B, event…] of D elements a row */
+neap_tensor *energy_unit (neap_context *c, const neap_tensor *x, int64_t D, int64_t i);
 neap_tensor *energy_signs (neap_context *c, const neap_tensor *x, neap_rng *rng);       /* ±1, evenly, in x's shape */
 
 #endif

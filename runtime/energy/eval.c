@@ -164,20 +164,11 @@ static neap_tensor *flat_rows (neap_context *c, neap_tensor *x) {          /* [B
   return energy_reshape(c, x, 2, (int64_t[]){ x->shape[0], d });
 }
 
-/* e_i, i from 1 to D, in every row, in x's shape [B, event…] */
-static neap_tensor *unit (neap_context *c, const neap_tensor *x, int64_t D, int64_t i) {
-  int64_t shape[NEAP_MAX_DIMS];
-  for (int d = 0; d < x->ndim; d++) shape[d] = d ? x->shape[d] : 1;
-  neap_tensor *one = neap_full(c, x->dtype, 2, (int64_t[]){ 1, 1 }, 1);
-  neap_tensor *row = energy_reshape(c, one ? neap_unslice(c, one, 2, i, 1, D) : NULL, x->ndim, shape);
-  return row ? neap_expand(c, row, x->ndim, x->shape) : NULL;
-}
-
 /* column i of ∇²E e_i, added to sum [B] (NULL at first) */
 static neap_tensor *add_curvature (neap_context *c, neap_tensor *g, neap_tensor *xv, int64_t D, int64_t i,
                                    neap_tensor *sum) {
   neap_scope s = neap_scope_open(c);
-  neap_tensor *h = flat_rows(c, along(c, g, xv, unit(c, xv, D, i)));
+  neap_tensor *h = flat_rows(c, along(c, g, xv, energy_unit(c, xv, D, i)));
   neap_tensor *d = h ? energy_column(c, h, i) : NULL;
   return neap_scope_return(c, s, d && sum ? neap_add(c, sum, d) : d);
 }

@@ -76,6 +76,14 @@ bool energy_derive (neap_energy *E, int i, neap_tensor *t) {
   return true;
 }
 
+neap_tensor *energy_unit (neap_context *c, const neap_tensor *x, int64_t D, int64_t i) {
+  int64_t shape[NEAP_MAX_DIMS];
+  for (int d = 0; d < x->ndim; d++) shape[d] = d ? x->shape[d] : 1;
+  neap_tensor *one = neap_full(c, x->dtype, 2, (int64_t[]){ 1, 1 }, 1);
+  neap_tensor *row = energy_reshape(c, one ? neap_unslice(c, one, 2, i, 1, D) : NULL, x->ndim, shape);
+  return row ? neap_expand(c, row, x->ndim, x->shape) : NULL;
+}
+
 neap_tensor *energy_signs (neap_context *c, const neap_tensor *x, neap_rng *rng) {
   neap_tensor *u = neap_rng_uniform(c, rng, x->dtype, x->ndim, x->shape), *half = num(c, x, .5);
   neap_tensor *up = u && half ? neap_ge(c, u, half) : NULL;

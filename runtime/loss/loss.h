@@ -38,6 +38,8 @@ struct neap_loss {
   double reinit, reg, sigma;
   double eps;                                /* fd_ssm */
   int64_t draws; bool plain;                 /* ssm */
+  neap_units units, seen;                    /* of the conditionals' losses: asked for; of the last batch that showed it */
+  int64_t states;                            /* pseudo_likelihood; 0: binary units */
   int conditional;                           /* multi_dsm */
   neap_tensor *sigmas;                       /* multi_dsm: [n], float64 */
   neap_energy *noise;                        /* nce */

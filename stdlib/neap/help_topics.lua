@@ -198,6 +198,8 @@ return {
     ["loss.multi_dsm"] = {"neap.loss.multi_dsm{sigmas=, conditional=}", "the same, a noise level drawn for each row"},
     ["loss.fisher"] = {"neap.loss.fisher{log_prob= | score=}", "mean ½|s − s*|² to a known law"},
     ["loss.nce"] = {"neap.loss.nce{noise=, ratio=1}", "data against noise; log Z is in loss:params()"},
+    ["loss.pseudo_likelihood"] = {"neap.loss.pseudo_likelihood{units=\"bits\" | \"spins\", states=}",
+      "mean −Σᵢ log p(xᵢ | the other units), of 0/1 units, ±1 spins, or states 1 … states"},
     ["loss:params"] = {"loss:params()", "the loss's own parameters, to be trained with E's, and their names"},
     ["loss:state"] = {"loss:state()", "what it remembers between calls (pcd: the chains), as tensors"},
     ["loss:set_state"] = {"loss:set_state(t)", "takes it back"},

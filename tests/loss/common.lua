@@ -80,6 +80,18 @@ function M.states (n)
   return neap.tensor(all, f64)
 end
 
+-- every state of three bits as often as `counts` says, and an energy that has a parameter for each, given for a start
+function M.counted (counts, start)
+  local theta = (start or -neap.tensor(counts, f64):log()):requires_grad()
+  local place = neap.tensor({1, 2, 4}, f64)
+  local E = neap.energy(function (x)
+    return theta:index_select(1, (x:matmul(place) + 1):to "int64")
+  end, {params = {theta}, event = {3}})
+  local rows = {}
+  for i, n in ipairs(counts) do for _ = 1, n do rows[#rows + 1] = i end end
+  return E, M.states(3):index_select(1, neap.tensor(rows, {dtype = "int64"}))
+end
+
 -- the directions that a loss draws for rows like x from rng
 function M.signs (x, rng) return rng:uniform(x.shape, f64):ge(.5):to "float64" * 2 - 1 end
 

@@ -1,0 +1,150 @@
+/*
+** units.c -- losses on the conditionals of single units: pseudo-likelihood.
+** Each compares x with its neighbours, which differ from it in one unit, so log Z cancels.
+** Invariant: prepare has looked at the batch: its units are states that the loss knows, in a dtype with differences, and
+** of binary units neg is the batch with all of them turned over.
+*/
+#include "loss/loss.h"
+#include "energy/energy.h"
+#include <math.h>
+
+/* ---- what the units are ---- */
+
+enum { ONE = 1, ZERO = 2, MINUS_ONE = 4, OTHER = 8 };
+
+static int kind_of (double v, int64_t states) {
+  if (states) return v >= 1 && v <= (double)states && v == floor(v) ? ONE : OTHER;
+  return v == 1 ? ONE : v == 0 ? ZERO : v == -1 ? MINUS_ONE : OTHER;
+}
+
+/* which kinds of values x holds; false with an error */
+static bool look (neap_context *c, neap_tensor *x, int64_t states, int *kinds) {
+  int64_t n = neap_numel(x);
+  size_t bytes = (size_t)(n + 1) * sizeof(double);
+  double *v = neap_malloc(c, bytes);
+  if (!v) return false;
+  bool ok = neap_read(c, x, NEAP_FLOAT64, v);
+  *kinds = 0;
+  for (int64_t i = 0; ok && i < n; i++) *kinds |= kind_of(v[i], states);
+  neap_free(c, v, bytes);
+  return ok;
+}
+
+static neap_units units_of_energy (const neap_energy *E) {
+  if (neap_energy_is_rbm(E)) return NEAP_UNITS_BITS;
+  for (int i = 0; i < E->nparts; i++) {
+    neap_units u = units_of_energy(E->parts[i]);
+    if (u != NEAP_UNITS_OPEN) return u;
+  }
+  return NEAP_UNITS_OPEN;
+}
+
+static neap_units told_units (const neap_loss *l, const neap_energy *E) {
+  return l->units != NEAP_UNITS_OPEN ? l->units : units_of_energy(E);
+}
+
+/* NEAP_UNITS_OPEN with an error when it cannot be told */
+static neap_units seen_units (neap_context *c, neap_loss *l, neap_units told, int kinds) {
+  neap_units shown = kinds & ZERO ? NEAP_UNITS_BITS : kinds & MINUS_ONE ? NEAP_UNITS_SPINS : NEAP_UNITS_OPEN;
+  bool both = kinds & ZERO && kinds & MINUS_ONE, differs = told && shown && told != shown;
+  if (kinds & OTHER || both || differs) {
+    const char *want = told == NEAP_UNITS_BITS ? "0 or 1" : told ? "-1 or 1" : "0 or 1, or -1 or 1,";
+    neap_fail(c, NEAP_EARG, "%s: batch: units of %s expected, got others", l->kind->name, want);
+    return NEAP_UNITS_OPEN;
+  }
+  if (shown) l->seen = shown;
+  if (!told && !l->seen)
+    neap_fail(c, NEAP_EARG, "%s: batch: all units are 1: give units = \"bits\" (0 and 1) or \"spins\" (-1 and 1)",
+              l->kind->name);
+  return told ? told : l->seen;
+}
+
+static bool prepare_states (neap_context *c, neap_loss *l, loss_batch *b) {
+  int kinds;
+  if (c->trace) return true;
+  if (!look(c, b->x, l->states, &kinds)) return false;
+  if (!(kinds & OTHER)) return true;
+  return neap_fail(c, NEAP_EARG, "%s: batch: whole numbers from 1 to %lld expected, got others", l->kind->name,
+                   (long long)l->states);
+}
+
+/* while a function is recorded there are no values to look at */
+static bool prepare_binary (neap_context *c, neap_loss *l, loss_batch *b) {
+  neap_units u = told_units(l, b->E);
+  int kinds;
+  if (!c->trace || !u) {
+    if (!look(c, b->x, 0, &kinds) || !(u = seen_units(c, l, u, kinds))) return false;
+  }
+  b->neg = u == NEAP_UNITS_BITS ? neap_sub(c, num(c, b->x, 1), b->x) : neap_neg(c, b->x);
+  return b->neg != NULL;
+}
+
+static bool prepare (neap_context *c, neap_loss *l, loss_batch *b) {
+  bool counts = b->x->dtype == NEAP_BOOL || b->x->dtype == NEAP_UINT8;
+  if (counts && !(b->x = neap_cast(c, b->x, neap_default_dtype(c)))) return false;
+  return l->states ? prepare_states(c, l, b) : prepare_binary(c, l, b);
+}
+
+/* ---- neighbours ---- */
+
+/* What takes every unit of x to its turn-th other state, in x's shape.  Of q states these follow each other in a ring. */
+static neap_tensor *change (neap_context *c, const neap_loss *l, loss_batch *b, int64_t turn) {
+  if (!l->states) return neap_sub(c, b->neg, b->x);
+  neap_tensor *past = neap_gt(c, b->x, num(c, b->x, (double)(l->states - turn)));
+  return neap_where(c, past, num(c, b->x, (double)(turn - l->states)), num(c, b->x, (double)turn));
+}
+
+/* E(x) − E(x with unit i in its turn-th other state) [B] */
+static neap_tensor *rise (neap_context *c, const neap_loss *l, loss_batch *b, neap_tensor *e, int64_t D, int64_t i,
+                          int64_t turn) {
+  neap_tensor *one = neap_mul(c, energy_unit(c, b->x, D, i), change(c, l, b, turn));
+  return neap_sub(c, e, neap_energy_eval(c, b->E, neap_add(c, b->x, one), b->cond));
+}
+
+typedef neap_tensor *(*unit_term) (neap_context *c, const neap_loss *l, loss_batch *b, neap_tensor *e, int64_t D,
+                                   int64_t i);
+
+/* mean over rows of Σᵢ term */
+static neap_tensor *over_units (neap_context *c, neap_loss *l, loss_batch *b, unit_term term) {
+  neap_tensor *e = neap_energy_eval(c, b->E, b->x, b->cond), *sum = NULL;
+  int64_t D = 1;
+  for (int i = 1; i < b->x->ndim; i++) D *= b->x->shape[i];
+  if (e && D == 0) return rows_scale(c, rows_mean(c, e), 0);
+  for (int64_t i = 1; e && i <= D; i++) {
+    neap_scope s = neap_scope_open(c);
+    neap_tensor *t = neap_poll(c) ? term(c, l, b, e, D, i) : NULL;
+    sum = neap_scope_return(c, s, t && sum ? neap_add(c, sum, t) : t);
+    if (!sum) return NULL;
+  }
+  return rows_mean(c, sum);
+}
+
+/* ---- pseudo-likelihood (Besag 1975): −log p(xᵢ | others) = log(1 + Σ e^(E(x) − E(neighbour))) ---- */
+
+/* grows to log(e^sum + e^rise), sum ≥ 0 */
+static neap_tensor *minus_log_conditional (neap_context *c, const neap_loss *l, loss_batch *b, neap_tensor *e, int64_t D,
+                                           int64_t i) {
+  neap_tensor *sum = neap_softplus(c, rise(c, l, b, e, D, i, 1), 1);
+  for (int64_t turn = 2; sum && turn < l->states; turn++)
+    sum = neap_add(c, sum, neap_softplus(c, neap_sub(c, rise(c, l, b, e, D, i, turn), sum), 1));
+  return sum;
+}
+
+static neap_tensor *eval_pseudo (neap_context *c, neap_loss *l, loss_batch *b) {
+  return over_units(c, l, b, minus_log_conditional);
+}
+
+static const neap_loss_kind pseudo = { "pseudo_likelihood", NULL, prepare, eval_pseudo };
+
+neap_loss *neap_loss_pseudo_likelihood (neap_context *c, neap_units units, int64_t states) {
+  if (states < 0 || states == 1 || states > INT32_MAX)
+    return neap_fail(c, NEAP_EARG, "pseudo_likelihood: states: an integer from 2 up expected, got %lld",
+                     (long long)states);
+  if (states && units != NEAP_UNITS_OPEN)
+    return neap_fail(c, NEAP_EARG, "pseudo_likelihood: units: none expected where states are given, got some");
+  neap_loss *l = loss_new(c, &pseudo);
+  if (!l) return NULL;
+  l->units = units;
+  l->states = states;
+  return l;
+}
