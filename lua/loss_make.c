@@ -189,6 +189,17 @@ static int make_pseudo_likelihood (lua_State *L) {
   return made(L, sc);
 }
 
+static int make_ratio_matching (lua_State *L) {
+  static const char *const names[] = { "units", NULL };
+  bind_options(L, 1, "loss.ratio_matching", names);
+  neap_units units = units_field(L, "loss.ratio_matching");
+  neap_context *c = bind_context(L);
+  neap_loss **box = loss_box(L);
+  neap_scope sc = neap_scope_open(c);
+  *box = neap_loss_ratio_matching(c, units);
+  return made(L, sc);
+}
+
 /* ---- losses that call Lua functions ---- */
 
 typedef struct lua_functions { lua_State *main; int f, sample; } lua_functions;
@@ -330,7 +341,7 @@ static const luaL_Reg makers[] = {
   { "cd", make_cd }, { "pcd", make_pcd }, { "score_matching", make_score_matching }, { "ssm", make_ssm },
   { "fd_ssm", make_fd_ssm }, { "dsm", make_dsm },
   { "multi_dsm", make_multi_dsm }, { "fisher", make_fisher }, { "nce", make_nce },
-  { "pseudo_likelihood", make_pseudo_likelihood }, { NULL, NULL }
+  { "pseudo_likelihood", make_pseudo_likelihood }, { "ratio_matching", make_ratio_matching }, { NULL, NULL }
 };
 
 void loss_add_makers (lua_State *L) { luaL_newlib(L, makers); }

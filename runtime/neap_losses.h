@@ -51,6 +51,9 @@ typedef enum neap_units { NEAP_UNITS_OPEN, NEAP_UNITS_BITS, NEAP_UNITS_SPINS } n
 ** states q ≥ 2: units 1 … q (units is then NEAP_UNITS_OPEN); 0: binary units. */
 NEAP_API neap_loss *neap_loss_pseudo_likelihood (neap_context *c, neap_units units, int64_t states);
 
+/* Ratio matching (Hyvärinen 2007) of binary units: mean Σᵢ (1 / (1 + p(x)/p(x with unit i turned over)))². */
+NEAP_API neap_loss *neap_loss_ratio_matching (neap_context *c, neap_units units);
+
 /* A function of x [B, event…] given by the host; NULL with an error in c on failure. */
 typedef neap_tensor *(*neap_tensor_fn) (neap_context *c, void *arg, neap_tensor *x);
 /* Fisher divergence to a known law: mean ½|s − s*|².  f gives log p(x) [B] (gradient: its score is s*) or the score

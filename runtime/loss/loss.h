@@ -38,7 +38,7 @@ struct neap_loss {
   double reinit, reg, sigma;
   double eps;                                /* fd_ssm */
   int64_t draws; bool plain;                 /* ssm */
-  neap_units units, seen;                    /* of the conditionals' losses: asked for; of the last batch that showed it */
+  neap_units units, seen;                    /* of conditionals' losses: asked for; shown by a batch last */
   int64_t states;                            /* pseudo_likelihood; 0: binary units */
   int conditional;                           /* multi_dsm */
   neap_tensor *sigmas;                       /* multi_dsm: [n], float64 */

@@ -1,8 +1,8 @@
 /*
-** units.c -- losses on the conditionals of single units: pseudo-likelihood.
+** units.c -- losses on the conditionals of single units: pseudo-likelihood and ratio matching.
 ** Each compares x with its neighbours, which differ from it in one unit, so log Z cancels.
-** Invariant: prepare has looked at the batch: its units are states that the loss knows, in a dtype with differences, and
-** of binary units neg is the batch with all of them turned over.
+** Invariant: prepare has looked at the batch: its units are states that the loss knows, in a dtype with differences,
+** and of binary units neg is the batch with all of them turned over.
 */
 #include "loss/loss.h"
 #include "energy/energy.h"
@@ -87,7 +87,7 @@ static bool prepare (neap_context *c, neap_loss *l, loss_batch *b) {
 
 /* ---- neighbours ---- */
 
-/* What takes every unit of x to its turn-th other state, in x's shape.  Of q states these follow each other in a ring. */
+/* What takes each unit of x to its turn-th other state, in x's shape.  States follow each other in a ring. */
 static neap_tensor *change (neap_context *c, const neap_loss *l, loss_batch *b, int64_t turn) {
   if (!l->states) return neap_sub(c, b->neg, b->x);
   neap_tensor *past = neap_gt(c, b->x, num(c, b->x, (double)(l->states - turn)));
@@ -122,8 +122,8 @@ static neap_tensor *over_units (neap_context *c, neap_loss *l, loss_batch *b, un
 /* ---- pseudo-likelihood (Besag 1975): −log p(xᵢ | others) = log(1 + Σ e^(E(x) − E(neighbour))) ---- */
 
 /* grows to log(e^sum + e^rise), sum ≥ 0 */
-static neap_tensor *minus_log_conditional (neap_context *c, const neap_loss *l, loss_batch *b, neap_tensor *e, int64_t D,
-                                           int64_t i) {
+static neap_tensor *minus_log_conditional (neap_context *c, const neap_loss *l, loss_batch *b, neap_tensor *e,
+                                           int64_t D, int64_t i) {
   neap_tensor *sum = neap_softplus(c, rise(c, l, b, e, D, i, 1), 1);
   for (int64_t turn = 2; sum && turn < l->states; turn++)
     sum = neap_add(c, sum, neap_softplus(c, neap_sub(c, rise(c, l, b, e, D, i, turn), sum), 1));
@@ -146,5 +146,24 @@ neap_loss *neap_loss_pseudo_likelihood (neap_context *c, neap_units units, int64
   if (!l) return NULL;
   l->units = units;
   l->states = states;
+  return l;
+}
+
+/* ---- ratio matching (Hyvärinen 2007): g(p(x)/p(neighbour))², g(u) = 1/(1 + u), is the neighbour's conditional ---- */
+
+static neap_tensor *squared_conditional (neap_context *c, const neap_loss *l, loss_batch *b, neap_tensor *e, int64_t D,
+                                         int64_t i) {
+  return neap_square(c, neap_sigmoid(c, rise(c, l, b, e, D, i, 1)));
+}
+
+static neap_tensor *eval_ratio (neap_context *c, neap_loss *l, loss_batch *b) {
+  return over_units(c, l, b, squared_conditional);
+}
+
+static const neap_loss_kind ratio = { "ratio_matching", NULL, prepare, eval_ratio };
+
+neap_loss *neap_loss_ratio_matching (neap_context *c, neap_units units) {
+  neap_loss *l = loss_new(c, &ratio);
+  if (l) l->units = units;
   return l;
 }

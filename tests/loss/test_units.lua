@@ -62,7 +62,8 @@ end
 function T.test_units_that_all_are_1 ()
   local E, ones = machine(3, 2), neap.ones(2, 3, f64)
   near(number((neap.loss.pseudo_likelihood{}(E, ones))), by_enumeration(E, 3, {8}, minus_log_conditional), 1e-12)
-  near(number((neap.loss.pseudo_likelihood{}(2 * E, ones))), by_enumeration(2 * E, 3, {8}, minus_log_conditional), 1e-12)
+  local cold = 2 * E
+  near(number((neap.loss.pseudo_likelihood{}(cold, ones))), by_enumeration(cold, 3, {8}, minus_log_conditional), 1e-12)
   local of_spins = neap.energy(function (s) return E((s + 1) / 2) end, {event = {3}})
   local loss = neap.loss.pseudo_likelihood{}
   lu.assertStrContains(message(loss, of_spins, ones), [[all units are 1: give units = "bits" (0 and 1) or "spins"]])
@@ -105,12 +106,43 @@ function T.test_states_by_enumeration ()
     number((neap.loss.pseudo_likelihood{}(bits, v))), 1e-12)
 end
 
+-- ---- ratio matching ----
+
+local function squared (ratio) return (1 / (1 + ratio)) ^ 2 end
+
+function T.test_ratio_matching_by_enumeration ()
+  local E, list = machine(4, 3), {1, 4, 7, 16, 10, 4}
+  local v = rows(states(4), list)
+  near(number((neap.loss.ratio_matching{}(E, v))), by_enumeration(E, 4, list, squared), 1e-12)
+  local of_spins = neap.energy(function (s) return E((s + 1) / 2) end, {event = {4}})
+  near(number((neap.loss.ratio_matching{}(of_spins, 2 * v - 1))), by_enumeration(E, 4, list, squared), 1e-12)
+end
+
+-- For data of the law p it exceeds its least value by the mean of Σᵢ (p(x̄ᵢ | others) − q(x̄ᵢ | others))².
+function T.test_ratio_matching_is_least_at_the_truth ()
+  local E, x = counted(counts)
+  local loss = neap.loss.ratio_matching{}
+  local value = loss(E, x)
+  all_near(neap.gradients(value, (E:params()))[1], neap.zeros(8, f64), 1e-12)
+  local theta, q, distance, n = neap.rng(3):normal({8}, f64), {}, 0, 0
+  for s = 1, 8 do q[s] = math.exp(-theta[s]:item()) end
+  for s = 1, 8 do
+    for i = 0, 2 do
+      local o = ((s - 1) ~ (1 << i)) + 1
+      distance = distance + counts[s] * (counts[o] / (counts[s] + counts[o]) - q[o] / (q[s] + q[o])) ^ 2
+    end
+    n = n + counts[s]
+  end
+  near(number((loss(counted(counts, theta), x))), number(value) + distance / n, 1e-12)
+end
+
 -- ---- gradients and errors ----
 
 function T.test_gradients ()
   local v = states(2)
   common.check_gradient(neap.loss.pseudo_likelihood{}, v, 1e-7)
   common.check_gradient(neap.loss.pseudo_likelihood{units = "spins"}, 2 * v - 1, 1e-7)
+  common.check_gradient(neap.loss.ratio_matching{}, v, 1e-7)
   common.check_gradient(neap.loss.pseudo_likelihood{states = 3}, neap.tensor({{1, 3}, {2, 2}, {3, 1}}, f64), 1e-7)
 end
 
@@ -120,6 +152,7 @@ function T.test_errors ()
   lu.assertStrContains(message(pseudo, {states = 1}), "states: an integer from 2 up expected, got 1")
   lu.assertStrContains(message(pseudo, {states = 3, units = "bits"}), "none expected where states are given")
   lu.assertStrContains(message(pseudo, {state = 3}), "did you mean 'states'")
+  lu.assertStrContains(message(neap.loss.ratio_matching, {states = 3}), "unknown option 'states'")
   lu.assertStrContains(message(pseudo{}, E, neap.full({2, 3}, .5)), "units of 0 or 1 expected, got others")
   lu.assertStrContains(message(pseudo{}, E, -neap.ones(2, 3)), "units of 0 or 1 expected, got others")
   lu.assertStrContains(message(pseudo{units = "spins"}, E, neap.zeros(2, 3)), "units of -1 or 1 expected, got others")

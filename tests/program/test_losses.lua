@@ -46,7 +46,10 @@ end
 -- those whose batches are bits
 local function losses_of_units ()
   local L = neap.loss
-  return {pseudo_likelihood = function () return L.pseudo_likelihood{units = "bits"} end}
+  return {
+    pseudo_likelihood = function () return L.pseudo_likelihood{units = "bits"} end,
+    ratio_matching = function () return L.ratio_matching{units = "bits"} end,
+  }
 end
 
 local function normals (rows, dtype) return neap.rng(rows):normal({rows, 2}, {dtype = dtype}) end
@@ -127,7 +130,7 @@ for _, dtype in ipairs{"float32", "float64"} do
   T["test_losses_equal_" .. dtype] = function ()
     check_all(losses(dtype), normals, dtype, 80)           -- each loss on each energy made one
   end
-  T["test_losses_of_units_equal_" .. dtype] = function () check_all(losses_of_units(), bits, dtype, 5) end
+  T["test_losses_of_units_equal_" .. dtype] = function () check_all(losses_of_units(), bits, dtype, 10) end
 end
 
 function T.test_batches_without_rows ()

@@ -198,6 +198,7 @@ static neap_loss *make_loss (neap_context *c, int which, neap_sampler *s, neap_e
     case 5: return neap_loss_ssm(c, 1, NULL);
     case 6: return neap_loss_ssm(c, 2, "plain");
     case 9: return neap_loss_pseudo_likelihood(c, NEAP_UNITS_BITS, 0);
+    case 10: return neap_loss_ratio_matching(c, NEAP_UNITS_OPEN);
     case 7: return neap_loss_fd_ssm(c, .1);
     default: return neap_loss_nce(c, &(neap_nce_config){ .noise = noise, .ratio = 2 });
   }
@@ -248,7 +249,7 @@ static void failing_samplers (void **state) {
 
 static void failing_losses (void **state) {
   (void)state;
-  for (int i = 0; i < 10; i++) fail_each(train_one, i);
+  for (int i = 0; i < 11; i++) fail_each(train_one, i);
 }
 
 int main (void) {
