@@ -113,6 +113,19 @@ static int make_dsm (lua_State *L) {
   return made(L, sc);
 }
 
+static int make_energy_discrepancy (lua_State *L) {
+  static const char *const names[] = { "t", "samples", "w", NULL };
+  static const char *const f = "loss.energy_discrepancy";
+  bind_options(L, 1, f, names);
+  double t = bind_optnumber(L, 1, f, "t", .25), w = bind_optnumber(L, 1, f, "w", 1);
+  int64_t samples = bind_optinteger(L, 1, f, "samples", 4);
+  neap_context *c = bind_context(L);
+  neap_loss **box = loss_box(L);
+  neap_scope sc = neap_scope_open(c);
+  *box = neap_loss_energy_discrepancy(c, t, samples, w);
+  return made(L, sc);
+}
+
 /* The numbers of the table at i, as doubles in a userdata on the stack; at float64, which nested tables do not have. */
 static double *table_numbers (lua_State *L, int i, const char *fname, int *n) {
   int ok = 1;
@@ -341,7 +354,8 @@ static const luaL_Reg makers[] = {
   { "cd", make_cd }, { "pcd", make_pcd }, { "score_matching", make_score_matching }, { "ssm", make_ssm },
   { "fd_ssm", make_fd_ssm }, { "dsm", make_dsm },
   { "multi_dsm", make_multi_dsm }, { "fisher", make_fisher }, { "nce", make_nce },
-  { "pseudo_likelihood", make_pseudo_likelihood }, { "ratio_matching", make_ratio_matching }, { NULL, NULL }
+  { "pseudo_likelihood", make_pseudo_likelihood }, { "ratio_matching", make_ratio_matching },
+  { "energy_discrepancy", make_energy_discrepancy }, { NULL, NULL }
 };
 
 void loss_add_makers (lua_State *L) { luaL_newlib(L, makers); }

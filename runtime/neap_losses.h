@@ -54,6 +54,10 @@ NEAP_API neap_loss *neap_loss_pseudo_likelihood (neap_context *c, neap_units uni
 /* Ratio matching (Hyvärinen 2007) of binary units: mean Σᵢ (1 / (1 + p(x)/p(x with unit i turned over)))². */
 NEAP_API neap_loss *neap_loss_ratio_matching (neap_context *c, neap_units units);
 
+/* Energy discrepancy (Schröder et al. 2023), M = samples: mean log(w/M + (1/M) Σⱼ e^(E(x) − E(x + √t n + √t nⱼ))), no
+** derivative by x, no chains.  w > 0 bounds it from below where samples are few. */
+NEAP_API neap_loss *neap_loss_energy_discrepancy (neap_context *c, double t, int64_t samples, double w);
+
 /* A function of x [B, event…] given by the host; NULL with an error in c on failure. */
 typedef neap_tensor *(*neap_tensor_fn) (neap_context *c, void *arg, neap_tensor *x);
 /* Fisher divergence to a known law: mean ½|s − s*|².  f gives log p(x) [B] (gradient: its score is s*) or the score

@@ -37,7 +37,8 @@ struct neap_loss {
   neap_start start;
   double reinit, reg, sigma;
   double eps;                                /* fd_ssm */
-  int64_t draws; bool plain;                 /* ssm */
+  int64_t draws; bool plain;                 /* ssm; energy_discrepancy: draws, */
+  double t, w;                               /* the noise's variance, and what keeps the logarithm's argument off 0 */
   neap_units units, seen;                    /* of conditionals' losses: asked for; shown by a batch last */
   int64_t states;                            /* pseudo_likelihood; 0: binary units */
   int conditional;                           /* multi_dsm */

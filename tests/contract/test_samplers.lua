@@ -177,6 +177,7 @@ local losses = {
   score_matching = function () return neap.loss.score_matching {} end,
   ssm = function () return neap.loss.ssm {projections = 2} end,
   fd_ssm = function () return neap.loss.fd_ssm {eps = .1} end,
+  energy_discrepancy = function () return neap.loss.energy_discrepancy {} end,
   dsm = function () return neap.loss.dsm {sigma = .3} end,
   multi_dsm = function () return neap.loss.multi_dsm {sigmas = {.1, .3, 1}} end,
   fisher = function () return neap.loss.fisher {score = function (x) return -x end} end,

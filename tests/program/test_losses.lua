@@ -30,6 +30,8 @@ local function losses (dtype)
     ssm = function () return L.ssm{} end,
     ssm_plain = function () return L.ssm{projections = 2, variant = "plain"} end,
     fd_ssm = function () return L.fd_ssm{eps = .5} end,
+    energy_discrepancy = function () return L.energy_discrepancy{} end,
+    energy_discrepancy_3 = function () return L.energy_discrepancy{t = .04, samples = 3, w = 0} end,
     dsm = function () return L.dsm{sigma = .3} end,
     multi_dsm = function () return L.multi_dsm{sigmas = {.1, .5, 1}, conditional = false} end,
     fisher = function () return L.fisher{score = function (x) return -x end} end,
@@ -128,7 +130,7 @@ end
 
 for _, dtype in ipairs{"float32", "float64"} do
   T["test_losses_equal_" .. dtype] = function ()
-    check_all(losses(dtype), normals, dtype, 80)           -- each loss on each energy made one
+    check_all(losses(dtype), normals, dtype, 90)           -- each loss on each energy made one
   end
   T["test_losses_of_units_equal_" .. dtype] = function () check_all(losses_of_units(), bits, dtype, 10) end
 end

@@ -181,7 +181,7 @@ static bool sample_one (neap_context *c, int which) {
   return ok;
 }
 
-enum { BITS_FROM = 9 };                    /* losses from here on are of bits */
+enum { BITS_FROM = 10 };                    /* losses from here on are of bits */
 
 static neap_tensor *points (neap_context *c, bool bits) {
   neap_tensor *x = neap_rng_normal(c, neap_rng_default(c), NEAP_FLOAT64, 2, (int64_t[]){ 4, 2 });
@@ -197,9 +197,10 @@ static neap_loss *make_loss (neap_context *c, int which, neap_sampler *s, neap_e
     case 4: return neap_loss_multi_dsm(c, 2, (double[]){ .1, 1 }, 0);
     case 5: return neap_loss_ssm(c, 1, NULL);
     case 6: return neap_loss_ssm(c, 2, "plain");
-    case 9: return neap_loss_pseudo_likelihood(c, NEAP_UNITS_BITS, 0);
-    case 10: return neap_loss_ratio_matching(c, NEAP_UNITS_OPEN);
     case 7: return neap_loss_fd_ssm(c, .1);
+    case 8: return neap_loss_energy_discrepancy(c, .25, 2, 1);
+    case 10: return neap_loss_pseudo_likelihood(c, NEAP_UNITS_BITS, 0);
+    case 11: return neap_loss_ratio_matching(c, NEAP_UNITS_OPEN);
     default: return neap_loss_nce(c, &(neap_nce_config){ .noise = noise, .ratio = 2 });
   }
 }
@@ -249,7 +250,7 @@ static void failing_samplers (void **state) {
 
 static void failing_losses (void **state) {
   (void)state;
-  for (int i = 0; i < 11; i++) fail_each(train_one, i);
+  for (int i = 0; i < 12; i++) fail_each(train_one, i);
 }
 
 int main (void) {
