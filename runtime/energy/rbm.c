@@ -53,9 +53,12 @@ bool energy_rbm_is_large (const neap_energy *E) {
 /* all states of n units [2^n, n] */
 static neap_tensor *all_states (neap_context *c, neap_dtype d, int64_t n) {
   int64_t shape[2] = { (int64_t)1 << n, n };
-  neap_tensor *bits = neap_empty(c, NEAP_UINT8, 2, shape);
-  uint8_t *v = bits ? neap_data(bits) : NULL;
-  for (int64_t i = 0; v && i < shape[0]; i++) for (int64_t k = 0; k < n; k++) v[i * n + k] = i >> k & 1;
+  size_t bytes = (size_t)(shape[0] * n);
+  uint8_t *v = neap_malloc(c, bytes);
+  if (!v) return NULL;
+  for (int64_t i = 0; i < shape[0]; i++) for (int64_t k = 0; k < n; k++) v[i * n + k] = i >> k & 1;
+  neap_tensor *bits = neap_from(c, NEAP_UINT8, 2, shape, v);
+  neap_free(c, v, bytes);
   return bits ? energy_cast(c, bits, d) : NULL;
 }
 
