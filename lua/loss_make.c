@@ -69,15 +69,22 @@ static int make_pcd (lua_State *L) {
   return made(L, sc);
 }
 
-static int make_score_matching (lua_State *L) {
+/* a loss that has no options */
+static int make_plain (lua_State *L, const char *fname, neap_loss *(*make) (neap_context *c)) {
   static const char *const names[] = { NULL };
-  bind_options(L, 1, "loss.score_matching", names);
+  bind_options(L, 1, fname, names);
   neap_context *c = bind_context(L);
   neap_loss **box = loss_box(L);
   neap_scope sc = neap_scope_open(c);
-  *box = neap_loss_score_matching(c);
+  *box = make(c);
   return made(L, sc);
 }
+
+static int make_score_matching (lua_State *L) {
+  return make_plain(L, "loss.score_matching", neap_loss_score_matching);
+}
+
+static int make_mle (lua_State *L) { return make_plain(L, "loss.mle", neap_loss_mle); }
 
 static int make_ssm (lua_State *L) {
   static const char *const names[] = { "projections", "variant", NULL };
@@ -355,7 +362,7 @@ static const luaL_Reg makers[] = {
   { "fd_ssm", make_fd_ssm }, { "dsm", make_dsm },
   { "multi_dsm", make_multi_dsm }, { "fisher", make_fisher }, { "nce", make_nce },
   { "pseudo_likelihood", make_pseudo_likelihood }, { "ratio_matching", make_ratio_matching },
-  { "energy_discrepancy", make_energy_discrepancy }, { NULL, NULL }
+  { "energy_discrepancy", make_energy_discrepancy }, { "mle", make_mle }, { NULL, NULL }
 };
 
 void loss_add_makers (lua_State *L) { luaL_newlib(L, makers); }

@@ -58,6 +58,10 @@ NEAP_API neap_loss *neap_loss_ratio_matching (neap_context *c, neap_units units)
 ** derivative by x, no chains.  w > 0 bounds it from below where samples are few. */
 NEAP_API neap_loss *neap_loss_energy_discrepancy (neap_context *c, double t, int64_t samples, double w);
 
+/* Maximum likelihood of a model with a known log Z (neap_energy_log_z), differentiated, too: mean E + log Z.  An energy
+** with a function of the host's in it is taken to be normalised: mean E. */
+NEAP_API neap_loss *neap_loss_mle (neap_context *c);
+
 /* A function of x [B, event…] given by the host; NULL with an error in c on failure. */
 typedef neap_tensor *(*neap_tensor_fn) (neap_context *c, void *arg, neap_tensor *x);
 /* Fisher divergence to a known law: mean ½|s − s*|².  f gives log p(x) [B] (gradient: its score is s*) or the score

@@ -204,6 +204,7 @@ return {
       "mean Σᵢ p(unit i turned over | the other units)², of 0/1 units or ±1 spins"},
     ["loss.energy_discrepancy"] = {"neap.loss.energy_discrepancy{t=.25, samples=4, w=1}",
       "data against data blurred twice by N(0, t): no chains, no derivative by x"},
+    ["loss.mle"] = {"neap.loss.mle{}", "mean −log p of a model with a known log Z: mean E + log Z"},
     ["loss:params"] = {"loss:params()", "the loss's own parameters, to be trained with E's, and their names"},
     ["loss:state"] = {"loss:state()", "what it remembers between calls (pcd: the chains), as tensors"},
     ["loss:set_state"] = {"loss:set_state(t)", "takes it back"},

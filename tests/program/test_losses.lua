@@ -113,10 +113,10 @@ local function check_call (make, E, x, what, samples_itself)
 end
 
 -- least: so many programs were made
-local function check_all (some_losses, batch, dtype, least)
+local function check_all (some_losses, some_energies, batch, dtype, least)
   tally = {n = 0, worst = 0, where = "none", programs = 0}
   for lname, make in pairs(some_losses) do
-    for ename, E in pairs(energies(dtype)) do
+    for ename, E in pairs(some_energies) do
       for _, rows in ipairs(SIZES) do
         local what = ("%s, %s, %s, %d rows"):format(lname, ename, dtype, rows)
         check_call(make, E, batch(rows, dtype), what, lname == "cd_long" or lname == "pcd")
@@ -130,9 +130,15 @@ end
 
 for _, dtype in ipairs{"float32", "float64"} do
   T["test_losses_equal_" .. dtype] = function ()
-    check_all(losses(dtype), normals, dtype, 90)           -- each loss on each energy made one
+    check_all(losses(dtype), energies(dtype), normals, dtype, 90)          -- each loss on each energy made one
   end
-  T["test_losses_of_units_equal_" .. dtype] = function () check_all(losses_of_units(), bits, dtype, 10) end
+  T["test_losses_of_units_equal_" .. dtype] = function ()
+    check_all(losses_of_units(), energies(dtype), bits, dtype, 10)
+  end
+  T["test_likelihoods_equal_" .. dtype] = function ()
+    local E = energies(dtype)
+    check_all({mle = neap.loss.mle}, {lua = E.lua, rbm = E.rbm, gmm = E.gmm}, normals, dtype, 3)
+  end
 end
 
 function T.test_batches_without_rows ()
@@ -265,11 +271,14 @@ local function trained (make, dtype, ops)
   return E:params()
 end
 
+-- whose gradient by the network's last bias, an additive constant, is 0 but for rounding
+local blind = {fd_ssm = true, energy_discrepancy_3 = true}
+
 -- Adam divides by a gradient's size, so what differs in the last place of a gradient near 0 is a step's share of it.
 function T.test_training_equals_training_op_by_op ()
   for name, make in pairs(losses "float64") do
     local program, ops = trained(make, "float64"), trained(make, "float64", true)
-    for i = 1, #ops do
+    for i = 1, #ops - (blind[name] and 1 or 0) do
       lu.assertTrue((program[i] - ops[i]):abs():amax():item() < 1e-9, name)
     end
   end

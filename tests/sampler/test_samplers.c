@@ -205,6 +205,19 @@ static neap_loss *make_loss (neap_context *c, int which, neap_sampler *s, neap_e
   }
 }
 
+/* those that take no network */
+static bool likelihood (neap_context *c, int which) {
+  neap_energy *E = neap_energy_rbm(c, 2, which, NEAP_FLOAT64, NULL);
+  neap_loss *l = E ? neap_loss_mle(c) : NULL;
+  neap_tensor *x = l ? points(c, true) : NULL, *loss = x ? neap_loss_eval(c, l, E, x, NULL, NULL, NULL) : NULL;
+  neap_tensor *grads[3], *params[3];
+  for (int i = 0; E && i < 3; i++) params[i] = neap_energy_param(E, i);
+  bool ok = loss && neap_gradients(c, loss, 3, params, NULL, 0, grads);
+  neap_loss_release(l);
+  neap_energy_release(E);
+  return ok;
+}
+
 static bool train_one (neap_context *c, int which) {
   neap_energy *noise = normal(c);
   neap_mlp_config net = { 2, (int64_t[]){ 2, 3 }, NULL, 0, NEAP_FLOAT64, NULL };
@@ -251,6 +264,7 @@ static void failing_samplers (void **state) {
 static void failing_losses (void **state) {
   (void)state;
   for (int i = 0; i < 12; i++) fail_each(train_one, i);
+  for (int hidden = 1; hidden < 4; hidden += 2) fail_each(likelihood, hidden);
 }
 
 int main (void) {
