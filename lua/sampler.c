@@ -108,7 +108,7 @@ static int make_langevin (lua_State *L) {
   return finish(L, sc);
 }
 
-/* a sampler of one number, its scale or step size */
+/* a sampler of one number, its scale, width or step size */
 static int make_of_number (lua_State *L, const char *fname, const char *option,
                            neap_sampler *(*make) (neap_context *c, double v)) {
   bind_options(L, 1, fname, (const char *const[]){ option, NULL });
@@ -124,6 +124,7 @@ static int make_random_walk (lua_State *L) {
   return make_of_number(L, "sampler.random_walk", "scale", neap_sampler_random_walk);
 }
 
+static int make_slice (lua_State *L) { return make_of_number(L, "sampler.slice", "width", neap_sampler_slice); }
 static int make_mala (lua_State *L) { return make_of_number(L, "sampler.mala", "step_size", neap_sampler_mala); }
 
 static int make_hmc (lua_State *L) {
@@ -278,7 +279,7 @@ bool bind_protected (neap_context *c, lua_CFunction f, void *arg) {
 
 static const luaL_Reg makers[] = {
   { "langevin", make_langevin }, { "random_walk", make_random_walk }, { "mala", make_mala }, { "hmc", make_hmc },
-  { "underdamped", make_underdamped }, { "gibbs", make_gibbs }, { "custom", sampler_make_custom }, { NULL, NULL }
+  { "underdamped", make_underdamped }, { "slice", make_slice }, { "gibbs", make_gibbs }, { "custom", sampler_make_custom }, { NULL, NULL }
 };
 
 static const luaL_Reg methods[] = {

@@ -31,6 +31,8 @@ typedef struct neap_langevin_options {
 NEAP_API neap_sampler *neap_sampler_langevin (neap_context *c, double step_size, const neap_langevin_options *o);
 /* Random-walk Metropolis: proposes x + scale·n. */
 NEAP_API neap_sampler *neap_sampler_random_walk (neap_context *c, double scale);
+/* Slice sampling (Neal 2003) along random lines, stepping out by width up to 7 times and shrinking up to 12 times. */
+NEAP_API neap_sampler *neap_sampler_slice (neap_context *c, double width);
 /* Metropolis-adjusted Langevin (Roberts & Tweedie 1996): proposes x − ε∇E(x) + √(2ε)·n. */
 NEAP_API neap_sampler *neap_sampler_mala (neap_context *c, double step_size);
 /* Hamiltonian Monte Carlo (Neal 2011): leapfrog, unit mass, fixed length.  An energy error > 1000 is a divergence. */
@@ -53,7 +55,7 @@ NEAP_API neap_sampler *neap_sampler_custom (neap_context *c, const neap_custom_s
 NEAP_API neap_sampler *neap_sampler_keep (neap_sampler *s);
 NEAP_API void neap_sampler_release (neap_sampler *s);                           /* NULL is ignored */
 NEAP_API const char *neap_sampler_name (const neap_sampler *s);
-/* step_size or scale; NAN for a sampler without one. */
+/* step_size, scale or width; NAN for a sampler without one. */
 NEAP_API double neap_sampler_step_size (const neap_sampler *s);
 NEAP_API bool neap_sampler_set_step_size (neap_context *c, neap_sampler *s, double step_size);
 

@@ -5,12 +5,6 @@
 */
 #include "sampler/sampler.h"
 
-static bool init (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {
-  (void)s;
-  neap_tensor *e = sampler_energy(c, E, st, neap_state_get(st, "x"));
-  return e && neap_state_set(c, st, "energy", e) && sampler_counter(c, st, "accepted");
-}
-
 static bool step (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {
   neap_tensor *x = neap_state_get(st, "x");
   neap_tensor *y = rows_axpy(c, s->step_size, sampler_noise(c, E, st, x), x);
@@ -20,7 +14,7 @@ static bool step (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *
          sampler_count(c, st, "accepted", accept);
 }
 
-static const neap_sampler_kind random_walk = { "random_walk", false, NEAP_START_NORMAL, init, step };
+static const neap_sampler_kind random_walk = { "random_walk", false, NEAP_START_NORMAL, sampler_init_energy, step };
 
 neap_sampler *neap_sampler_random_walk (neap_context *c, double scale) {
   if (!sampler_positive(c, "random_walk", "scale", scale)) return NULL;

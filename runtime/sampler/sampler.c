@@ -88,6 +88,12 @@ bool sampler_counter (neap_context *c, neap_state *st, const char *name) {
   return t && neap_state_set(c, st, name, t);
 }
 
+bool sampler_init_energy (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {
+  (void)s;
+  neap_tensor *e = sampler_energy(c, E, st, neap_state_get(st, "x"));
+  return e && neap_state_set(c, st, "energy", e) && sampler_counter(c, st, "accepted");
+}
+
 bool sampler_set_gradient (neap_context *c, neap_energy *E, neap_state *st) {
   neap_tensor *e, *g;
   return sampler_gradient(c, E, st, neap_state_get(st, "x"), &e, &g) && neap_state_set(c, st, "energy", e) &&

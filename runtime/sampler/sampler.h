@@ -56,9 +56,11 @@ neap_tensor *sampler_noise (neap_context *c, neap_energy *E, neap_state *st, nea
 bool sampler_gradient (neap_context *c, neap_energy *E, neap_state *st, neap_tensor *x, neap_tensor **e,
                        neap_tensor **g);
 neap_tensor *sampler_energy (neap_context *c, neap_energy *E, neap_state *st, neap_tensor *x);
+/* init of kernels that carry "energy" of x and accept or reject. */
+bool sampler_init_energy (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st);
 /* "energy" and "grad" of x. */
 bool sampler_set_gradient (neap_context *c, neap_energy *E, neap_state *st);
-/* init of kernels that carry them and accept or reject. */
+/* init of kernels that carry both and accept or reject. */
 bool sampler_init_gradient (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st);
 /* The Metropolis choice: bool [chains], true where log u <= log_ratio with u ~ U(0, 1]; false where it is NaN. */
 neap_tensor *sampler_accept (neap_context *c, neap_state *st, neap_tensor *log_ratio);

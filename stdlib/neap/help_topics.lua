@@ -167,6 +167,7 @@ return {
     ["sampler.langevin"] = {"neap.sampler.langevin{step_size=, noise_std=√(2·step_size), clip=, clamp={lower, upper}}",
       "x − ε∇E + noise; never rejects"},
     ["sampler.random_walk"] = {"neap.sampler.random_walk{scale=}", "Metropolis: proposes x + scale·n"},
+    ["sampler.slice"] = {"neap.sampler.slice{width=}", "along a random line, to a point drawn from where e^(−E) is high"},
     ["sampler.mala"] = {"neap.sampler.mala{step_size=}", "Langevin's move, accepted or rejected"},
     ["sampler.hmc"] = {"neap.sampler.hmc{step_size=, leapfrog_steps=10}",
       "Hamiltonian Monte Carlo, unit mass, fixed length"},

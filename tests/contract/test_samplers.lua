@@ -15,6 +15,7 @@ local samplers = {
   mala = function () return neap.sampler.mala {step_size = .2} end,
   hmc = function () return neap.sampler.hmc {step_size = .2, leapfrog_steps = 5} end,
   random_walk = function () return neap.sampler.random_walk {scale = .6} end,
+  slice = function () return neap.sampler.slice {width = 1} end,
   underdamped = function () return neap.sampler.underdamped {step_size = .2, friction = 1} end,
 }
 

@@ -8,6 +8,7 @@ local function gaussian () return neap.energy.gaussian{mean = {1, -1}, cov = {{1
 
 function T.test_right_kernels_pass ()
   for _, s in ipairs{neap.sampler.random_walk{scale = 1}, neap.sampler.mala{step_size = .3},
+      neap.sampler.slice{width = 1},
       neap.sampler.hmc{step_size = .4, leapfrog_steps = 3}} do
     local r = verify(s, gaussian())
     lu.assertTrue(r.ok, tostring(r))

@@ -6,6 +6,7 @@
 local lu = require "luaunit"
 local neap = require "neap"
 local compare = require "program.compare"
+local slice_by_hand = require "sampler.slice_by_hand"
 local zoo = require "program.zoo"
 local T = {}
 
@@ -49,9 +50,17 @@ function ratio.hmc (E, st, rng, o)
 end
 
 -- p − u [rows] of the step that st, with these random numbers, is about to make: it moves where that is not negative
-local function margin (kind, E, st, rng, o)
-  local p = ratio[kind](E, st, rng, o):exp()
-  return p - (1 - rng:uniform(p.shape, {dtype = p.dtype}))
+local margin = setmetatable({}, {__index = function (_, kind)
+  return ratio[kind] and function (E, st, rng, o)
+    local p = ratio[kind](E, st, rng, o):exp()
+    return p - (1 - rng:uniform(p.shape, {dtype = p.dtype}))
+  end
+end})
+
+-- how close an energy was to the level, negative where no point was found
+function margin.slice (E, st, rng, o)
+  local _, found, close = slice_by_hand(E, st, rng, o.width)
+  return neap.where(found, close, -close)
 end
 
 -- ---- five steps and five steps -------------------------------------------------------------------------------------
@@ -61,6 +70,7 @@ local settings = {
   random_walk = {scale = .3},
   mala = {step_size = .02},
   hmc = {step_size = .05, leapfrog_steps = 3},
+  slice = {width = 1},
   underdamped = {step_size = .05, friction = 2},
 }
 
@@ -73,7 +83,7 @@ end
 local function choose (kind, s, E, st, c)
   local rng, before = neap.rng(0), st.accepted
   rng:set_state(st.rng:state())
-  local m = margin(kind, E, start(s, E, st.x, c), rng, settings[kind])
+  local m = margin[kind](E, start(s, E, st.x, c), rng, settings[kind])
   s:step(E, st, 1)
   local wrong = (st.accepted - before):gt(.5):ne(m:ge(0)):logical_and(m:abs():gt(close_call[st.x.dtype]))
   lu.assertEquals(wrong:sum():item(), 0, kind .. ": choices are what the formula says")
@@ -84,7 +94,7 @@ end
 local function one_by_one (kind, s, E, x, c)
   local st, closest = start(s, E, x, c), nil
   for _ = 1, STEPS do
-    local m = ratio[kind] and choose(kind, s, E, st, c) or s:step(E, st, 1) and nil
+    local m = margin[kind] and choose(kind, s, E, st, c) or s:step(E, st, 1) and nil
     closest = closest and m and neap.minimum(closest, m) or m
   end
   return st, closest
@@ -116,10 +126,11 @@ local function check_run (kind, s, entry, rows, dtype, what)
   end
 end
 
--- all sizes for one energy in turn, the others on two, so that each energy meets each sampler and each size
-local function sizes_for (i)
+-- all sizes for one energy in turn, the others on two, so that each energy meets each sampler and each size; of a step
+-- of many energies the most rows on every fourth
+local function sizes_for (kind, i)
   local all = {0, 1, 2, 63, 64, 65, 1000}
-  return {all[i % #all + 1], all[(i + 3) % #all + 1], 1000}
+  return {all[i % #all + 1], all[(i + 3) % #all + 1], (kind ~= "slice" or i % 4 == 0) and 1000 or nil}
 end
 
 for _, dtype in ipairs{"float32", "float64"} do
@@ -131,7 +142,7 @@ for _, dtype in ipairs{"float32", "float64"} do
         for kind, options in pairs(settings) do
           k = k + 1
           local s = neap.sampler[kind](options)
-          for _, rows in ipairs(sizes_for(i + k)) do
+          for _, rows in ipairs(sizes_for(kind, i + k)) do
             check_run(kind, s, entry, rows, dtype, ("%s, %s, %s, %d rows"):format(kind, entry.name, dtype, rows))
           end
         end

@@ -32,6 +32,22 @@ function T.test_random_walk_acceptance ()
   end
 end
 
+function T.test_slice_gaussian ()
+  assert_moments(run(neap.sampler.slice{width = 2}, gaussian()), mean, cov)
+end
+
+-- The law is kept, too, where the bounds on stepping out or shrinking are what ends most searches.
+function T.test_slice_with_any_width ()
+  local E, chains = gaussian(), 4000 * law.more
+  for width, rate in pairs{[.02] = 1, [2] = 1, [300] = .9} do
+    local draws, info = run(neap.sampler.slice{width = width}, E, {chains = chains, steps = 20, warmup = 0,
+      thin = 20 * law.longer, init = function (rng) return E:sample(chains, rng):double() end})
+    assert_moments(draws, mean, cov)
+    lu.assertTrue(rate == 1 and info.accept_rate > .999 or info.accept_rate < rate and info.accept_rate > .2,
+                  ("width %g: %.4f of the searches find a point"):format(width, info.accept_rate))
+  end
+end
+
 function T.test_mala_gaussian ()
   assert_moments(run(neap.sampler.mala{step_size = .4}, gaussian()), mean, cov)
 end
@@ -89,7 +105,7 @@ function T.test_gmm ()
   local E = neap.energy.gmm{means = {{-1, -1}, {1, 1}}, std = .7, weights = {.25, .75}}
   local m, v = .5, .49 + .25 * .75 * 4
   for _, s in ipairs{neap.sampler.mala{step_size = .3}, neap.sampler.hmc{step_size = .5, leapfrog_steps = 3},
-      neap.sampler.random_walk{scale = 1.2}} do
+      neap.sampler.random_walk{scale = 1.2}, neap.sampler.slice{width = 2}} do
     assert_moments(run(s, E, {warmup = 150}), {m, m}, {{v, v - .49}, {v - .49, v}})
   end
 end
@@ -98,7 +114,7 @@ function T.test_double_well_by_quadrature ()
   local E = neap.energy.double_well{barrier = 1}
   local function well (x) return (x * x - 1) ^ 2 end
   for _, s in ipairs{neap.sampler.mala{step_size = .1}, neap.sampler.hmc{step_size = .25, leapfrog_steps = 4},
-      neap.sampler.random_walk{scale = 1}} do
+      neap.sampler.random_walk{scale = 1}, neap.sampler.slice{width = 1}} do
     local draws = run(s, E, {init = function (rng) return rng:normal({128 * law.more, 1}, {dtype = "float64"}) end,
                               warmup = 100})
     for power = 1, 4 do
@@ -114,7 +130,7 @@ function T.test_funnel_is_kept ()
   local E = neap.energy.funnel{dim = 3}
   local chains = 1500 * law.more
   for _, s in ipairs{neap.sampler.hmc{step_size = .15, leapfrog_steps = 8}, neap.sampler.mala{step_size = .02},
-      neap.sampler.random_walk{scale = .5}} do
+      neap.sampler.random_walk{scale = .5}, neap.sampler.slice{width = 1}} do
     local draws, info = run(s, E, {chains = chains, init = function (rng) return E:sample(chains, rng):double() end,
       steps = 40, warmup = 0, thin = 40 * law.longer})
     lu.assertTrue(info.accept_rate > .3)

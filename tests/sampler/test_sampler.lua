@@ -1,6 +1,7 @@
 -- test_sampler.lua -- the surface of samplers: states, runs, options, errors.
 
 local lu = require "luaunit"
+local by_hand = require "sampler.slice_by_hand"
 local T = {}
 
 local function gaussian () return neap.energy.gaussian{mean = neap.tensor{0, 0}, std = 1} end
@@ -16,6 +17,7 @@ local all = {
   random_walk = function () return neap.sampler.random_walk{scale = .5} end,
   mala = function () return neap.sampler.mala{step_size = .2} end,
   hmc = function () return neap.sampler.hmc{step_size = .3, leapfrog_steps = 3} end,
+  slice = function () return neap.sampler.slice{width = 1} end,
   underdamped = function () return neap.sampler.underdamped{step_size = .3} end,
 }
 
@@ -47,6 +49,7 @@ function T.test_gradients_are_counted ()
   lu.assertEquals(evals(all.mala()), 5 * 13)
   lu.assertEquals(evals(all.hmc()), 5 * (1 + 3 * 12))
   lu.assertEquals(evals(all.underdamped()), 5 * 13)
+  lu.assertEquals(evals(all.slice()), 0)
 end
 
 function T.test_a_seed_gives_the_same_draws ()
@@ -121,6 +124,28 @@ function T.test_langevin_is_gradient_descent_without_noise ()
   local s = neap.sampler.langevin{step_size = .25, noise_std = 0}
   local st = s:step(gaussian(), s:init(gaussian(), neap.tensor{{8, -16}}), 2)
   lu.assertEquals(st.x:totable(), {{4.5, -9}})
+end
+
+function T.test_slice_is_as_written ()
+  local E = neap.energy.gmm{means = {{-1, -1}, {1, 1}}, std = .7, weights = {.25, .75}}
+  for _, width in ipairs{.05, 1, 40} do
+    local s = neap.sampler.slice{width = width}
+    local st = s:init(E, neap.rng(1):normal({300, 2}, {dtype = "float64"}), neap.rng(2))
+    for _ = 1, 5 do
+      local rng = neap.rng(0)
+      rng:set_state(st.rng:state())
+      local x, found = by_hand(E, st, rng, width)
+      local before = st.accepted
+      st = s:step(E, st)
+      lu.assertTrue((st.x - x):abs():amax():item() < 1e-12)
+      lu.assertTrue(same((st.accepted - before):gt(.5), found))
+    end
+  end
+end
+
+function T.test_slice_with_nothing_free_stays ()
+  local s, E = neap.sampler.slice{width = 1}, gaussian():fix(neap.tensor{true, true}, neap.tensor{1, 2})
+  lu.assertEquals(s:step(E, s:init(E, neap.zeros(2, 2)), 3).x:totable(), {{1, 2}, {1, 2}})
 end
 
 -- with hardly any friction it is leapfrog, and the momentum goes on from call to call
@@ -232,6 +257,7 @@ function T.test_errors_name_what_is_wrong ()
   lu.assertStrContains(message(neap.sampler.hmc, {step_size = .1, leapfrog_steps = 0}), "leapfrog_steps")
   lu.assertStrContains(message(neap.sampler.langevin, {step_size = .1, clamp = {2, 1}}), "{lower, upper}")
   lu.assertStrContains(message(neap.sampler.random_walk), "scale")
+  lu.assertStrContains(message(neap.sampler.slice, {width = 0}), "slice: width: a positive number expected, got 0")
   lu.assertStrContains(message(neap.sampler.underdamped, {step_size = .1, friction = 0}),
                        "underdamped: friction: a positive number expected, got 0")
   lu.assertStrContains(message(neap.sampler.custom, {}), "step")
