@@ -251,6 +251,31 @@ static int make_rosenbrock (lua_State *L) {
   return bind_finishenergy(L, s, box);
 }
 
+static int make_rastrigin (lua_State *L) {
+  static const char *const names[] = { "a", "dim", NULL };
+  optional_options(L, "rastrigin", names);
+  neap_context *c = bind_context(L);
+  double a = number(L, "rastrigin", "a", 10);
+  int64_t dim = bind_optinteger(L, 1, "rastrigin", "dim", 2);
+  neap_energy **box = bind_energybox(L);
+  neap_scope s = neap_scope_open(c);
+  *box = neap_energy_rastrigin(c, a, dim);
+  return bind_finishenergy(L, s, box);
+}
+
+static int make_ackley (lua_State *L) {
+  static const char *const names[] = { "a", "b", "c", "dim", NULL };
+  optional_options(L, "ackley", names);
+  neap_context *c = bind_context(L);
+  double a = number(L, "ackley", "a", 20), b = number(L, "ackley", "b", .2);
+  double freq = number(L, "ackley", "c", 2 * M_PI);
+  int64_t dim = bind_optinteger(L, 1, "ackley", "dim", 2);
+  neap_energy **box = bind_energybox(L);
+  neap_scope s = neap_scope_open(c);
+  *box = neap_energy_ackley(c, a, b, freq, dim);
+  return bind_finishenergy(L, s, box);
+}
+
 static int make_ring (lua_State *L) {
   static const char *const names[] = { "radius", "std", "dim", NULL };
   check_options(L, "ring", names);
@@ -276,7 +301,8 @@ void energy_add_makers (lua_State *L) {
   static const luaL_Reg makers[] = {
     { "mlp", make_mlp }, { "rbm", make_rbm }, { "gaussian", make_gaussian }, { "gmm", make_gmm },
     { "mixture", make_mixture }, { "any", make_any }, { "double_well", make_double_well }, { "funnel", make_funnel },
-    { "banana", make_banana }, { "rosenbrock", make_rosenbrock }, { "ring", make_ring },
+    { "banana", make_banana }, { "rosenbrock", make_rosenbrock }, { "rastrigin", make_rastrigin },
+    { "ackley", make_ackley }, { "ring", make_ring },
     { "exponential_family", energy_exponential_family },
     { "load", open_file }, { NULL, NULL }
   };

@@ -71,6 +71,10 @@ NEAP_API neap_energy *neap_energy_funnel (neap_context *c, int64_t dim);
 NEAP_API neap_energy *neap_energy_banana (neap_context *c, double b, double s1, double s2);
 /* Σᵢ (a − xᵢ)² + b (xᵢ₊₁ − xᵢ²)². */
 NEAP_API neap_energy *neap_energy_rosenbrock (neap_context *c, double a, double b, int64_t dim);
+/* Σ x² + a (1 − cos 2πx): a bowl with wells at the whole numbers (Rastrigin 1974). */
+NEAP_API neap_energy *neap_energy_rastrigin (neap_context *c, double a, int64_t dim);
+/* a (1 − e^(−b √mean x²)) + e − e^(mean cos(freq x)): a funnel-shaped hole with ripples (Ackley 1987). */
+NEAP_API neap_energy *neap_energy_ackley (neap_context *c, double a, double b, double freq, int64_t dim);
 /* (|x| − radius)² / 2 std². */
 NEAP_API neap_energy *neap_energy_ring (neap_context *c, double radius, double std, int64_t dim);
 

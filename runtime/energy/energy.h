@@ -103,8 +103,9 @@ neap_tensor *energy_all_parts (neap_context *c, neap_energy *E, neap_tensor *x, 
 extern const energy_class
   energy_function_class, energy_mlp_class, energy_rbm_class, energy_gaussian_class, energy_gmm_class,
   energy_mixture_class, energy_any_class, energy_double_well_class, energy_funnel_class, energy_banana_class,
-  energy_rosenbrock_class, energy_ring_class, energy_sum_class, energy_scale_class, energy_divide_class,
-  energy_offset_class, energy_translate_class, energy_given_class, energy_fix_class;
+  energy_rosenbrock_class, energy_rastrigin_class, energy_ackley_class, energy_ring_class, energy_sum_class,
+  energy_scale_class, energy_divide_class, energy_offset_class, energy_translate_class, energy_given_class,
+  energy_fix_class;
 
 /* value, with a zero gradient by each tracked parameter of E that it does not depend on. */
 neap_tensor *energy_anchor (neap_context *c, neap_energy *E, neap_tensor *value);

@@ -1,5 +1,6 @@
 /*
-** toys.c -- energies with a formula and numbers, for judging samplers: double well, funnel, banana, Rosenbrock, ring.
+** toys.c -- energies with a formula and numbers, for judging samplers: double well, funnel, banana, Rosenbrock,
+** Rastrigin, Ackley, ring.
 ** Invariant: num[] holds the formula's numbers, choice the dimension; no slots, no parts.
 */
 #include "energy.h"
@@ -138,6 +139,48 @@ const energy_class energy_rosenbrock_class = { "rosenbrock", 0, 0, 2, check_rose
 
 neap_energy *neap_energy_rosenbrock (neap_context *c, double a, double b, int64_t dim) {
   return make(c, &energy_rosenbrock_class, dim, a, b, 0);
+}
+
+/* ---- Rastrigin: Σ x² + a (1 − cos 2πx) ---- */
+
+static bool check_rastrigin (neap_context *c, neap_energy *E) {
+  return check_number(c, E, 0, "a", true) && check_dim(c, E, 1);
+}
+
+static neap_tensor *eval_rastrigin (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond) {
+  (void)cond;
+  double a = E->num[0];
+  neap_tensor *waves = times(c, neap_cos(c, times(c, x, 2 * M_PI)), a);
+  return plus(c, energy_sum_last(c, neap_sub(c, neap_square(c, x), waves)), a * (double)E->choice);
+}
+
+const energy_class energy_rastrigin_class = { "rastrigin", 0, 0, 1, check_rastrigin, eval_rastrigin, NULL, NULL };
+
+neap_energy *neap_energy_rastrigin (neap_context *c, double a, int64_t dim) {
+  return make(c, &energy_rastrigin_class, dim, a, 0, 0);
+}
+
+/* ---- Ackley: a (1 − e^(−b √mean x²)) + e − e^(mean cos cx) ---- */
+
+static bool check_ackley (neap_context *c, neap_energy *E) {
+  return check_number(c, E, 0, "a", true) && check_number(c, E, 1, "b", true) && check_number(c, E, 2, "c", true) &&
+         check_dim(c, E, 1);
+}
+
+static neap_tensor *eval_ackley (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond) {
+  (void)cond;
+  double a = E->num[0], b = E->num[1], share = 1 / (double)E->choice;
+  /* 1e-20 keeps the derivative finite at the origin */
+  neap_tensor *r = neap_sqrt(c, plus(c, times(c, energy_sum_last(c, neap_square(c, x)), share), 1e-20));
+  neap_tensor *bowl = times(c, neap_expm1(c, times(c, r, -b)), -a);
+  neap_tensor *waves = times(c, energy_sum_last(c, neap_cos(c, times(c, x, E->num[2]))), share);
+  return plus(c, neap_sub(c, bowl, neap_exp(c, waves)), exp(1));
+}
+
+const energy_class energy_ackley_class = { "ackley", 0, 0, 3, check_ackley, eval_ackley, NULL, NULL };
+
+neap_energy *neap_energy_ackley (neap_context *c, double a, double b, double freq, int64_t dim) {
+  return make(c, &energy_ackley_class, dim, a, b, freq);
 }
 
 /* ---- ring: (|x| − radius)² / 2 std² ---- */

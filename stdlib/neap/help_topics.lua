@@ -133,6 +133,9 @@ return {
     ["energy.funnel"] = {"neap.energy.funnel{dim=10}", "x₁ ~ N(0, 3²), the others N(0, e^x₁)"},
     ["energy.banana"] = {"neap.energy.banana{b=1, std={1, .5}}", "a twisted normal in the plane"},
     ["energy.rosenbrock"] = {"neap.energy.rosenbrock{a=1, b=100, dim=2}", "Σ (a − xᵢ)² + b(xᵢ₊₁ − xᵢ²)²"},
+    ["energy.rastrigin"] = {"neap.energy.rastrigin{a=10, dim=2}", "Σ x² + a (1 − cos 2πx)"},
+    ["energy.ackley"] = {"neap.energy.ackley{a=20, b=.2, c=2π, dim=2}",
+      "a (1 − e^(−b √mean x²)) + e − e^(mean cos cx)"},
     ["energy.ring"] = {"neap.energy.ring{radius=, std=, dim=2}", "(|x| − radius)²/2 std²"},
     ["energy.exponential_family"] = {
       "neap.energy.exponential_family{statistics=, base= | log_base=, params=, event=}", "−θ·T(x) − log h(x)"},

@@ -79,6 +79,18 @@ function T.test_formulas ()
   agrees(e.rosenbrock {a = 2, b = 5, dim = 3}, {{1, 2, 3}, {0, .5, -1}}, function (x, y, z)
     return (2 - x) ^ 2 + 5 * (y - x * x) ^ 2 + (2 - y) ^ 2 + 5 * (z - y * y) ^ 2
   end)
+  agrees(e.rastrigin(), plane, function (x, y)
+    return 20 + x * x + y * y - 10 * math.cos(2 * pi * x) - 10 * math.cos(2 * pi * y)
+  end)
+  agrees(e.rastrigin {a = 3, dim = 1}, {{.25}, {2}}, function (x) return x * x + 3 - 3 * math.cos(2 * pi * x) end)
+  agrees(e.ackley(), plane, function (x, y)
+    return 20 - 20 * exp(-.2 * ((x * x + y * y) / 2) ^ .5) + exp(1) -
+           exp((math.cos(2 * pi * x) + math.cos(2 * pi * y)) / 2)
+  end, 1e-9)
+  agrees(e.ackley {a = 2, b = .5, c = 3, dim = 3}, {{1, 2, 3}, {0, .5, -1}}, function (x, y, z)
+    return 2 - 2 * exp(-.5 * ((x * x + y * y + z * z) / 3) ^ .5) + exp(1) -
+           exp((math.cos(3 * x) + math.cos(3 * y) + math.cos(3 * z)) / 3)
+  end)
   agrees(e.ring {radius = 2, std = .5}, plane, function (x, y) return ((x * x + y * y) ^ .5 - 2) ^ 2 * 2 end, 1e-9)
 end
 
@@ -98,12 +110,15 @@ function T.test_derivatives_to_third_order ()
   t.smooth(e.funnel {dim = 2}, x)
   t.smooth(e.banana {}, x)
   t.smooth(e.rosenbrock {b = 1}, x)
+  t.smooth(e.rastrigin {a = .1}, x)
+  t.smooth(e.ackley {c = 1}, x + 1)
   t.smooth(e.ring {radius = 2, std = .5}, x + 1)
 end
 
-function T.test_ring_at_the_origin_is_finite ()
-  local E = e.ring {radius = 2, std = .5}
-  lu.assertTrue(E:score(neap.zeros(1, 2)):isfinite():all():item())
+function T.test_norms_at_the_origin_are_finite ()
+  for _, E in ipairs {e.ring {radius = 2, std = .5}, e.ackley()} do
+    lu.assertTrue(E:score(neap.zeros(1, 2)):isfinite():all():item())
+  end
 end
 
 function T.test_float32_and_integers ()

@@ -26,6 +26,8 @@ function M.all (dtype)
   add("funnel", neap.energy.funnel{dim = 2})
   add("banana", neap.energy.banana{})
   add("rosenbrock", neap.energy.rosenbrock{b = 3})
+  add("rastrigin", neap.energy.rastrigin{a = .5})
+  add("ackley", neap.energy.ackley{})
   add("ring", neap.energy.ring{radius = 2, std = .3})
   add("exponential_family", neap.energy.exponential_family{
     statistics = function (x) return neap.cat({x, x * x}, 2) end, params = t{.1, .2, -.5, -.6}:requires_grad(),
