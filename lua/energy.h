@@ -23,6 +23,15 @@ int energy_event_field (lua_State *L, int table, const char *fname, int64_t *eve
 ** object with params().  Array places first, then names in alphabetical order. */
 void energy_flatten (lua_State *L, int i, const char *fname);
 
+/* Raises unless the value at 1 is a table whose keys are all known; leaves it alone on the stack. */
+void energy_options (lua_State *L, const char *fname, const char *const *names);
+
+/* The integer option name of the table at 1, which must be given. */
+int64_t energy_size_option (lua_State *L, const char *fname, const char *name);
+
+/* ising{…} and its like */
+void energy_add_lattices (lua_State *L);                /* into the table on top */
+
 /* neap.energy(f, options) and exponential_family{…} */
 int energy_from_lua (lua_State *L);
 int energy_exponential_family (lua_State *L);

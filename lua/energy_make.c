@@ -65,8 +65,7 @@ int energy_event_field (lua_State *L, int table, const char *fname, int64_t *eve
   return n;
 }
 
-/* the table at 1, whose keys are all known */
-static void check_options (lua_State *L, const char *fname, const char *const *names) {
+void energy_options (lua_State *L, const char *fname, const char *const *names) {
   if (!lua_istable(L, 1))
     luaL_error(L, "%s: a table of options expected, as in %s{...}, got %s", fname, fname, luaL_typename(L, 1));
   lua_settop(L, 1);
@@ -78,7 +77,7 @@ static void check_options (lua_State *L, const char *fname, const char *const *n
 static int make_mlp (lua_State *L) {
   static const char *const names[] = { "sizes", "activation", "condition", "dtype", "rng", NULL };
   int64_t sizes[64];
-  check_options(L, "mlp", names);
+  energy_options(L, "mlp", names);
   neap_context *c = bind_context(L);
   neap_mlp_config cfg = { .sizes = sizes, .condition = bind_optinteger(L, 1, "mlp", "condition", 0) };
   cfg.dtype = (neap_dtype)bind_optdtype(L, 1, "mlp", "dtype", (int)neap_default_dtype(c));
@@ -105,7 +104,7 @@ static int make_mlp (lua_State *L) {
   return bind_finishenergy(L, s, box);
 }
 
-static int64_t need_size (lua_State *L, const char *fname, const char *name) {
+int64_t energy_size_option (lua_State *L, const char *fname, const char *name) {
   int64_t n = bind_optinteger(L, 1, fname, name, NEAP_NONE);
   if (n == NEAP_NONE) luaL_error(L, "%s: option '%s' is missing", fname, name);
   return n;
@@ -113,9 +112,9 @@ static int64_t need_size (lua_State *L, const char *fname, const char *name) {
 
 static int make_rbm (lua_State *L) {
   static const char *const names[] = { "visible", "hidden", "dtype", "rng", NULL };
-  check_options(L, "rbm", names);
+  energy_options(L, "rbm", names);
   neap_context *c = bind_context(L);
-  int64_t visible = need_size(L, "rbm", "visible"), hidden = need_size(L, "rbm", "hidden");
+  int64_t visible = energy_size_option(L, "rbm", "visible"), hidden = energy_size_option(L, "rbm", "hidden");
   neap_dtype d = (neap_dtype)bind_optdtype(L, 1, "rbm", "dtype", (int)neap_default_dtype(c));
   bind_field(L, 1, "rng");
   neap_rng *rng = bind_optrng(L, lua_gettop(L));
@@ -125,11 +124,27 @@ static int make_rbm (lua_State *L) {
   return bind_finishenergy(L, s, box);
 }
 
+static int make_gaussian_rbm (lua_State *L) {
+  static const char *const names[] = { "visible", "hidden", "std", "dtype", "rng", NULL };
+  energy_options(L, "gaussian_rbm", names);
+  neap_context *c = bind_context(L);
+  int64_t visible = energy_size_option(L, "gaussian_rbm", "visible");
+  int64_t hidden = energy_size_option(L, "gaussian_rbm", "hidden");
+  neap_dtype d = (neap_dtype)bind_optdtype(L, 1, "gaussian_rbm", "dtype", (int)neap_default_dtype(c));
+  bind_field(L, 1, "rng");
+  neap_rng *rng = bind_optrng(L, lua_gettop(L));
+  neap_energy **box = bind_energybox(L);
+  neap_scope s = neap_scope_open(c);
+  neap_tensor *std = energy_constant_field(L, "gaussian_rbm", "std");
+  if (neap_status_of(c) == NEAP_OK) *box = neap_energy_gaussian_rbm(c, visible, hidden, std, d, rng);
+  return bind_finishenergy(L, s, box);
+}
+
 /* ---- densities ---- */
 
 static int make_gaussian (lua_State *L) {
   static const char *const names[] = { "mean", "cov", "precision", "std", NULL };
-  check_options(L, "gaussian", names);
+  energy_options(L, "gaussian", names);
   neap_context *c = bind_context(L);
   neap_energy **box = bind_energybox(L);
   neap_scope s = neap_scope_open(c);
@@ -144,7 +159,7 @@ static int make_gaussian (lua_State *L) {
 
 static int make_gmm (lua_State *L) {
   static const char *const names[] = { "means", "covs", "std", "weights", NULL };
-  check_options(L, "gmm", names);
+  energy_options(L, "gmm", names);
   neap_context *c = bind_context(L);
   neap_energy **box = bind_energybox(L);
   neap_scope s = neap_scope_open(c);
@@ -157,7 +172,7 @@ static int make_gmm (lua_State *L) {
 static int make_mixture (lua_State *L) {
   static const char *const names[] = { "energies", "weights", NULL };
   int n;
-  check_options(L, "mixture", names);
+  energy_options(L, "mixture", names);
   neap_context *c = bind_context(L);
   bind_field(L, 1, "energies");
   neap_energy **list = energy_array(L, -1, "mixture: option 'energies'", &n), **box = bind_energybox(L);
@@ -190,7 +205,7 @@ static double number (lua_State *L, const char *fname, const char *name, double 
 /* formulas that need no options may be called without */
 static void optional_options (lua_State *L, const char *fname, const char *const *names) {
   if (lua_isnoneornil(L, 1)) { lua_settop(L, 0); lua_newtable(L); }
-  check_options(L, fname, names);
+  energy_options(L, fname, names);
 }
 
 static int make_double_well (lua_State *L) {
@@ -278,7 +293,7 @@ static int make_ackley (lua_State *L) {
 
 static int make_ring (lua_State *L) {
   static const char *const names[] = { "radius", "std", "dim", NULL };
-  check_options(L, "ring", names);
+  energy_options(L, "ring", names);
   neap_context *c = bind_context(L);
   double radius = number(L, "ring", "radius", NAN), std = number(L, "ring", "std", NAN);
   int64_t dim = bind_optinteger(L, 1, "ring", "dim", 2);
@@ -299,7 +314,8 @@ static int open_file (lua_State *L) {
 
 void energy_add_makers (lua_State *L) {
   static const luaL_Reg makers[] = {
-    { "mlp", make_mlp }, { "rbm", make_rbm }, { "gaussian", make_gaussian }, { "gmm", make_gmm },
+    { "mlp", make_mlp }, { "rbm", make_rbm }, { "gaussian_rbm", make_gaussian_rbm },
+    { "gaussian", make_gaussian }, { "gmm", make_gmm },
     { "mixture", make_mixture }, { "any", make_any }, { "double_well", make_double_well }, { "funnel", make_funnel },
     { "banana", make_banana }, { "rosenbrock", make_rosenbrock }, { "rastrigin", make_rastrigin },
     { "ackley", make_ackley }, { "ring", make_ring },
@@ -307,4 +323,5 @@ void energy_add_makers (lua_State *L) {
     { "load", open_file }, { NULL, NULL }
   };
   luaL_setfuncs(L, makers, 0);
+  energy_add_lattices(L);
 }

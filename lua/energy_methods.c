@@ -230,21 +230,25 @@ static void quadrature (lua_State *L, neap_energy *E, double *log_z, double *err
 }
 
 static void enumerate (lua_State *L, neap_energy *E, double *log_z) {
-  double v[3] = { 0, 1 };
-  if (bind_field(L, 2, "values") != LUA_TNIL && read_bounds(L, "values", v) != 2)
+  double v[3];
+  bool given = bind_field(L, 2, "values") != LUA_TNIL;
+  if (given && read_bounds(L, "values", v) != 2)
     luaL_error(L, "log_z: option 'values': the two values of a unit expected, {0, 1}");
   lua_pop(L, 1);
   neap_context *c = bind_context(L);
   neap_scope s = neap_scope_open(c);
-  neap_energy_log_z_enumerate(c, E, v[0], v[1], log_z);
+  if (given) neap_energy_log_z_enumerate(c, E, v[0], v[1], log_z);
+  else neap_energy_log_z_states(c, E, log_z);
   bind_close(L, s);
 }
 
 static void closed_form (lua_State *L, neap_energy *E, double *log_z) {
   neap_context *c = bind_context(L);
   neap_scope s = neap_scope_open(c);
+  neap_mode mode = neap_no_grad(c);
   neap_tensor *t = neap_energy_log_z(c, E);
   if (t) neap_item(c, t, log_z);
+  neap_mode_restore(c, mode);
   bind_close(L, s);
 }
 

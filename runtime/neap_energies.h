@@ -45,13 +45,17 @@ NEAP_API neap_energy *neap_energy_mlp (neap_context *c, const neap_mlp_config *c
 /* Restricted Boltzmann machine, units 0/1: E(v) = −b·v − Σ softplus(c + vW), the free energy of v [B, visible].
 ** Parameters W [visible, hidden] ~ N(0, .01²) (Hinton 2012), b and c zero.  rng NULL = the context's own. */
 NEAP_API neap_energy *neap_energy_rbm (neap_context *c, int64_t visible, int64_t hidden, neap_dtype d, neap_rng *rng);
-/* P(h = 1 | v) = σ(c + vW) [B, hidden] of v [B, visible]. */
+/* The same with visible units that are normal given the hidden ones: E(v) = ½ |(v − b)/std|² − Σ softplus(c + (v/std)W)
+** (Hinton & Salakhutdinov 2006).  std 0-d or [visible], NULL = 1. */
+NEAP_API neap_energy *neap_energy_gaussian_rbm (neap_context *c, int64_t visible, int64_t hidden, neap_tensor *std,
+                                                neap_dtype d, neap_rng *rng);
+/* P(h = 1 | v) = σ(c + vW) [B, hidden] of v [B, visible]; of a Gaussian one v/std stands for v. */
 NEAP_API neap_tensor *neap_rbm_hidden (neap_context *c, neap_energy *E, neap_tensor *v);
-/* P(v = 1 | h) = σ(b + hWᵀ) [B, visible] of h [B, hidden]. */
+/* P(v = 1 | h) = σ(b + hWᵀ) [B, visible] of h [B, hidden]; of a Gaussian one the mean b + std hWᵀ. */
 NEAP_API neap_tensor *neap_rbm_visible (neap_context *c, neap_energy *E, neap_tensor *h);
-/* −b·v − c·h − vWh [B]. */
+/* −b·v − c·h − vWh [B]; of a Gaussian one ½ |(v − b)/std|² − c·h − (v/std)Wh. */
 NEAP_API neap_tensor *neap_rbm_joint (neap_context *c, neap_energy *E, neap_tensor *v, neap_tensor *h);
-/* Whether E is an RBM: what block Gibbs asks. */
+/* Whether E is an RBM with units 0/1: what block Gibbs asks. */
 NEAP_API bool neap_energy_is_rbm (const neap_energy *E);
 
 /* ½ (x−μ)ᵀΛ(x−μ) of x [B, D]: mean [D], one of cov [D, D], precision [D, D], std (0-d or [D]); all NULL: std 1. */
@@ -77,6 +81,26 @@ NEAP_API neap_energy *neap_energy_rastrigin (neap_context *c, double a, int64_t 
 NEAP_API neap_energy *neap_energy_ackley (neap_context *c, double a, double b, double freq, int64_t dim);
 /* (|x| − radius)² / 2 std². */
 NEAP_API neap_energy *neap_energy_ring (neap_context *c, double radius, double std, int64_t dim);
+
+/* Units on a grid of any dimension, each with a bond to the next along every dimension of more than one unit: a torus
+** (where a dimension of two has each bond twice), or with open ends.  Or any graph. */
+typedef struct neap_lattice {
+  int ndim; const int64_t *shape;        /* ndim 0 with edges: [the last unit they name] */
+  neap_tensor *edges;                    /* [M, 2]: the units of each bond, counted from 1, row by row; or NULL */
+  bool open;
+} neap_lattice;
+/* −β Σ s s' − Σ h s over the bonds and the spins s = ±1 (Ising 1925): beta 0-d or, with edges, [M]; field 0-d or of
+** the lattice's shape, NULL = none. */
+NEAP_API neap_energy *neap_energy_ising (neap_context *c, const neap_lattice *lattice, neap_tensor *beta,
+                                         neap_tensor *field);
+
+/* −β Σ [x = x′] over the bonds, x = 1 … states of at most 256 (Potts 1952). */
+NEAP_API neap_energy *neap_energy_potts (neap_context *c, const neap_lattice *lattice, int64_t states,
+                                         neap_tensor *beta);
+
+/* Low at the patterns ξ [K, D], beta 0-d.  ½ |x|² − log Σ e^(β ξ·x) / β of x [B, D] (Ramsauer et al. 2020, without
+** their constants); classical: −β/2D Σ_{i≠j} xᵢ xⱼ Σ ξᵢ ξⱼ of spins ±1 (Hopfield 1982). */
+NEAP_API neap_energy *neap_energy_hopfield (neap_context *c, neap_tensor *patterns, neap_tensor *beta, bool classical);
 
 /* ---- Algebra --------------------------------------------------------------------------------- */
 
@@ -114,7 +138,8 @@ NEAP_API neap_tensor *neap_energy_laplacian_hutchinson (neap_context *c, neap_en
 NEAP_API neap_tensor *neap_energy_log_ratio (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *y,
                                              neap_tensor *cond);
 /* log ∫ e^(−E) in closed form, 0-d, differentiable in the parameters; NULL and NEAP_EARG where none is known.  Of an RBM
-** by all states of its smaller side; if they are too many for a tape, with derivatives switched off only. */
+** by all states of its smaller side; if they are too many for a tape, with derivatives switched off only.  Of spins on
+** a grid by transfer matrices, else by all states. */
 NEAP_API neap_tensor *neap_energy_log_z (neap_context *c, neap_energy *E);
 /* −E(x) − log_z [B]; log_z NULL: in closed form (a large RBM's result has no derivative). */
 NEAP_API neap_tensor *neap_energy_log_prob (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond,
@@ -122,6 +147,9 @@ NEAP_API neap_tensor *neap_energy_log_prob (neap_context *c, neap_energy *E, nea
 /* log Σ e^(−E) over all states of an event of at most 24 units, each lo or hi.  An RBM is summed over its smaller
 ** side. */
 NEAP_API bool neap_energy_log_z_enumerate (neap_context *c, neap_energy *E, double lo, double hi, double *log_z);
+/* The same over what E's units are: −1 and 1 of ising and the classical hopfield, 1 … q of potts, else 0 and 1; of a
+** composition, as its first part's. */
+NEAP_API bool neap_energy_log_z_states (neap_context *c, neap_energy *E, double *log_z);
 /* log ∫ e^(−E) by the trapezoid rule on a grid over n = 1, 2 or 3 dimensions, in float64; error: its difference from
 ** the grid of half as many points (NULL: not wanted).  points per dimension, made odd. */
 NEAP_API bool neap_energy_log_z_quadrature (neap_context *c, neap_energy *E, int n, const double *lower,

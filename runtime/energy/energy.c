@@ -199,7 +199,8 @@ static const energy_class *const classes[] = {
   &energy_mixture_class, &energy_any_class, &energy_double_well_class, &energy_funnel_class, &energy_banana_class,
   &energy_rosenbrock_class, &energy_rastrigin_class, &energy_ackley_class, &energy_ring_class, &energy_sum_class,
   &energy_scale_class, &energy_divide_class, &energy_offset_class, &energy_translate_class, &energy_given_class,
-  &energy_fix_class
+  &energy_fix_class, &energy_ising_class, &energy_potts_class, &energy_hopfield_class,
+  &energy_gaussian_rbm_class
 };
 
 const energy_class *energy_class_find (const char *name) {

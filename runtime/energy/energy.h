@@ -51,7 +51,7 @@ struct neap_energy {
   int nparts; neap_energy **parts;
   double num[ENERGY_NUMBERS];
   int64_t choice;                          /* an activation, the size of a condition */
-  neap_tensor *derived[ENERGY_DERIVED];    /* made from constant slots, float64 */
+  neap_tensor *derived[ENERGY_DERIVED];    /* made from constant slots: float64, or indices */
   energy_function *function;
   char *title;                             /* a function's name, or NULL */
   int nparams; energy_slot *params;        /* borrowed from the slots */
@@ -105,12 +105,13 @@ extern const energy_class
   energy_mixture_class, energy_any_class, energy_double_well_class, energy_funnel_class, energy_banana_class,
   energy_rosenbrock_class, energy_rastrigin_class, energy_ackley_class, energy_ring_class, energy_sum_class,
   energy_scale_class, energy_divide_class, energy_offset_class, energy_translate_class, energy_given_class,
-  energy_fix_class;
+  energy_fix_class, energy_ising_class, energy_potts_class, energy_hopfield_class,
+  energy_gaussian_rbm_class;
 
 /* value, with a zero gradient by each tracked parameter of E that it does not depend on. */
 neap_tensor *energy_anchor (neap_context *c, neap_energy *E, neap_tensor *value);
 
-/* E is an RBM whose log Z is too large for a tape. */
+/* E is an RBM, a Gaussian one too, whose log Z is too large for a tape. */
 bool energy_rbm_is_large (const neap_energy *E);
 
 /* ---- short names for what formulas use ---- */

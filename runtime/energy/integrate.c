@@ -4,8 +4,10 @@
 ** with the number of states; the running sum is kept relative to the largest term so far.
 */
 #include "log_sum.h"
+#include "rbm.h"
+#include "states.h"
 
-enum { ROWS = 4096, MOST_UNITS = LOG_SUM_UNITS };
+enum { ROWS = 4096, MOST_UNITS = LOG_SUM_UNITS, MOST_STATES = 1 << MOST_UNITS };
 
 /* ---- E with parameters in float64 ---- */
 
@@ -51,10 +53,8 @@ static double grid_weight (const job *j, int64_t state, bool *coarse) {
 /* −log of what is summed, for states [m, n] */
 static neap_tensor *energies (job *j, neap_tensor *x) {
   if (!j->hidden) return neap_energy_eval(j->c, j->E, energy_reshape(j->c, x, j->ndim, j->event), NULL);
-  neap_tensor *W = j->E->slots[0].value, *b = j->E->slots[1].value, *h = j->E->slots[2].value;
-  neap_tensor *pre = neap_add(j->c, neap_matmul(j->c, x, energy_transpose(j->c, W)), b);
-  neap_tensor *s = energy_sum_last(j->c, neap_softplus(j->c, pre, 1));
-  return neap_neg(j->c, neap_add(j->c, s, neap_matmul(j->c, x, h)));
+  neap_tensor *w = rbm_hidden_weights(j->c, j->E, x);
+  return w ? neap_neg(j->c, w) : NULL;
 }
 
 static void add_block (job *j, int64_t first, int64_t m, const double *e) {
@@ -113,26 +113,51 @@ static int64_t set_event (job *j, const neap_energy *E, int64_t n) {
 
 /* ---- all states ---- */
 
-bool neap_energy_log_z_enumerate (neap_context *c, neap_energy *E, double lo, double hi, double *log_z) {
+static bool too_many (neap_context *c, const neap_energy *E, energy_units u, int64_t n, const char *where) {
+  if (u.base == 2)
+    return neap_fail(c, NEAP_EARG, "log_z: enumerate goes through at most %d units, %s has %lld%s", MOST_UNITS,
+                     energy_title(E), (long long)n, where);
+  return neap_fail(c, NEAP_EARG, "log_z: enumerate goes through at most 2^%d states, %s has %lld^%lld", MOST_UNITS,
+                   energy_title(E), (long long)u.base, (long long)n);
+}
+
+/* all states of n units, of which E has so many where */
+static bool sum_states (job *j, neap_energy *E, energy_units u, int64_t n, const char *where, double *log_z) {
+  j->base = u.base;
+  j->count = energy_count_states(u, n, MOST_STATES);
+  if (j->count == INT64_MAX) return too_many(j->c, E, u, n, where);
+  j->n = (int)n;
+  for (int k = 0; k < j->n; k++) { j->lo[k] = u.lo; j->step[k] = u.step; }
+  if (!run(j, E)) return false;
+  *log_z = log_sum_total(&j->all);
+  return true;
+}
+
+bool energy_enumerate_hidden (neap_context *c, neap_energy *E, double *log_z) {
+  job j = { .c = c, .hidden = true };
+  return sum_states(&j, E, (energy_units){ 2, 0, 1 }, E->slots[RBM_C].value->shape[0], " hidden ones", log_z);
+}
+
+bool energy_enumerate (neap_context *c, neap_energy *E, energy_units u, double *log_z) {
   if (!neap_ok(c) || !E) return false;
-  job j = { .c = c, .base = 2 };
+  job j = { .c = c };
   if (E->ndim < 0)
     return neap_fail(c, NEAP_EARG, "log_z: enumerate needs the event's shape, which %s does not know", energy_title(E));
   int64_t n = set_event(&j, E, 0);
-  bool rbm = neap_energy_is_rbm(E) && lo == 0 && hi == 1;
+  bool rbm = neap_energy_is_rbm(E) && u.base == 2 && u.lo == 0 && u.step == 1;
   int64_t H = rbm ? E->slots[2].value->shape[0] : n;
   if (H < n) { j.hidden = true; n = H; }
-  if (n > MOST_UNITS)
-    return neap_fail(c, NEAP_EARG, "log_z: enumerate goes through at most %d units, %s has %lld%s", MOST_UNITS,
-                     energy_title(E), (long long)n, rbm ? " on its smaller side" : "");
   bool done = false;
-  if (rbm && (!energy_rbm_log_z(c, E, log_z, &done) || done)) return done;
-  j.n = (int)n;
-  j.count = (int64_t)1 << n;
-  for (int k = 0; k < j.n; k++) { j.lo[k] = lo; j.step[k] = hi - lo; }
-  if (!run(&j, E)) return false;
-  *log_z = log_sum_total(&j.all);
-  return true;
+  if (rbm && n <= MOST_UNITS && (!energy_rbm_log_z(c, E, log_z, &done) || done)) return done;
+  return sum_states(&j, E, u, n, rbm ? " on its smaller side" : "", log_z);
+}
+
+bool neap_energy_log_z_enumerate (neap_context *c, neap_energy *E, double lo, double hi, double *log_z) {
+  return energy_enumerate(c, E, (energy_units){ 2, lo, hi - lo }, log_z);
+}
+
+bool neap_energy_log_z_states (neap_context *c, neap_energy *E, double *log_z) {
+  return neap_ok(c) && E && energy_enumerate(c, E, energy_units_of(E), log_z);
 }
 
 /* ---- a grid ---- */

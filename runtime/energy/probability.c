@@ -2,7 +2,7 @@
 ** probability.c -- what follows from p ∝ e^(−E): ratios, log densities, closed-form log Z, exact draws.
 ** Invariant: log Z and draws exist where the class gives them; where it does not, the error says what would do.
 */
-#include "energy.h"
+#include "states.h"
 
 neap_tensor *neap_energy_log_ratio (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *y,
                                     neap_tensor *cond) {
@@ -27,7 +27,7 @@ neap_tensor *neap_energy_log_z (neap_context *c, neap_energy *E) {
 neap_tensor *neap_energy_log_prob (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond,
                                    neap_tensor *log_z) {
   neap_scope s = neap_scope_open(c);
-  bool number = E && !log_z && energy_rbm_is_large(E);   /* log Z would be missing from a derivative */
+  bool number = E && !log_z && energy_log_z_is_large(E);   /* log Z would be missing from a derivative */
   neap_mode mode = neap_no_grad(c);
   if (!number) neap_mode_restore(c, mode);
   neap_tensor *e = neap_energy_eval(c, E, x, cond);

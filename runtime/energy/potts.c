@@ -1,0 +1,38 @@
+/*
+** potts.c -- units of q states 1 … q with bonds between equal neighbours: −β Σ [x = x′] (Potts 1952).
+** Slots: as lattice.h has them, without a field; choice is q, at most 256.  A sum of steps: its derivative by x is 0.
+*/
+#include "lattice.h"
+#include "states.h"
+
+static bool check (neap_context *c, neap_energy *E) {
+  if (E->choice < 2 || E->choice > 256)
+    return neap_fail(c, NEAP_EARG, "potts: states must be 2 to 256, got %lld", (long long)E->choice);
+  return lattice_check(c, E);
+}
+
+static neap_tensor *same (neap_context *c, neap_tensor *a, neap_tensor *b) {
+  return energy_cast(c, neap_eq(c, a, b), a->dtype);
+}
+
+/* x [B, event…] -> [B] */
+static neap_tensor *eval (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond) {
+  (void)cond;
+  neap_tensor *sum = lattice_bonds(c, E, x, same);
+  return sum ? neap_neg(c, sum) : NULL;
+}
+
+static neap_tensor *log_z (neap_context *c, neap_energy *E) {
+  strip s;
+  double z = 0;
+  bool across;
+  if (energy_slots_tracked(c, E) || !lattice_strip(c, E, E->choice, &s, &z, &across)) return energy_sum_states(c, E);
+  s.bond = z;
+  return strip_log_z(c, &s, &z) ? neap_scalar(c, NEAP_FLOAT64, z) : NULL;
+}
+
+const energy_class energy_potts_class = { "potts", 0, 0, 1, check, eval, NULL, log_z };
+
+neap_energy *neap_energy_potts (neap_context *c, const neap_lattice *lattice, int64_t states, neap_tensor *beta) {
+  return lattice_new(c, &energy_potts_class, lattice, beta, NULL, states);
+}
