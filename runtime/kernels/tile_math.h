@@ -237,8 +237,22 @@ static inline double scaled_exp_f64 (double x) {
 #define C_f64 0x1p-53
 #define SIGMOID_CLIP_f32(x) clip_f32(x, -104, 30)
 #define SIGMOID_CLIP_f64(x) clip_f64(x, -746, 40)
+/* The same for an x whose NaN is not needed, by its bits: above hi as signed numbers, below lo as unsigned ones.  Integer
+** minima are one instruction each, and leave the floating-point units to the rest. */
+static inline float clip_bits_f32 (float x) {
+  int32_t top = (int32_t)bits_f32(30), i = (int32_t)bits_f32(x);
+  uint32_t bottom = bits_f32(-104), u = (uint32_t)(i < top ? i : top);
+  return from_bits_f32(u < bottom ? u : bottom);
+}
+static inline double clip_bits_f64 (double x) {
+  int64_t top = (int64_t)bits_f64(40), i = (int64_t)bits_f64(x);
+  uint64_t bottom = bits_f64(-746), u = (uint64_t)(i < top ? i : top);
+  return from_bits_f64(u < bottom ? u : bottom);
+}
 static inline float sigmoid_f32 (float x) { return C_f32 / (C_f32 + scaled_exp_f32(SIGMOID_CLIP_f32(x))); }
 static inline double sigmoid_f64 (double x) { return C_f64 / (C_f64 + scaled_exp_f64(SIGMOID_CLIP_f64(x))); }
+static inline float silu_f32 (float x) { return x * (C_f32 / (C_f32 + scaled_exp_f32(clip_bits_f32(x)))); }
+static inline double silu_f64 (double x) { return x * (C_f64 / (C_f64 + scaled_exp_f64(clip_bits_f64(x)))); }
 /* log(1 + e) = e − e² q for 0 <= e <= 1 */
 static inline float log1p_unit_f32 (float e) {
   float q = 1.718426698e-2f + e * -2.801641993e-3f;
@@ -334,7 +348,7 @@ static inline double normal_cdf_f64 (double x) {
 ** (program/expand.c); the others take e = e^−|x|, so that u keeps all its digits. */
 #define SILU_FIRST(T, name) \
   static inline T silu_d1_##name (T x) { \
-    T at = SIGMOID_CLIP_##name(x), e = scaled_exp_##name(at), r = 1 / (C_##name + e), s = C_##name * r; \
+    T at = clip_bits_##name(x), e = scaled_exp_##name(at), r = 1 / (C_##name + e), s = C_##name * r; \
     return s + at * s * (e * r) + 0 * x; \
   }
 SILU_FIRST(float, f32)
@@ -359,6 +373,7 @@ static inline float silu_d3_f32 (float x) { return (float)silu_d3_f64(x); }     
 #define tanh(x) BY_TYPE(tanh, x)(x)
 #define SIGMOID(x) BY_TYPE(sigmoid, x)(x)
 #define LOG_SIGMOID(x) BY_TYPE(log_sigmoid, x)(x)
+#define SILU(x) BY_TYPE(silu, x)(x)
 #define SILU_D1(x) BY_TYPE(silu_d1, x)(x)
 #define SILU_D2(x) BY_TYPE(silu_d2, x)(x)
 #define SILU_D3(x) BY_TYPE(silu_d3, x)(x)
