@@ -144,6 +144,42 @@ double bind_neednumber (lua_State *L, int table, const char *fname, const char *
   return bind_optnumber(L, table, fname, name, NAN);
 }
 
+/* The numbers of the table at i, as doubles in a userdata on the stack; at float64, which nested tables do not have. */
+static double *table_numbers (lua_State *L, int i, const char *fname, int *n) {
+  int ok = 1;
+  *n = (int)lua_rawlen(L, i);
+  double *v = lua_newuserdatauv(L, sizeof *v * (size_t)(*n + 1), 0);
+  for (int k = 0; k < *n && ok; k++) {
+    lua_rawgeti(L, i, k + 1);
+    v[k] = lua_tonumberx(L, -1, &ok);
+    lua_pop(L, 1);
+  }
+  if (!ok) luaL_error(L, "%s: option 'sigmas': numbers expected", fname);
+  return v;
+}
+
+static double *tensor_numbers (lua_State *L, int i, const char *fname, int *n) {
+  neap_context *c = bind_context(L);
+  neap_tensor *t = bind_checktensor(L, i);
+  if (neap_ndim(t) != 1 || neap_numel(t) > INT32_MAX)
+    luaL_error(L, "%s: option 'sigmas': one dimension expected", fname);
+  *n = (int)neap_numel(t);
+  double *v = lua_newuserdatauv(L, sizeof *v * (size_t)(*n + 1), 0);
+  neap_scope sc = neap_scope_open(c);
+  neap_read(c, t, NEAP_FLOAT64, v);
+  bind_close(L, sc);
+  return v;
+}
+
+double *bind_needsigmas (lua_State *L, const char *f, int *n) {
+  bind_field(L, 1, "sigmas");
+  int at = lua_gettop(L);
+  if (lua_istable(L, at)) return table_numbers(L, at, f, n);
+  if (bind_totensor(L, at)) return tensor_numbers(L, at, f, n);
+  luaL_error(L, "%s: option 'sigmas': a table of numbers or a tensor expected, got %s", f, luaL_typename(L, at));
+  return NULL;
+}
+
 static neap_start named_start (lua_State *L, int i, const char *fname, const char *also) {
   static const char *const names[] = { "normal", "uniform", "bernoulli", "data" };
   static const neap_start_kind kinds[] = { NEAP_START_NORMAL, NEAP_START_UNIFORM, NEAP_START_BERNOULLI,

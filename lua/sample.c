@@ -96,7 +96,8 @@ static int64_t positive (lua_State *L, const char *name, int64_t otherwise) {
 }
 
 static void read_numbers (lua_State *L, sample_args *a) {
-  a->cfg.steps = positive(L, "steps", 1000);
+  if (bind_field(L, 3, "steps") != LUA_TNIL) a->cfg.steps = positive(L, "steps", 1);
+  lua_pop(L, 1);
   a->cfg.thin = positive(L, "thin", 1);
   if (bind_field(L, 3, "chains") != LUA_TNIL) a->cfg.chains = positive(L, "chains", 1);
   lua_pop(L, 1);

@@ -151,6 +151,21 @@ static int make_underdamped (lua_State *L) {
   return finish(L, sc);
 }
 
+static int make_annealed_langevin (lua_State *L) {
+  static const char *const names[] = { "sigmas", "step_size", "steps", NULL };
+  static const char *const f = "sampler.annealed_langevin";
+  bind_options(L, 1, f, names);
+  double eps = bind_neednumber(L, 1, f, "step_size");
+  int64_t steps = bind_optinteger(L, 1, f, "steps", 100);
+  int n = 0;
+  double *sigmas = bind_needsigmas(L, f, &n);
+  neap_context *c = bind_context(L);
+  neap_sampler **box = bind_samplerbox(L);
+  neap_scope sc = neap_scope_open(c);
+  *box = neap_sampler_annealed_langevin(c, n, sigmas, eps, steps);
+  return finish(L, sc);
+}
+
 static int make_gibbs (lua_State *L) {
   static const char *const names[] = { NULL };
   bind_options(L, 1, "sampler.gibbs", names);
@@ -279,7 +294,8 @@ bool bind_protected (neap_context *c, lua_CFunction f, void *arg) {
 
 static const luaL_Reg makers[] = {
   { "langevin", make_langevin }, { "random_walk", make_random_walk }, { "mala", make_mala }, { "hmc", make_hmc },
-  { "underdamped", make_underdamped }, { "slice", make_slice }, { "gibbs", make_gibbs }, { "custom", sampler_make_custom }, { NULL, NULL }
+  { "underdamped", make_underdamped }, { "slice", make_slice }, { "annealed_langevin", make_annealed_langevin },
+  { "gibbs", make_gibbs }, { "custom", sampler_make_custom }, { NULL, NULL }
 };
 
 static const luaL_Reg methods[] = {

@@ -40,7 +40,8 @@ static bool at_least (run *r, const char *option, int64_t *v, int64_t least, int
 static bool settings (run *r) {
   neap_sample_config *f = &r->cfg;
   int64_t rows = f->x && f->x->ndim > 0 ? f->x->shape[0] : 4;
-  if (!at_least(r, "chains", &f->chains, 1, rows) || !at_least(r, "steps", &f->steps, 1, 1000) ||
+  if (!at_least(r, "chains", &f->chains, 1, rows) ||
+      !at_least(r, "steps", &f->steps, 1, r->s->schedule ? 1 : 1000) ||
       !at_least(r, "warmup", &f->warmup, 0, 0) || !at_least(r, "thin", &f->thin, 1, 1))
     return false;
   if (f->x && f->chains != rows)
@@ -52,6 +53,7 @@ static bool settings (run *r) {
   if (f->thin > f->steps)
     return neap_fail(r->c, NEAP_EARG, "%s: thin: at most steps = %lld expected, got %lld", r->s->kind->name,
                      (long long)f->steps, (long long)f->thin);
+  if (r->s->schedule) f->warmup += r->s->schedule - 1;
   return true;
 }
 

@@ -25,6 +25,7 @@ neap_sampler *neap_sampler_keep (neap_sampler *s) {
 void neap_sampler_release (neap_sampler *s) {
   if (!s || --s->refs > 0) return;
   neap_program_forget(s->ctx, s->serial);
+  neap_release(s->sigmas);
   if (s->custom.free) s->custom.free(s->custom.arg);
   neap_object_free(s->ctx, s, sizeof *s);
 }

@@ -37,6 +37,10 @@ struct neap_sampler {
   double noise_std;                          /* langevin; NAN: √(2 step_size) */
   double clip, clamp_min, clamp_max;         /* langevin; 0: none */
   double friction;                           /* underdamped */
+  neap_tensor *sigmas;                       /* annealed_langevin: float64 [n], the largest first; counted */
+  double sigma_min;
+  int64_t level_steps;                       /* moves at each of them */
+  int64_t schedule;                          /* all of them: a run makes so many steps, less one, before its warm-up */
   int64_t leapfrog_steps;
   int64_t grads_init, grads_step;            /* gradients of the energy for each chain */
   neap_custom_sampler custom;

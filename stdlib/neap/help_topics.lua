@@ -184,6 +184,8 @@ return {
       "Hamiltonian Monte Carlo, unit mass, fixed length"},
     ["sampler.underdamped"] = {"neap.sampler.underdamped{step_size=, friction=1}",
       "Langevin with a momentum (BAOAB); never rejects"},
+    ["sampler.annealed_langevin"] = {"neap.sampler.annealed_langevin{sigmas=, step_size=, steps=100}",
+      "steps moves of Langevin at each σ, the largest first, with step_size·(σ/σ_min)²"},
     ["sampler.gibbs"] = {"neap.sampler.gibbs{}", "an RBM's hidden, then visible units"},
     ["sampler.custom"] = {"neap.sampler.custom{init=, step=}",
       "yours: init(E, x, rng) and step(E, state, rng) give tables of tensors"},

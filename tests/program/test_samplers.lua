@@ -71,6 +71,7 @@ local settings = {
   mala = {step_size = .02},
   hmc = {step_size = .05, leapfrog_steps = 3},
   slice = {width = 1},
+  annealed_langevin = {sigmas = {1, .4}, step_size = .005, steps = 3},
   underdamped = {step_size = .05, friction = 2},
 }
 
