@@ -87,11 +87,10 @@ static inline double clip_f64 (double x, double lo, double hi) { x = hi < x ? hi
 
 /* e^r − 1 for |r| <= ln(2)/2 */
 static inline float expm1_core_f32 (float r) {
-  float q = 1.394475859e-3f + r * 1.979015102e-4f;
-  q = 8.333497858e-3f + r * q;
-  q = 4.166629364e-2f + r * q;
-  q = 1.666666586e-1f + r * q;
-  q = 5.000000068e-1f + r * q;
+  float q = 8.368745450e-3f + r * 1.381454060e-3f;
+  q = 4.166838900e-2f + r * q;
+  q = 1.666652110e-1f + r * q;
+  q = 4.999999400e-1f + r * q;
   return r + r * r * q;
 }
 static inline double expm1_core_f64 (double r) {
@@ -237,7 +236,19 @@ static inline double scaled_exp_f64 (double x) {
 #define C_f64 0x1p-53
 #define SIGMOID_CLIP_f32(x) clip_f32(x, -104, 30)
 #define SIGMOID_CLIP_f64(x) clip_f64(x, -746, 40)
-/* The same for an x whose NaN is not needed, by its bits: above hi as signed numbers, below lo as unsigned ones.  Integer
+/* The same where x is no NaN, by adding to the exponent. */
+static inline float shifted_exp_f32 (float x) {
+  int32_t n;
+  float r = reduce_exp_f32(-x, &n);
+  return from_bits_f32(bits_f32(1 + expm1_core_f32(r)) + ((uint32_t)(n - 24) << 23));
+}
+static inline double shifted_exp_f64 (double x) {
+  int64_t n;
+  double r = reduce_exp_f64(-x, &n);
+  return from_bits_f64(bits_f64(1 + expm1_core_f64(r)) + ((uint64_t)(n - 53) << 52));
+}
+
+/* SIGMOID_CLIP for an x whose NaN is not needed, by its bits: above hi as signed numbers, below lo as unsigned ones.  Integer
 ** minima are one instruction each, and leave the floating-point units to the rest. */
 static inline float clip_bits_f32 (float x) {
   int32_t top = (int32_t)bits_f32(30), i = (int32_t)bits_f32(x);
@@ -251,8 +262,8 @@ static inline double clip_bits_f64 (double x) {
 }
 static inline float sigmoid_f32 (float x) { return C_f32 / (C_f32 + scaled_exp_f32(SIGMOID_CLIP_f32(x))); }
 static inline double sigmoid_f64 (double x) { return C_f64 / (C_f64 + scaled_exp_f64(SIGMOID_CLIP_f64(x))); }
-static inline float silu_f32 (float x) { return x * (C_f32 / (C_f32 + scaled_exp_f32(clip_bits_f32(x)))); }
-static inline double silu_f64 (double x) { return x * (C_f64 / (C_f64 + scaled_exp_f64(clip_bits_f64(x)))); }
+static inline float silu_f32 (float x) { return x * (C_f32 / (C_f32 + shifted_exp_f32(clip_bits_f32(x)))); }
+static inline double silu_f64 (double x) { return x * (C_f64 / (C_f64 + shifted_exp_f64(clip_bits_f64(x)))); }
 /* log(1 + e) = e − e² q for 0 <= e <= 1 */
 static inline float log1p_unit_f32 (float e) {
   float q = 1.718426698e-2f + e * -2.801641993e-3f;
@@ -348,7 +359,7 @@ static inline double normal_cdf_f64 (double x) {
 ** (program/expand.c); the others take e = e^−|x|, so that u keeps all its digits. */
 #define SILU_FIRST(T, name) \
   static inline T silu_d1_##name (T x) { \
-    T at = clip_bits_##name(x), e = scaled_exp_##name(at), r = 1 / (C_##name + e), s = C_##name * r; \
+    T at = clip_bits_##name(x), e = shifted_exp_##name(at), r = 1 / (C_##name + e), s = C_##name * r; \
     return s + at * s * (e * r) + 0 * x; \
   }
 SILU_FIRST(float, f32)
