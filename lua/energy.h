@@ -32,10 +32,12 @@ int64_t energy_size_option (lua_State *L, const char *fname, const char *name);
 /* ising{…} and its like */
 void energy_add_lattices (lua_State *L);                /* into the table on top */
 
-/* neap.energy(f, options) and exponential_family{…} */
+/* neap.energy(f, options), classifier(f, options), exponential_family{…} */
 int energy_from_lua (lua_State *L);
+int energy_classifier_from_lua (lua_State *L);
 int energy_exponential_family (lua_State *L);
 void energy_add_makers (lua_State *L);                  /* into the table on top */
+void energy_add_networks (lua_State *L);                /* into the table on top */
 void energy_add_methods (lua_State *L);                 /* into the table on top */
 void energy_add_algebra (lua_State *L);                 /* into the metatable on top */
 

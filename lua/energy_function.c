@@ -252,28 +252,52 @@ static bool is_callable (lua_State *L, int i) {
   return true;
 }
 
-/* neap.energy(f, {params=, event=}): the table neap.energy is argument 1 */
-int energy_from_lua (lua_State *L) {
+/* pushes option params of the table at 3; own: where it is not given, the callable table at 2 if it has params() */
+static void push_params (lua_State *L, const char *fname, bool own) {
+  int type = bind_field(L, 3, "params");
+  if (type != LUA_TNIL && type != LUA_TTABLE && type != LUA_TUSERDATA)
+    luaL_error(L, "%s: option 'params': a table of tensors expected, got %s", fname, luaL_typename(L, -1));
+  if (type != LUA_TNIL || !own || !lua_istable(L, 2)) return;
+  bool has = lua_getfield(L, 2, "params") == LUA_TFUNCTION;
+  lua_pop(L, 1);
+  if (!has) return;
+  lua_pushvalue(L, 2);
+  lua_replace(L, -2);
+}
+
+/* the function at 2 and the options at 3; fname is what made them */
+static int from_function (lua_State *L, const char *fname, bool logits) {
   static const char *const names[] = { "params", "event", "name", NULL };
-  made m = { 0 };
-  lua_settop(L, 3);
-  if (!is_callable(L, 2)) return luaL_error(L, "energy: a function of x expected, got %s", luaL_typename(L, 2));
-  bind_options(L, 3, "energy", names);
-  m.cfg.event_ndim = energy_event_field(L, 3, "energy", m.event);
+  made m = { .cfg = { .logits = logits } };
+  if (!is_callable(L, 2)) return luaL_error(L, "%s: a function of x expected, got %s", fname, luaL_typename(L, 2));
+  bind_options(L, 3, fname, names);
+  m.cfg.event_ndim = energy_event_field(L, 3, fname, m.event);
   if (m.cfg.event_ndim >= 0) m.cfg.event = m.event;
-  if (bind_field(L, 3, "name") != LUA_TNIL) m.cfg.name = lua_tostring(L, -1);
+  m.cfg.name = bind_field(L, 3, "name") != LUA_TNIL ? lua_tostring(L, -1) : logits ? fname : NULL;
   lua_createtable(L, 4, 0);
   int anchor = lua_gettop(L);
   lua_pushvalue(L, 2);
   lua_rawseti(L, anchor, F);
   lua_pushboolean(L, 0);
   lua_rawseti(L, anchor, BASE);
-  int type = bind_field(L, 3, "params");
-  if (type != LUA_TNIL && type != LUA_TTABLE && type != LUA_TUSERDATA)
-    return luaL_error(L, "energy: option 'params': a table of tensors expected, got %s", luaL_typename(L, -1));
-  energy_flatten(L, -1, "energy");
+  push_params(L, fname, logits);
+  energy_flatten(L, -1, fname);
   take_params(L, &m, anchor, lua_gettop(L) - 1, lua_gettop(L));
   return make(L, &m, anchor);
+}
+
+/* neap.energy(f, {params=, event=}): the table neap.energy is argument 1 */
+int energy_from_lua (lua_State *L) {
+  lua_settop(L, 3);
+  return from_function(L, "energy", false);
+}
+
+/* classifier(f, {params=, event=}): f gives logits */
+int energy_classifier_from_lua (lua_State *L) {
+  lua_settop(L, 2);
+  lua_pushnil(L);
+  lua_insert(L, 1);
+  return from_function(L, "classifier", true);
 }
 
 /* leaves the box of θ, made if params is a table or number, on the stack */

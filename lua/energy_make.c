@@ -72,37 +72,7 @@ void energy_options (lua_State *L, const char *fname, const char *const *names) 
   bind_options(L, 1, fname, names);
 }
 
-/* ---- networks ---- */
-
-static int make_mlp (lua_State *L) {
-  static const char *const names[] = { "sizes", "activation", "condition", "dtype", "rng", NULL };
-  int64_t sizes[64];
-  energy_options(L, "mlp", names);
-  neap_context *c = bind_context(L);
-  neap_mlp_config cfg = { .sizes = sizes, .condition = bind_optinteger(L, 1, "mlp", "condition", 0) };
-  cfg.dtype = (neap_dtype)bind_optdtype(L, 1, "mlp", "dtype", (int)neap_default_dtype(c));
-  if (bind_field(L, 1, "sizes") != LUA_TTABLE)
-    return luaL_error(L, "mlp: option 'sizes': a table expected, {inputs, hidden, ...}");
-  cfg.nsizes = (int)lua_rawlen(L, -1);
-  if (cfg.nsizes > 64) return luaL_error(L, "mlp: at most 64 layers");
-  for (int i = 0; i < cfg.nsizes; i++) {
-    lua_rawgeti(L, -1, i + 1);
-    if (!lua_isinteger(L, -1))
-      luaL_error(L, "mlp: sizes[%d]: integer expected, got %s", i + 1, luaL_tolstring(L, -1, NULL));
-    sizes[i] = lua_tointeger(L, -1);
-    lua_pop(L, 1);
-  }
-  int type = bind_field(L, 1, "activation");
-  if (type != LUA_TNIL && type != LUA_TSTRING)
-    return luaL_error(L, "mlp: option 'activation': a name expected, got %s", luaL_typename(L, -1));
-  cfg.activation = lua_tostring(L, -1);
-  bind_field(L, 1, "rng");
-  cfg.rng = bind_optrng(L, lua_gettop(L));
-  neap_energy **box = bind_energybox(L);
-  neap_scope s = neap_scope_open(c);
-  *box = neap_energy_mlp(c, &cfg);
-  return bind_finishenergy(L, s, box);
-}
+/* ---- networks of binary units ---- */
 
 int64_t energy_size_option (lua_State *L, const char *fname, const char *name) {
   int64_t n = bind_optinteger(L, 1, fname, name, NEAP_NONE);
@@ -314,7 +284,7 @@ static int open_file (lua_State *L) {
 
 void energy_add_makers (lua_State *L) {
   static const luaL_Reg makers[] = {
-    { "mlp", make_mlp }, { "rbm", make_rbm }, { "gaussian_rbm", make_gaussian_rbm },
+    { "rbm", make_rbm }, { "gaussian_rbm", make_gaussian_rbm },
     { "gaussian", make_gaussian }, { "gmm", make_gmm },
     { "mixture", make_mixture }, { "any", make_any }, { "double_well", make_double_well }, { "funnel", make_funnel },
     { "banana", make_banana }, { "rosenbrock", make_rosenbrock }, { "rastrigin", make_rastrigin },
@@ -323,5 +293,6 @@ void energy_add_makers (lua_State *L) {
     { "load", open_file }, { NULL, NULL }
   };
   luaL_setfuncs(L, makers, 0);
+  energy_add_networks(L);
   energy_add_lattices(L);
 }

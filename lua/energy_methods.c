@@ -177,6 +177,9 @@ static int energy_value_and_grad (lua_State *L) {
   return 2;
 }
 
+static neap_tensor *q_logits (query *q) { return neap_energy_logits(q->c, q->E, q->t[0], q->t[1]); }
+static int energy_logits (lua_State *L) { return ask_one(L, "logits", "x", NO_OPTIONS, q_logits); }
+
 /* ---- RBM ---- */
 
 static neap_tensor *q_hidden (query *q) { return neap_rbm_hidden(q->c, q->E, q->t[0]); }
@@ -416,7 +419,8 @@ void energy_add_methods (lua_State *L) {
   static const luaL_Reg methods[] = {
     { "score", energy_score }, { "grad", energy_grad }, { "hvp", energy_hvp }, { "laplacian", energy_laplacian },
     { "value_and_grad", energy_value_and_grad }, { "log_ratio", energy_log_ratio }, { "log_prob", energy_log_prob },
-    { "log_z", energy_log_z }, { "hidden", energy_hidden }, { "visible", energy_visible }, { "joint", energy_joint },
+    { "log_z", energy_log_z }, { "logits", energy_logits },
+    { "hidden", energy_hidden }, { "visible", energy_visible }, { "joint", energy_joint },
     { "translate", energy_translate }, { "given", energy_given }, { "fix", energy_fix }, { "clone", energy_clone },
     { "with", energy_with }, { "save", energy_save }, { "load", energy_load }, { "sample", energy_sample },
     { NULL, NULL }

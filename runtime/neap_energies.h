@@ -21,6 +21,7 @@ typedef struct neap_function_config {
   int event_ndim; const int64_t *event;  /* event NULL = not known */
   int nparams; neap_tensor *const *params;   /* become variables */
   const char *const *names;              /* of the parameters; NULL = "1", "2", … */
+  bool logits;                           /* the function gives [B, K]: the energy is −log Σₖ e^(fₖ), a classifier's */
 } neap_function_config;
 
 /* cfg NULL = no parameters, event not known.  ud belongs to the energy from here on, even if this fails:
@@ -41,6 +42,39 @@ typedef struct neap_mlp_config {
   neap_rng *rng;                         /* NULL = the context's own */
 } neap_mlp_config;
 NEAP_API neap_energy *neap_energy_mlp (neap_context *c, const neap_mlp_config *cfg);
+
+/* A network of residual blocks (He et al. 2016): h = W₁x + b₁, h ← h + V σ(W h + b) + v per block, E = w·σ(h) + b, h of
+** width sizes[1].  sizes after it are the widths inside the blocks, one each; with two sizes there are `blocks` of
+** them, as wide inside.  Drawn as an mlp is; V is divided by √blocks.  condition: as an mlp's. */
+typedef struct neap_residual_config {
+  int nsizes; const int64_t *sizes;      /* input, width [, inner width per block] */
+  int64_t blocks;                        /* with two sizes; 0 = 2 */
+  const char *activation;
+  int64_t condition;
+  neap_dtype dtype;
+  neap_rng *rng;
+} neap_residual_config;
+NEAP_API neap_energy *neap_energy_residual_mlp (neap_context *c, const neap_residual_config *cfg);
+
+/* E(x, σ) = net(x)/σ, or net(x, log σ)/σ where net takes a condition: one network for every noise level (Song and Ermon
+** 2020).  The condition σ is [B] or [B, 1], positive. */
+NEAP_API neap_energy *neap_energy_noise_conditional (neap_context *c, neap_energy *net);
+
+/* A classifier as an energy, −log Σₖ e^(fₖ(x)) (JEM: Grathwohl et al. 2020): the mlp net without its head, whose last
+** size counts the classes.  It shares net's tensors.  From a function: neap_energy_from_function with logits. */
+NEAP_API neap_energy *neap_energy_classifier (neap_context *c, neap_energy *net);
+/* The logits f(x) [B, K] of a classifier. */
+NEAP_API neap_tensor *neap_energy_logits (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond);
+
+/* A normalised energy, −log p of a flow of affine couplings with alternating halves (Dinh et al. 2017): exact draws,
+** log Z = 0.  A coupling's network has two hidden layers; none stretches by more than e².  Starts near N(0, I). */
+typedef struct neap_flow_config {
+  int64_t dim, layers, hidden;           /* numbers in x (2 at least), couplings, units of a hidden layer */
+  const char *activation;                /* as an mlp's */
+  neap_dtype dtype;
+  neap_rng *rng;
+} neap_flow_config;
+NEAP_API neap_energy *neap_energy_flow (neap_context *c, const neap_flow_config *cfg);
 
 /* Restricted Boltzmann machine, units 0/1: E(v) = −b·v − Σ softplus(c + vW), the free energy of v [B, visible].
 ** Parameters W [visible, hidden] ~ N(0, .01²) (Hinton 2012), b and c zero.  rng NULL = the context's own. */

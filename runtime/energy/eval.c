@@ -68,6 +68,16 @@ neap_tensor *neap_energy_eval (neap_context *c, neap_energy *E, neap_tensor *x, 
   return neap_scope_return(c, s, e);
 }
 
+neap_tensor *neap_energy_logits (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond) {
+  if (!neap_ok(c) || !E || !x) return NULL;
+  if (!energy_is_classifier(E))
+    return neap_fail(c, NEAP_EARG, "logits: a classifier expected, got %s", energy_title(E));
+  if (!check_x(c, E, x) || !check_cond(c, E, x, cond)) return NULL;
+  neap_scope s = neap_scope_open(c);
+  neap_tensor *y = as_float(c, E, x);
+  return neap_scope_return(c, s, y ? energy_logits(c, E, y, cond) : NULL);
+}
+
 /* ---- first derivatives ---- */
 
 /* x as the variable of E's derivatives */

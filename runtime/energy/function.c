@@ -1,13 +1,13 @@
 /*
 ** function.c -- an energy from a function of the host.
-** Slots: its parameters, all variables.  The function and its data are counted and shared by all energies that
-** differ only in their parameters.
+** Slots: its parameters, all variables; choice is 1 when it gives a classifier's logits.  The function and its data are
+** counted and shared by all energies that differ only in their parameters.
 */
 #include "energy.h"
 #include <stdio.h>
 #include <string.h>
 
-static neap_tensor *eval (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond) {
+neap_tensor *energy_call (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond) {
   if (!E->function) return neap_fail(c, NEAP_ESTATE, "%s: the function is missing", energy_title(E));
   size_t bytes = (size_t)(E->nslots + 1) * sizeof(neap_tensor *);
   neap_tensor **params = neap_malloc(c, bytes);
@@ -16,6 +16,10 @@ static neap_tensor *eval (neap_context *c, neap_energy *E, neap_tensor *x, neap_
   neap_tensor *e = E->function->fn(c, E->function->ud, params, x, cond);
   neap_free(c, params, bytes);
   return e;
+}
+
+static neap_tensor *eval (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond) {
+  return E->choice ? energy_classify(c, E, x, cond) : energy_call(c, E, x, cond);
 }
 
 const energy_class energy_function_class = { "function", 0, 0, 0, NULL, eval, NULL, NULL };
@@ -54,6 +58,7 @@ static neap_energy *make (neap_context *c, energy_function *f, const neap_functi
   E->function = f;
   f->refs++;
   E->wants = -1;
+  E->choice = cfg->logits;
   if (cfg->event_ndim > NEAP_MAX_DIMS - 1)
     neap_fail(c, NEAP_EARG, "energy: an event of %d dimensions; at most %d", cfg->event_ndim, NEAP_MAX_DIMS - 1);
   else if (cfg->event) energy_set_event(E, cfg->event_ndim, cfg->event);

@@ -68,8 +68,18 @@ static void write_sum (text *t, const neap_energy *E) {
 }
 
 static void write_sizes (text *t, const neap_energy *E) {
-  put(t, "mlp(");
+  const energy_class *k = E->cls;
+  put(t, "%s(", k->name);
   for (int i = 0; i < E->nslots; i += 2) put(t, i ? ", %lld" : "%lld", (long long)E->slots[i].value->shape[1]);
+  if (k == &energy_classifier_class) put(t, ", %lld", (long long)E->slots[E->nslots - 2].value->shape[0]);
+  put(t, ")");
+}
+
+/* inputs, width, width inside each block */
+static void write_blocks (text *t, const neap_energy *E) {
+  put(t, "residual_mlp(%lld", (long long)E->slots[0].value->shape[1]);
+  for (int i = 1; i + 1 < E->nslots / 2; i += i == 1 ? 1 : 2)
+    put(t, ", %lld", (long long)E->slots[2 * i].value->shape[1]);
   put(t, ")");
 }
 
@@ -81,8 +91,10 @@ static void write_energy (text *t, const neap_energy *E) {
   else if (k == &energy_scale_class) write_scale(t, E, 1);
   else if (k == &energy_divide_class) { write_factor(t, E->parts[0]); put(t, " / "); write_number(t, E); }
   else if (k == &energy_offset_class) { write_energy(t, E->parts[0]); put(t, " + "); write_number(t, E); }
+  else if (k == &energy_noise_class) write_parts(t, E, "noise_conditional(", "", ")");
   else if (E->nparts == 1) { write_factor(t, E->parts[0]); put(t, ":%s(...)", k->name); }
-  else if (k == &energy_mlp_class) write_sizes(t, E);
+  else if (k == &energy_mlp_class || k == &energy_classifier_class) write_sizes(t, E);
+  else if (k == &energy_residual_mlp_class) write_blocks(t, E);
   else if (k == &energy_rbm_class)
     put(t, "rbm(%lld, %lld)", (long long)E->slots[0].value->shape[0], (long long)E->slots[0].value->shape[1]);
   else put(t, "%s", energy_title(E));

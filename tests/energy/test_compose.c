@@ -138,6 +138,23 @@ static void *alloc (void *arg, void *p, size_t osize, size_t nsize) {
   return q;
 }
 
+/* residual blocks at a noise level, a classifier, a flow */
+static void networks (neap_context *c, const char *path) {
+  neap_residual_config blocks = { .nsizes = 2, .sizes = (int64_t[]){ 2, 3 }, .condition = 1 };
+  neap_energy *r = neap_energy_residual_mlp(c, &blocks), *noise = r ? neap_energy_noise_conditional(c, r) : NULL;
+  neap_energy *m = neap_energy_mlp(c, &(neap_mlp_config){ .nsizes = 2, .sizes = (int64_t[]){ 2, 3 } });
+  neap_energy *classes = m ? neap_energy_classifier(c, m) : NULL, *opened = NULL;
+  neap_energy *flow = neap_energy_flow(c, &(neap_flow_config){ .dim = 2, .layers = 2, .hidden = 3 });
+  neap_tensor *x = flow ? neap_energy_sample(c, flow, 2, NULL, NEAP_FLOAT32) : NULL, *e, *g;
+  neap_tensor *sigma = x ? neap_full(c, NEAP_FLOAT32, 1, (int64_t[]){ 2 }, .5) : NULL;
+  if (sigma && noise) neap_energy_value_and_grad(c, noise, x, sigma, &e, &g);
+  if (x && classes) neap_energy_logits(c, classes, x, NULL);
+  if (x && flow) neap_energy_laplacian(c, flow, x, NULL);
+  if (classes && neap_energy_save(c, classes, path)) opened = neap_energy_open(c, path);
+  neap_energy *all[] = { r, noise, m, classes, flow, opened };
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) neap_energy_release(all[i]);
+}
+
 static void everything (neap_context *c, const char *path) {
   neap_scope s = neap_scope_open(c);
   neap_energy *a = normal(c, 0, 0, 1), *b = neap_energy_funnel(c, 2);
@@ -153,6 +170,7 @@ static void everything (neap_context *c, const char *path) {
   if (twin && neap_energy_save(c, twin, path)) opened = neap_energy_open(c, path);
   neap_energy *all[] = { a, b, m, sum, any, twin, opened };
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) neap_energy_release(all[i]);
+  networks(c, path);
   neap_scope_close(c, s);
 }
 

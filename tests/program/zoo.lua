@@ -14,6 +14,12 @@ function M.all (dtype)
   end
   add("mlp 33, 65", neap.energy.mlp{sizes = {2, 33, 65}, dtype = dtype})
   add("mlp given rows of c", neap.energy.mlp{sizes = {2, 8}, condition = 3, dtype = dtype}, 3)
+  local net_of_c = neap.energy.mlp{sizes = {2, 8}, condition = 1, dtype = dtype}
+  add("residual_mlp", neap.energy.residual_mlp{sizes = {2, 12}, dtype = dtype})
+  add("residual_mlp given rows of c", neap.energy.residual_mlp{sizes = {2, 8, 5}, condition = 3, dtype = dtype}, 3)
+  add("noise_conditional", neap.energy.noise_conditional(net_of_c):given(t{.7}))
+  add("classifier", neap.energy.classifier(neap.energy.mlp{sizes = {2, 8, 4}, dtype = dtype}))
+  add("flow", neap.energy.flow{dim = 2, layers = 3, hidden = 8, dtype = dtype})
   add("rbm", neap.energy.rbm{visible = 2, hidden = 5, dtype = dtype})
   add("gaussian_rbm", neap.energy.gaussian_rbm{visible = 2, hidden = 5, std = {.7, 1.2}, dtype = dtype})
   add("gaussian std", neap.energy.gaussian{mean = t{0, 1}, std = 1.5})

@@ -1,0 +1,126 @@
+/*
+** energy_networks.c -- neap.energy.NAME{…} for networks and what is made of them.
+** Invariant: options are read before anything is made; the runtime's makers check what the numbers mean.
+*/
+#include "energy.h"
+
+enum { MAX_SIZES = 64 };
+
+/* option sizes, an array of integers, into sizes; returns how many */
+static int read_sizes (lua_State *L, const char *fname, const char *form, int64_t *sizes) {
+  if (bind_field(L, 1, "sizes") != LUA_TTABLE)
+    return luaL_error(L, "%s: option 'sizes': a table expected, %s", fname, form);
+  int n = (int)lua_rawlen(L, -1);
+  if (n > MAX_SIZES) return luaL_error(L, "%s: at most %d layers", fname, MAX_SIZES);
+  for (int i = 0; i < n; i++) {
+    lua_rawgeti(L, -1, i + 1);
+    if (!lua_isinteger(L, -1))
+      luaL_error(L, "%s: sizes[%d]: integer expected, got %s", fname, i + 1, luaL_tolstring(L, -1, NULL));
+    sizes[i] = lua_tointeger(L, -1);
+    lua_pop(L, 1);
+  }
+  return n;
+}
+
+/* option activation, a name that the table at 1 holds; NULL when it is not given */
+static const char *read_activation (lua_State *L, const char *fname) {
+  int type = bind_field(L, 1, "activation");
+  if (type != LUA_TNIL && type != LUA_TSTRING)
+    luaL_error(L, "%s: option 'activation': a name expected, got %s", fname, luaL_typename(L, -1));
+  return lua_tostring(L, -1);
+}
+
+static neap_dtype read_dtype (lua_State *L, const char *fname) {
+  return (neap_dtype)bind_optdtype(L, 1, fname, "dtype", (int)neap_default_dtype(bind_context(L)));
+}
+
+static neap_rng *read_rng (lua_State *L) {
+  bind_field(L, 1, "rng");
+  return bind_optrng(L, lua_gettop(L));
+}
+
+static int make_mlp (lua_State *L) {
+  static const char *const names[] = { "sizes", "activation", "condition", "dtype", "rng", NULL };
+  int64_t sizes[MAX_SIZES];
+  energy_options(L, "mlp", names);
+  neap_context *c = bind_context(L);
+  neap_mlp_config cfg = { .sizes = sizes, .condition = bind_optinteger(L, 1, "mlp", "condition", 0) };
+  cfg.dtype = read_dtype(L, "mlp");
+  cfg.nsizes = read_sizes(L, "mlp", "{inputs, hidden, ...}", sizes);
+  cfg.activation = read_activation(L, "mlp");
+  cfg.rng = read_rng(L);
+  neap_energy **box = bind_energybox(L);
+  neap_scope s = neap_scope_open(c);
+  *box = neap_energy_mlp(c, &cfg);
+  return bind_finishenergy(L, s, box);
+}
+
+static int make_residual_mlp (lua_State *L) {
+  static const char *const names[] = { "sizes", "blocks", "activation", "condition", "dtype", "rng", NULL };
+  const char *who = "residual_mlp";
+  int64_t sizes[MAX_SIZES];
+  energy_options(L, who, names);
+  neap_context *c = bind_context(L);
+  neap_residual_config cfg = { .sizes = sizes, .condition = bind_optinteger(L, 1, who, "condition", 0) };
+  int64_t blocks = bind_optinteger(L, 1, who, "blocks", NEAP_NONE);
+  if (blocks == 0) return luaL_error(L, "%s: blocks must be at least 1, got 0", who);
+  cfg.blocks = blocks == NEAP_NONE ? 0 : blocks;
+  cfg.dtype = read_dtype(L, who);
+  cfg.nsizes = read_sizes(L, who, "{inputs, width, ...}", sizes);
+  cfg.activation = read_activation(L, who);
+  cfg.rng = read_rng(L);
+  neap_energy **box = bind_energybox(L);
+  neap_scope s = neap_scope_open(c);
+  *box = neap_energy_residual_mlp(c, &cfg);
+  return bind_finishenergy(L, s, box);
+}
+
+static int make_flow (lua_State *L) {
+  static const char *const names[] = { "dim", "layers", "hidden", "activation", "dtype", "rng", NULL };
+  energy_options(L, "flow", names);
+  neap_context *c = bind_context(L);
+  neap_flow_config cfg = { .dim = energy_size_option(L, "flow", "dim"), .dtype = read_dtype(L, "flow") };
+  cfg.layers = bind_optinteger(L, 1, "flow", "layers", 6);
+  cfg.hidden = bind_optinteger(L, 1, "flow", "hidden", 64);
+  cfg.activation = read_activation(L, "flow");
+  cfg.rng = read_rng(L);
+  neap_energy **box = bind_energybox(L);
+  neap_scope s = neap_scope_open(c);
+  *box = neap_energy_flow(c, &cfg);
+  return bind_finishenergy(L, s, box);
+}
+
+/* ---- from a network ---- */
+
+static int make_noise_conditional (lua_State *L) {
+  neap_energy *net = bind_toenergy(L, 1);
+  if (!net)
+    return luaL_error(L, "noise_conditional(net): an energy expected, got %s", luaL_typename(L, 1));
+  if (lua_gettop(L) > 1) return luaL_argerror(L, 2, "too many arguments");
+  neap_context *c = bind_context(L);
+  neap_energy **box = bind_energybox(L);
+  neap_scope s = neap_scope_open(c);
+  *box = neap_energy_noise_conditional(c, net);
+  return bind_finishenergy(L, s, box);
+}
+
+/* classifier(mlp) or classifier(f, {params=, event=, name=}) */
+static int make_classifier (lua_State *L) {
+  neap_energy *net = bind_toenergy(L, 1);
+  if (!net) return energy_classifier_from_lua(L);
+  if (!lua_isnoneornil(L, 2))
+    return luaL_error(L, "classifier: options are for functions, got some with %s", neap_energy_name(net));
+  neap_context *c = bind_context(L);
+  neap_energy **box = bind_energybox(L);
+  neap_scope s = neap_scope_open(c);
+  *box = neap_energy_classifier(c, net);
+  return bind_finishenergy(L, s, box);
+}
+
+void energy_add_networks (lua_State *L) {
+  static const luaL_Reg makers[] = {
+    { "mlp", make_mlp }, { "residual_mlp", make_residual_mlp }, { "noise_conditional", make_noise_conditional },
+    { "classifier", make_classifier }, { "flow", make_flow }, { NULL, NULL }
+  };
+  luaL_setfuncs(L, makers, 0);
+}
