@@ -244,6 +244,9 @@ return {
     ["optim.rmsprop"] = {"neap.optim.rmsprop{lr=0.01, alpha=0.99, eps=1e-8, weight_decay=0}",
       "p ← p − lr·g / √(mean g²)"},
     ["optim.adagrad"] = {"neap.optim.adagrad{lr=0.01, eps=1e-10, weight_decay=0}", "p ← p − lr·g / √(Σ g²)"},
+    ["optim.lbfgs"] = {"neap.optim.lbfgs{lr=1, memory=10}",
+      "Nocedal and Wright 2006: opt:step(params, closure), closure() -> loss [, grads], searches a step; "
+      .. "step(params, grads) takes lr"},
     ["optim.norm"] = {"neap.optim.norm(grads)", "the Euclidean norm of all gradients together"},
     ["optim.clip_norm"] = {"neap.optim.clip_norm(grads, most)",
       "gradients scaled down to that norm, and the norm they had"},

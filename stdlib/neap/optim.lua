@@ -5,6 +5,7 @@
 
 local neap = require "neap"
 local options = require "neap.options"
+local lbfgs = require "neap.lbfgs"
 local core = require("neap.core")._optim
 local error = options.error
 
@@ -100,14 +101,39 @@ local function check_step (self, params, grads)
   end
 end
 
--- step(params, grads)
+-- What closure() tells at the parameters as they are: its loss as a number, its gradients or those that follow from it.
+local function evaluate (self, closure, params, single)
+  local loss, grads = closure()
+  if not is_tensor(loss) or loss:numel() ~= 1 then
+    local got = is_tensor(loss) and text_of(loss) or options.type_of(loss)
+    error(("%s: the closure must return the loss, a tensor of one element, got %s"):format(self.name, got))
+  end
+  if grads == nil then grads = neap.gradients(loss, params, {allow_unused = true})
+  elseif single then grads = {options.argument(self.name, "grads", grads, "tensor")} end
+  check_step(self, params, grads)
+  return loss:item(), grads
+end
+
+-- step(params, grads); lbfgs also takes step(params, closure) and returns the loss where it arrived
 function Optimizer:step (params, grads)
   check_self(self, "step(params, grads)")
-  if is_tensor(params) then params, grads = {params}, {options.argument(self.name, "grads", grads, "tensor")} end
-  check_step(self, params, grads)
+  local closure, single, loss = self.closures and type(grads) == "function" and grads, is_tensor(params), nil
+  if single then params = {params} end
+  if closure then
+    options.argument(self.name, "params", params, "table")
+    loss, grads = evaluate(self, closure, params, single)
+  else
+    if single then grads = {options.argument(self.name, "grads", grads, "tensor")} end
+    check_step(self, params, grads)
+  end
   local ps, gs, averages = line_up(self, params, grads)
-  self.update(self, ps, gs, averages, self:current_lr())
+  local arrived = self.update(self, ps, gs, averages, self:current_lr(), loss, closure and function ()
+    local value, now = evaluate(self, closure, params, single)
+    local _, list = line_up(self, params, now)
+    return value, list
+  end)
   self.steps = self.steps + 1
+  return arrived
 end
 
 local function copies (averages)
@@ -135,20 +161,22 @@ function Optimizer:set_state (t)
 end
 
 -- Defines optim.name{options}: names of the averages it keeps, and update(self, params, grads, averages, lr).
-local function define (name, known, names, update)
+-- closures: step takes one, too; update gets its loss and what evaluates it again, and gives the loss where it arrived.
+local function define (name, known, names, update, closures)
   local lr = known.lr
   known.lr = options.any("number", "callable")
-  known.weight_decay = known.weight_decay or 0.
+  if not closures then known.weight_decay = known.weight_decay or 0. end
   optim[name] = function (given)
     local o = options("optim." .. name, given, known)
     o.lr = o.lr or lr
     if o.lr == nil then error(("optim.%s: option 'lr' is missing"):format(name)) end
     options.range("optim." .. name, o, "at least 0", "lr", "weight_decay", "eps")
+    options.range("optim." .. name, o, "positive", "memory")
     options.range("optim." .. name, o, "in [0, 1)", "momentum", "beta1", "beta2", "alpha")
     if o.nesterov and o.momentum == 0 then
       error("optim.sgd: option 'nesterov': a momentum above 0 expected with it")
     end
-    o.name, o.steps, o.update = "optim." .. name, 0, update
+    o.name, o.steps, o.update, o.closures = "optim." .. name, 0, update, closures
     o.names = type(names) == "function" and names(o) or names
     o.averages = {}
     for _, n in ipairs(o.names) do o.averages[n] = {} end
@@ -181,6 +209,51 @@ end)
 define("adagrad", {lr = .01, eps = 1e-10}, {"square"}, function (o, p, g, averages, lr)
   core.adagrad(p, g, averages[1], lr, o.eps, o.weight_decay)
 end)
+
+-- ---- L-BFGS: parameters and gradients as one vector of float64 ----
+
+local function flat (list)
+  local out = {}
+  for i, t in ipairs(list) do out[i] = t:detach():double():reshape(-1) end
+  return neap.cat(out, 1)
+end
+
+local function unflatten (ps, x)
+  local first = 1
+  for _, p in ipairs(ps) do
+    local last = first + p:numel() - 1
+    p[{}] = x:slice(1, first, last):reshape(p.shape):to(p.dtype)
+    first = last + 1
+  end
+end
+
+-- Moves ps from x along d to where the line search ends; back to x when the closure raises.
+local function search (ps, x, d, start, at, again)
+  local function phi (a)
+    unflatten(ps, x + a * d)
+    local value, gs = again()
+    return {at = a, value = value, slope = (flat(gs) * d):sum():item()}
+  end
+  local ok, found = pcall(lbfgs.search, phi, start, at)
+  unflatten(ps, ok and x + found.at * d or x)
+  if not ok then error(found, 0) end
+  return found
+end
+
+-- lbfgs{lr = 1, memory = 10} (Nocedal and Wright 2006, algorithm 7.5).  step(params, closure) searches a step from lr
+-- on that meets the strong Wolfe conditions; step(params, grads) takes lr as it is.
+local function update_lbfgs (o, ps, gs, _, lr, loss, again)
+  local x, g, memory = flat(ps), flat(gs), o.averages
+  if (g * g):sum():item() == 0 then return loss end
+  lbfgs.remember(memory, x, g, o.memory)
+  local d = lbfgs.direction(memory, g)
+  if not again then unflatten(ps, x + lr * d) return nil end
+  local found = search(ps, x, d, {at = 0, value = loss, slope = (g * d):sum():item()}, lr, again)
+  if found.at == 0 then lbfgs.forget(memory) end
+  return found.value
+end
+
+define("lbfgs", {lr = 1., memory = 10}, {}, update_lbfgs, true)
 
 -- norm(grads): the Euclidean norm of all gradients together.
 function optim.norm (grads)
