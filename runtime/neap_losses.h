@@ -44,11 +44,11 @@ NEAP_API neap_loss *neap_loss_dsm (neap_context *c, double sigma);
 ** else 0. */
 NEAP_API neap_loss *neap_loss_multi_dsm (neap_context *c, int n, const double *sigmas, int conditional);
 
-/* What x's binary units are.  Left open, an RBM's are bits, and else the batch shows it: a −1 means spins, a 0 bits; of
-** units that all are 1 what the loss saw before is taken, and if that was nothing it fails. */
+/* What x's binary units are.  Left open, an RBM's are bits, an Ising model's spins, and else the batch shows it: a −1
+** means spins, a 0 bits; of units that all are 1 what the loss saw before is taken, and if that was nothing it fails. */
 typedef enum neap_units { NEAP_UNITS_OPEN, NEAP_UNITS_BITS, NEAP_UNITS_SPINS } neap_units;    /* 0 and 1; −1 and 1 */
 /* Pseudo-likelihood (Besag 1975): −mean Σᵢ log p(xᵢ | x's other units), an energy for each other state of each unit.
-** states q ≥ 2: units 1 … q (units is then NEAP_UNITS_OPEN); 0: binary units. */
+** states q ≥ 2: units 1 … q (units is then NEAP_UNITS_OPEN); 0: as a Potts model has them, else binary units. */
 NEAP_API neap_loss *neap_loss_pseudo_likelihood (neap_context *c, neap_units units, int64_t states);
 
 /* Ratio matching (Hyvärinen 2007) of binary units: mean Σᵢ (1 / (1 + p(x)/p(x with unit i turned over)))². */

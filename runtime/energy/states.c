@@ -20,6 +20,11 @@ energy_units energy_units_of (const neap_energy *E) {
   return (energy_units){ 2, 0, 1 };
 }
 
+bool energy_has_units (const neap_energy *E) {
+  while (E->nparts) E = E->parts[0];
+  return neap_energy_is_rbm(E) || is_spins(E) || is_potts(E);
+}
+
 int64_t energy_count_states (energy_units u, int64_t n, int64_t most) {
   int64_t count = 1;
   for (int64_t i = 0; i < n; i++) {

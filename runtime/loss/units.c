@@ -5,7 +5,7 @@
 ** and of binary units neg is the batch with all of them turned over.
 */
 #include "loss/loss.h"
-#include "energy/energy.h"
+#include "energy/states.h"
 #include <math.h>
 
 /* ---- what the units are ---- */
@@ -30,17 +30,16 @@ static bool look (neap_context *c, neap_tensor *x, int64_t states, int *kinds) {
   return ok;
 }
 
-static neap_units units_of_energy (const neap_energy *E) {
-  if (neap_energy_is_rbm(E)) return NEAP_UNITS_BITS;
-  for (int i = 0; i < E->nparts; i++) {
-    neap_units u = units_of_energy(E->parts[i]);
-    if (u != NEAP_UNITS_OPEN) return u;
-  }
-  return NEAP_UNITS_OPEN;
+static neap_units told_units (const neap_loss *l, const neap_energy *E) {
+  if (l->units != NEAP_UNITS_OPEN || !energy_has_units(E)) return l->units;
+  return energy_units_of(E).lo == 0 ? NEAP_UNITS_BITS : NEAP_UNITS_SPINS;
 }
 
-static neap_units told_units (const neap_loss *l, const neap_energy *E) {
-  return l->units != NEAP_UNITS_OPEN ? l->units : units_of_energy(E);
+/* of units 1 … q: q, as asked for or as Potts models have them; else 0 */
+static int64_t states_of (const neap_loss *l, const neap_energy *E) {
+  if (l->states || l->units != NEAP_UNITS_OPEN) return l->states;
+  energy_units u = energy_units_of(E);
+  return u.lo == 1 ? u.base : 0;
 }
 
 /* NEAP_UNITS_OPEN with an error when it cannot be told */
@@ -59,13 +58,13 @@ static neap_units seen_units (neap_context *c, neap_loss *l, neap_units told, in
   return told ? told : l->seen;
 }
 
-static bool prepare_states (neap_context *c, neap_loss *l, loss_batch *b) {
+static bool check_states (neap_context *c, neap_loss *l, loss_batch *b, int64_t states) {
   int kinds;
   if (c->trace) return true;
-  if (!look(c, b->x, l->states, &kinds)) return false;
+  if (!look(c, b->x, states, &kinds)) return false;
   if (!(kinds & OTHER)) return true;
   return neap_fail(c, NEAP_EARG, "%s: batch: whole numbers from 1 to %lld expected, got others", l->kind->name,
-                   (long long)l->states);
+                   (long long)states);
 }
 
 /* while a function is recorded there are no values to look at */
@@ -80,18 +79,20 @@ static bool prepare_binary (neap_context *c, neap_loss *l, loss_batch *b) {
 }
 
 static bool prepare (neap_context *c, neap_loss *l, loss_batch *b) {
-  bool counts = b->x->dtype == NEAP_BOOL || b->x->dtype == NEAP_UINT8;
-  if (counts && !(b->x = neap_cast(c, b->x, neap_default_dtype(c)))) return false;
-  return l->states ? prepare_states(c, l, b) : prepare_binary(c, l, b);
+  int64_t states = states_of(l, b->E);
+  neap_dtype counts = states ? NEAP_INT64 : neap_default_dtype(c);
+  if (b->x->dtype == NEAP_BOOL || b->x->dtype == NEAP_UINT8) b->x = neap_cast(c, b->x, counts);
+  return b->x && (states ? check_states(c, l, b, states) : prepare_binary(c, l, b));
 }
 
 /* ---- neighbours ---- */
 
 /* What takes each unit of x to its turn-th other state, in x's shape.  States follow each other in a ring. */
 static neap_tensor *change (neap_context *c, const neap_loss *l, loss_batch *b, int64_t turn) {
-  if (!l->states) return neap_sub(c, b->neg, b->x);
-  neap_tensor *past = neap_gt(c, b->x, num(c, b->x, (double)(l->states - turn)));
-  return neap_where(c, past, num(c, b->x, (double)(turn - l->states)), num(c, b->x, (double)turn));
+  int64_t states = states_of(l, b->E);
+  if (!states) return neap_sub(c, b->neg, b->x);
+  neap_tensor *past = neap_gt(c, b->x, num(c, b->x, (double)(states - turn)));
+  return neap_where(c, past, num(c, b->x, (double)(turn - states)), num(c, b->x, (double)turn));
 }
 
 /* E(x) − E(x with unit i in its turn-th other state) [B] */
@@ -125,7 +126,8 @@ static neap_tensor *over_units (neap_context *c, neap_loss *l, loss_batch *b, un
 static neap_tensor *minus_log_conditional (neap_context *c, const neap_loss *l, loss_batch *b, neap_tensor *e,
                                            int64_t D, int64_t i) {
   neap_tensor *sum = neap_softplus(c, rise(c, l, b, e, D, i, 1), 1);
-  for (int64_t turn = 2; sum && turn < l->states; turn++)
+  int64_t states = states_of(l, b->E);
+  for (int64_t turn = 2; sum && turn < states; turn++)
     sum = neap_add(c, sum, neap_softplus(c, neap_sub(c, rise(c, l, b, e, D, i, turn), sum), 1));
   return sum;
 }
@@ -156,11 +158,16 @@ static neap_tensor *squared_conditional (neap_context *c, const neap_loss *l, lo
   return neap_square(c, neap_sigmoid(c, rise(c, l, b, e, D, i, 1)));
 }
 
+static bool prepare_ratio (neap_context *c, neap_loss *l, loss_batch *b) {
+  if (!states_of(l, b->E)) return prepare(c, l, b);
+  return neap_fail(c, NEAP_EARG, "ratio_matching: E: one of binary units expected, got %s", energy_title(b->E));
+}
+
 static neap_tensor *eval_ratio (neap_context *c, neap_loss *l, loss_batch *b) {
   return over_units(c, l, b, squared_conditional);
 }
 
-static const neap_loss_kind ratio = { "ratio_matching", NULL, prepare, eval_ratio };
+static const neap_loss_kind ratio = { "ratio_matching", NULL, prepare_ratio, eval_ratio };
 
 neap_loss *neap_loss_ratio_matching (neap_context *c, neap_units units) {
   neap_loss *l = loss_new(c, &ratio);

@@ -42,6 +42,16 @@ function T.test_of_an_rbm_by_enumeration ()
   end
 end
 
+function T.test_of_an_ising_model ()
+  local beta, v = neap.tensor(.3, f64):requires_grad(), 2 * common.states(6) - 1
+  local E = neap.energy.ising{shape = {2, 3}, beta = beta}
+  local data = v:slice(1, 1, 40, 3):reshape(-1, 2, 3)
+  local value, all = neap.loss.mle{}(E, data), v:reshape(-1, 2, 3)
+  near(number(value), number(E(data):mean() + (-E(all)):logsumexp()), 1e-12)
+  local want = neap.gradients(E(data):mean() + (-E(all)):logsumexp(), beta)
+  near(number(neap.gradients(value, beta)), number(want), 1e-12)
+end
+
 function T.test_a_function_is_taken_to_be_normalised ()
   local x, c = common.correlated(30, neap.rng(1)), neap.rng(2):normal({30, 2}, f64)
   local E = neap.energy(function (y, given) return .5 * (y - given):square():sum(2) + math.log(2 * math.pi) end)

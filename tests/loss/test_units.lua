@@ -20,6 +20,7 @@ local function by_enumeration (E, n, list, f)
 end
 
 local function minus_log_conditional (ratio) return math.log(1 + 1 / ratio) end
+local function squared (ratio) return (1 / (1 + ratio)) ^ 2 end
 
 -- ---- pseudo-likelihood ----
 
@@ -71,6 +72,26 @@ function T.test_units_that_all_are_1 ()
   near(number((loss(of_spins, ones))), by_enumeration(E, 3, {8}, minus_log_conditional), 1e-12)
 end
 
+function T.test_energies_that_say_what_their_units_are ()
+  local ising = neap.energy.ising{shape = {2, 2}, beta = .3, field = .2}
+  local by_bits = neap.energy(function (v) return ising((2 * v - 1):reshape(-1, 2, 2)) end, {event = {4}})
+  local ones = neap.ones(2, 2, 2, f64)
+  local truth = by_enumeration(by_bits, 4, {16}, minus_log_conditional)
+  near(number((neap.loss.pseudo_likelihood{}(ising, ones))), truth, 1e-6)
+  near(number((neap.loss.pseudo_likelihood{}(ising + 3, ones:to "int64"))), truth, 1e-6)
+  near(number((neap.loss.ratio_matching{}(2 * ising, ones))), by_enumeration(2 * by_bits, 4, {16}, squared), 1e-6)
+  local potts = neap.energy.potts{shape = {5}, states = 3, beta = .7}
+  local x = neap.tensor({{1, 1, 2, 3, 3}, {2, 2, 2, 2, 2}}, {dtype = "int64"})
+  local value = number((neap.loss.pseudo_likelihood{}(potts, x)))
+  near(value, number((neap.loss.pseudo_likelihood{states = 3}(potts, x))), 0)
+  local unknown = neap.energy(function (v) return potts(v) end, {event = {5}})
+  near(value, number((neap.loss.pseudo_likelihood{states = 3}(unknown, x:to "uint8"))), 1e-12)
+  -- a ring of five: like neighbours on both sides, on one side, or a unit between two others
+  local e = math.exp(.7)
+  local both, one, split = -math.log(e * e / (e * e + 2)), -math.log(e / (2 * e + 1)), -math.log(1 / (2 * e + 1))
+  near(value, (one + one + split + one + one + 5 * both) / 2, 1e-6)
+end
+
 -- three units of three states: Σ J[xᵢ, xᵢ₊₁]; the nine of one pair's places
 local J = neap.tensor({{.3, -1, .5}, {0, 2, -.7}, {1.1, .2, -.4}}, f64)
 
@@ -107,8 +128,6 @@ function T.test_states_by_enumeration ()
 end
 
 -- ---- ratio matching ----
-
-local function squared (ratio) return (1 / (1 + ratio)) ^ 2 end
 
 function T.test_ratio_matching_by_enumeration ()
   local E, list = machine(4, 3), {1, 4, 7, 16, 10, 4}
