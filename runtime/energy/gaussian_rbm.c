@@ -38,8 +38,9 @@ static neap_tensor *constant (neap_context *c, neap_energy *E, const neap_tensor
 static neap_tensor *log_z (neap_context *c, neap_energy *E) {
   double z = 0;
   neap_tensor *sum;
-  if (!energy_slots_tracked(c, E)) sum = energy_enumerate_hidden(c, E, &z) ? neap_scalar(c, NEAP_FLOAT64, z) : NULL;
-  else if (!energy_rbm_is_large(E)) sum = rbm_sum_hidden(c, E);
+  bool tracked = energy_slots_tracked(c, E);
+  if ((tracked || c->trace) && !energy_rbm_is_large(E)) sum = rbm_sum_hidden(c, E);
+  else if (!tracked) sum = energy_enumerate_hidden(c, E, &z) ? neap_scalar(c, NEAP_FLOAT64, z) : NULL;
   else return neap_fail(c, NEAP_EARG, "log_z: the gaussian_rbm %s is too large for a tape; give log_z = E:log_z(), a "
                         "number", SHAPE_TEXT(E->slots[RBM_W].value));
   return sum ? neap_add(c, sum, constant(c, E, sum)) : NULL;

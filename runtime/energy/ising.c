@@ -45,7 +45,7 @@ static neap_tensor *log_z (neap_context *c, neap_energy *E) {
   strip s;
   double beta;
   bool across;
-  if (!energy_slots_tracked(c, E) && lattice_strip(c, E, 2, &s, &beta, &across))
+  if (!energy_wants_ops(c, E) && lattice_strip(c, E, 2, &s, &beta, &across))
     return strip_sum(c, E, &s, beta, across);
   return energy_sum_states(c, E);
 }

@@ -26,7 +26,7 @@ static neap_tensor *log_z (neap_context *c, neap_energy *E) {
   strip s;
   double z = 0;
   bool across;
-  if (energy_slots_tracked(c, E) || !lattice_strip(c, E, E->choice, &s, &z, &across)) return energy_sum_states(c, E);
+  if (energy_wants_ops(c, E) || !lattice_strip(c, E, E->choice, &s, &z, &across)) return energy_sum_states(c, E);
   s.bond = z;
   return strip_log_z(c, &s, &z) ? neap_scalar(c, NEAP_FLOAT64, z) : NULL;
 }

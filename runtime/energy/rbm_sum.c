@@ -5,6 +5,7 @@
 ** are so small that no product overflows.  Blocks of states do not depend on threads, so neither does the result.
 */
 #include "log_sum.h"
+#include "program/trace.h"
 #include <string.h>
 
 enum { LOW = 6, LANES = 8, BLOCKS = 16, HIGHS = 32 };   /* HIGHS states of the high units a block */
@@ -106,6 +107,7 @@ static bool sum_states (neap_context *c, rbm_job *j, double *log_z) {
 bool energy_rbm_log_z (neap_context *c, const neap_energy *E, double *log_z, bool *done) {
   int64_t V = E->slots[1].value->shape[0], H = E->slots[2].value->shape[0];
   bool hidden = H <= V;
+  trace_refuse(c, "sums over too many states to be recorded");
   rbm_job j = { .n = (int)(hidden ? H : V), .m = hidden ? V : H };
   j.padded = (j.m + LANES - 1) / LANES * LANES;
   j.low = j.n < LOW ? j.n : LOW;

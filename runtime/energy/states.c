@@ -4,6 +4,7 @@
 ** at most 256 values.
 */
 #include "states.h"
+#include "program/trace.h"
 
 enum { TAPE_ELEMENTS = 1 << 22 };
 
@@ -67,11 +68,19 @@ bool energy_slots_tracked (neap_context *c, const neap_energy *E) {
   return false;
 }
 
+bool energy_wants_ops (neap_context *c, const neap_energy *E) {
+  if (energy_slots_tracked(c, E)) return true;
+  if (!c->trace || energy_constant(E, E->nslots)) return false;
+  if (!is_large(E)) return true;
+  trace_refuse(c, "sums over too many states to be recorded");
+  return false;
+}
+
 neap_tensor *energy_sum_states (neap_context *c, neap_energy *E) {
   double z = 0;
   char event[NEAP_SHAPE_BYTES];
   energy_units u = energy_units_of(E);
-  if (!energy_slots_tracked(c, E)) return energy_enumerate(c, E, u, &z) ? neap_scalar(c, NEAP_FLOAT64, z) : NULL;
+  if (!energy_wants_ops(c, E)) return energy_enumerate(c, E, u, &z) ? neap_scalar(c, NEAP_FLOAT64, z) : NULL;
   if (is_large(E))
     return neap_fail(c, NEAP_EARG, "log_z: %s of %s has too many states for a tape; give log_z = E:log_z(), a number",
                      energy_title(E), neap_shape_text(event, E->ndim, E->event));

@@ -1,6 +1,7 @@
 -- Ising and Potts energies against plain Lua, all states and known values of log Z.
 local lu = require "luaunit"
 local t = require "energy.near"
+local compare = require "program.compare"
 local e = neap.energy
 local T = {}
 local f64 = {dtype = "float64"}
@@ -172,6 +173,34 @@ function T.test_ising_learns_its_parameters ()
   local large = e.ising {shape = {6, 6}, beta = neap.tensor(.25, f64):requires_grad()}
   lu.assertAlmostEquals(large:log_z(), 27.337974, 1e-6)
   t.near(large:log_prob(neap.ones(1, 6, 6, f64)), {.25 * 72 - 27.337974}, 1e-6)
+end
+
+-- what is compiled follows the parameters, whether their states are few enough to be summed by ops or not
+function T.test_programs_follow_parameters ()
+  local function follows (E, p, shape)
+    local x = neap.ones(2, table.unpack(shape)):double()
+    local function f (v) return E:log_prob(v) end
+    local heard = compare.with_warnings(function ()
+      local g = neap.compile(f)
+      for k = 1, 3 do
+        p[{}] = p:detach() + .1 * k
+        t.near(neap.no_grad(g, x), neap.no_grad(f, x), 1e-12)
+      end
+    end)
+    return #heard
+  end
+  local function beta () return neap.tensor(.3, f64):requires_grad() end
+  local b = beta()
+  lu.assertEquals(follows(e.ising {shape = {3, 3}, beta = b}, b, {3, 3}), 0)
+  lu.assertEquals(follows(e.ising {shape = {6, 6}, beta = b}, b, {6, 6}), 1)
+  lu.assertEquals(follows(e.potts {shape = {2, 3}, states = 3, beta = b}, b, {2, 3}), 0)
+  lu.assertEquals(follows(e.potts {shape = {6, 3}, states = 3, beta = b}, b, {6, 3}), 1)
+  local small = e.gaussian_rbm {visible = 3, hidden = 4, dtype = "float64"}
+  lu.assertEquals(follows(small, small.c, {3}), 0)
+  for _, E in ipairs {e.gaussian_rbm {visible = 300, hidden = 15, dtype = "float64"},
+                      e.rbm {visible = 300, hidden = 15, dtype = "float64"}} do
+    lu.assertEquals(follows(E, E.c, {300}), 1)
+  end
 end
 
 -- ---- Potts ----

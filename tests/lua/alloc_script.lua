@@ -11,6 +11,11 @@ assert(neap.hessian(function(v) return v:exp():sum() end, neap.tensor{1, 2}):siz
 assert(x[{{1, 2}, 1}]:totable()[2] == 3)
 x[{1}] = 0
 local E = neap.energy.gaussian{mean = {0, 1}, std = {1, 2}} + 0.5 * neap.energy.mlp{sizes = {2, 4}}
+local bond = neap.energy.ising{edges = {{1, 6}}, shape = {2, 3}, beta = 1}
+local lattice = neap.energy.ising{shape = {2, 3}, beta = 0.4, field = 0.1} + bond
+assert(lattice(neap.ones(2, 2, 3)):numel() == 2)
+assert(neap.energy.ising{shape = {2, 3}, beta = neap.tensor(0.4):requires_grad(), field = 0.1}:log_z() > 0)
+assert(neap.energy.gaussian_rbm{visible = 2, hidden = 3}:log_z() > 0)
 local own = neap.energy(function(v) return (v * v):sum(-1) end)
 local draws = neap.sampler.mala{step_size = 0.1}:sample(E + own, {chains = 2, steps = 3})
 assert(draws.ndim == 3)
