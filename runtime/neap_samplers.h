@@ -39,9 +39,9 @@ NEAP_API neap_sampler *neap_sampler_mala (neap_context *c, double step_size);
 NEAP_API neap_sampler *neap_sampler_hmc (neap_context *c, double step_size, int64_t leapfrog_steps);
 /* Underdamped Langevin (Leimkuhler & Matthews 2013, BAOAB): position and momentum, with friction and noise on it. */
 NEAP_API neap_sampler *neap_sampler_underdamped (neap_context *c, double step_size, double friction);
-/* Annealed Langevin (Song & Ermon 2019): steps moves at each of n levels σ, the largest first, with step_size·(σ/σ_min)².
-** An energy that may take a condition, and has none, is given σ [chains, 1].  A run's last move of the schedule is its
-** first step after warm-up: 1 step by default. */
+/* Annealed Langevin (Song & Ermon 2019): steps moves at each of n levels σ, the largest first, with
+** step_size·(σ/σ_min)².  An energy that may take a condition, and has none, is given σ [chains, 1].  A run's warm-up
+** comes after all moves but the last: by default it keeps what 1 step then gives, where the schedule ends. */
 NEAP_API neap_sampler *neap_sampler_annealed_langevin (neap_context *c, int n, const double *sigmas, double step_size,
                                                        int64_t steps);
 /* Block Gibbs of a restricted Boltzmann machine: h ~ p(h | x), then x ~ p(x | h). */
@@ -90,7 +90,7 @@ typedef struct neap_sample_config {          /* all may be zero */
   neap_tensor *x;                            /* first positions [chains, event…]; NULL: start, in E's event shape */
   neap_start start;
   const neap_dtype *dtype;                   /* of first positions; NULL: E's first parameter's, else the default */
-  int64_t steps, warmup, thin;               /* 0: 1000 (see annealed_langevin), 0, 1.  steps come after warmup; each thin-th one is kept */
+  int64_t steps, warmup, thin;               /* 0: 1000 (annealed: 1), 0, 1.  After warmup each thin-th is kept */
   neap_tensor *condition;
   neap_rng *rng;                             /* NULL: the context's own stream */
   bool (*progress) (void *arg, int64_t done, int64_t total);   /* after each step; false (with an error in c) stops */

@@ -1,7 +1,7 @@
 /*
 ** annealed.c -- annealed Langevin dynamics (Song and Ermon 2019).
-** x ← x − ε∇E(x, σ) + √(2ε)·n with ε = step_size·(σ/σ_min)²: level_steps moves at each σ, the largest first; those of the
-** last go on.  An energy that may take a condition, and has none, is given σ [chains, 1].
+** x ← x − ε∇E(x, σ) + √(2ε)·n with ε = step_size·(σ/σ_min)²: level_steps moves at each σ, the largest first; those
+** of the last go on.  An energy that may take a condition, and has none, is given σ [chains, 1].
 ** Invariant: "moves" counts each chain's; "energy" and "grad" belong to "x" at the σ of the next move.
 */
 #include "sampler/sampler.h"

@@ -1,8 +1,8 @@
 /*
 ** underdamped.c -- underdamped Langevin dynamics, split as BAOAB (Leimkuhler and Matthews 2013).
-** dx = p dt, dp = −∇E dt − γp dt + √(2γ) dW keeps exp(−E(x) − |p|²/2).  A step kicks p for half of ε and drifts x for
-** half, lets friction and noise act on p, then drifts and kicks again.  Nothing is rejected: x's law is off by O(ε²), and
-** exact where E is quadratic.
+** dx = p dt, dp = −∇E dt − γp dt + √(2γ) dW keeps exp(−E(x) − |p|²/2).  A step kicks p for half of ε and drifts x
+** for half, lets friction and noise act on p, then drifts and kicks again.  Nothing is rejected: x's law is off by
+** O(ε²), and exact where E is quadratic.
 ** Invariant: "energy" and "grad" belong to "x"; "momentum" goes on from step to step, 0 where E holds x fixed.
 */
 #include "sampler/sampler.h"
