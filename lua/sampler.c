@@ -166,14 +166,21 @@ static int make_annealed_langevin (lua_State *L) {
   return finish(L, sc);
 }
 
-static int make_gibbs (lua_State *L) {
-  static const char *const names[] = { NULL };
-  bind_options(L, 1, "sampler.gibbs", names);
+/* a sampler without settings */
+static int make_plain (lua_State *L, const char *fname, neap_sampler *(*make) (neap_context *c)) {
+  bind_options(L, 1, fname, (const char *const[]){ NULL });
   neap_context *c = bind_context(L);
   neap_sampler **box = bind_samplerbox(L);
   neap_scope sc = neap_scope_open(c);
-  *box = neap_sampler_gibbs(c);
+  *box = make(c);
   return finish(L, sc);
+}
+
+static int make_dmala (lua_State *L) { return make_of_number(L, "sampler.dmala", "step_size", neap_sampler_dmala); }
+static int make_gibbs (lua_State *L) { return make_plain(L, "sampler.gibbs", neap_sampler_gibbs); }
+
+static int make_gibbs_with_gradients (lua_State *L) {
+  return make_plain(L, "sampler.gibbs_with_gradients", neap_sampler_gibbs_with_gradients);
 }
 
 /* ---- custom: a kernel in Lua ---- */
@@ -295,7 +302,8 @@ bool bind_protected (neap_context *c, lua_CFunction f, void *arg) {
 static const luaL_Reg makers[] = {
   { "langevin", make_langevin }, { "random_walk", make_random_walk }, { "mala", make_mala }, { "hmc", make_hmc },
   { "underdamped", make_underdamped }, { "slice", make_slice }, { "annealed_langevin", make_annealed_langevin },
-  { "gibbs", make_gibbs }, { "custom", sampler_make_custom }, { NULL, NULL }
+  { "dmala", make_dmala }, { "gibbs", make_gibbs }, { "gibbs_with_gradients", make_gibbs_with_gradients },
+  { "custom", sampler_make_custom }, { NULL, NULL }
 };
 
 static const luaL_Reg methods[] = {

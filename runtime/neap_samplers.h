@@ -46,6 +46,10 @@ NEAP_API neap_sampler *neap_sampler_annealed_langevin (neap_context *c, int n, c
                                                        int64_t steps);
 /* Block Gibbs of a restricted Boltzmann machine: h ~ p(h | x), then x ~ p(x | h). */
 NEAP_API neap_sampler *neap_sampler_gibbs (neap_context *c);
+/* Flips of single units, 0 and 1 or −1 and 1, chosen by the gradient (Grathwohl et al. 2021). */
+NEAP_API neap_sampler *neap_sampler_gibbs_with_gradients (neap_context *c);
+/* Discrete Metropolis-adjusted Langevin (Zhang et al. 2022): flips of all units at once, 0 and 1 or −1 and 1. */
+NEAP_API neap_sampler *neap_sampler_dmala (neap_context *c, double step_size);
 
 /* A kernel of the host's own.  init finds "x" (and "condition") in state and adds what step carries; step replaces "x".
 ** A false result must come with an error in c.  free (may be NULL) is called once with arg, even if creation fails. */
@@ -66,7 +70,7 @@ NEAP_API bool neap_sampler_set_step_size (neap_context *c, neap_sampler *s, doub
 
 /* ---- Where chains start ---- */
 typedef enum neap_start_kind {
-  NEAP_START_DEFAULT,                        /* the sampler's or loss's own: normal; Bernoulli(½) (gibbs); data (cd) */
+  NEAP_START_DEFAULT,                        /* the sampler's or loss's own: normal; Bernoulli(½) (of units); data (cd) */
   NEAP_START_NORMAL,                         /* N(0, 1) */
   NEAP_START_UNIFORM,                        /* U(lo, hi); both 0: U(0, 1) */
   NEAP_START_BERNOULLI,                      /* 0 or 1, evenly */

@@ -4,8 +4,7 @@
 */
 #include "sampler/rows.h"
 
-/* x [B, event…] -> [B] */
-static neap_tensor *rows_sum (neap_context *c, neap_tensor *x) {
+neap_tensor *rows_sum (neap_context *c, neap_tensor *x) {
   int64_t dims[NEAP_MAX_DIMS];
   if (!x || x->ndim <= 1) return x;
   for (int i = 1; i < x->ndim; i++) dims[i - 1] = i + 1;

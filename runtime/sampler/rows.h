@@ -7,6 +7,8 @@
 
 #include "core.h"
 
+/* x [B, event…] -> [B]: Σ x of each row. */
+neap_tensor *rows_sum (neap_context *c, neap_tensor *x);
 /* a, b [B, event…] -> [B]: Σ a·b of each row. */
 neap_tensor *rows_dot (neap_context *c, neap_tensor *a, neap_tensor *b);
 /* v [B] -> [B, 1, …], to go with an x of ndim dimensions. */

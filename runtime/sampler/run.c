@@ -5,7 +5,7 @@
 */
 #include "sampler/program.h"
 #include "sampler/sampler.h"
-#include "energy/energy.h"
+#include "energy/states.h"
 #include <math.h>
 #include <string.h>
 #include <time.h>
@@ -63,6 +63,13 @@ static neap_dtype start_dtype (run *r) {
   return neap_default_dtype(r->c);
 }
 
+/* bits as the two values of E's units */
+static neap_tensor *as_units (run *r, neap_tensor *x) {
+  energy_units u = energy_units_of(r->E);
+  if (u.base != 2 || u.lo == 0) return x;
+  return x ? neap_add(r->c, rows_scale(r->c, x, u.step), neap_scalar(r->c, x->dtype, u.lo)) : NULL;
+}
+
 /* [chains, event…] */
 static neap_tensor *first (run *r) {
   int64_t shape[NEAP_MAX_DIMS + 1];
@@ -73,7 +80,8 @@ static neap_tensor *first (run *r) {
                      "tell neap.energy its event", r->s->kind->name);
   shape[0] = r->cfg.chains;
   neap_start start = sampler_default_start(r->s, r->cfg.start);
-  return sampler_start(r->c, r->s->kind->name, start, r->cfg.rng, start_dtype(r), n + 1, shape, NULL);
+  neap_tensor *x = sampler_start(r->c, r->s->kind->name, start, r->cfg.rng, start_dtype(r), n + 1, shape, NULL);
+  return r->cfg.start.kind == NEAP_START_DEFAULT && start.kind == NEAP_START_BERNOULLI ? as_units(r, x) : x;
 }
 
 static bool begin (run *r) {

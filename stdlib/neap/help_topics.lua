@@ -197,6 +197,10 @@ return {
     ["sampler.annealed_langevin"] = {"neap.sampler.annealed_langevin{sigmas=, step_size=, steps=100}",
       "steps moves of Langevin at each σ, the largest first, with step_size·(σ/σ_min)²"},
     ["sampler.gibbs"] = {"neap.sampler.gibbs{}", "an RBM's hidden, then visible units"},
+    ["sampler.gibbs_with_gradients"] = {"neap.sampler.gibbs_with_gradients{}",
+      "of units 0 and 1 or −1 and 1: flips one that the gradient proposes"},
+    ["sampler.dmala"] = {"neap.sampler.dmala{step_size=}",
+      "of units 0 and 1 or −1 and 1: flips many at once by a discrete Langevin move, accepted or rejected"},
     ["sampler.custom"] = {"neap.sampler.custom{init=, step=}",
       "yours: init(E, x, rng) and step(E, state, rng) give tables of tensors"},
     ["s:sample"] = {"s:sample(E [, {chains=4, steps=1000, warmup=0, thin=1, init=\"normal\","

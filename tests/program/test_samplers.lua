@@ -192,6 +192,32 @@ function T.test_gibbs ()
   lu.assertTrue(neap.memory().programs > made)
 end
 
+-- ---- flips ---------------------------------------------------------------------------------------------------------
+
+-- The same moves: all of them in float64; in float32 a choice in thousands is close enough to go the other way.
+local function check_flips (s, E, rows, dtype)
+  local x = neap.rng(rows):bernoulli(neap.full({rows, 7}, .5, {dtype = dtype}))
+  local one, many = s:init(E, x, neap.rng(3)), s:init(E, x, neap.rng(3))
+  for _ = 1, STEPS do s:step(E, one, 1) end
+  s:step(E, many, STEPS)
+  local off = many.x:ne(one.x):any(2):logical_or(many.accepted:ne(one.accepted)):sum():item()
+  lu.assertTrue(off <= (dtype == "float32" and rows / 500 or 0), ("%s, %s, %d rows: %d"):format(s, dtype, rows, off))
+  lu.assertEquals(many.x:mul(many.x - 1):abs():amax():item(), 0)
+end
+
+function T.test_flips ()
+  local made = neap.memory().programs
+  for _, s in ipairs{neap.sampler.gibbs_with_gradients{}, neap.sampler.dmala{step_size = .5}} do
+    for _, dtype in ipairs{"float32", "float64"} do
+      local E = neap.energy.rbm{visible = 7, hidden = 33, dtype = dtype}
+      for _, rows in ipairs{1, 2, 63, 64, 65, 1000} do check_flips(s, E, rows, dtype) end
+      local x = neap.zeros({1000, 7}, {dtype = dtype})
+      lu.assertTrue(compare.same_for_threads(function () return {s:step(E, s:init(E, x, neap.rng(3)), 20).x} end))
+    end
+  end
+  lu.assertTrue(neap.memory().programs > made)
+end
+
 -- ---- rows that mix: what runs does not depend on threads -----------------------------------------------------------
 
 function T.test_rows_that_mix_on_any_number_of_threads ()

@@ -159,7 +159,7 @@ static void objects_after_closing (void **state) {
 
 /* ---- every failing allocation ---- */
 
-enum { KINDS = 8, OF_UNITS = 1 };            /* samplers below, the last of them for units 0 and 1 */
+enum { KINDS = 10, OF_UNITS = 3 };            /* samplers below, the last of them for units 0 and 1 */
 
 static neap_sampler *make_sampler (neap_context *c, int which) {
   switch (which) {
@@ -170,6 +170,8 @@ static neap_sampler *make_sampler (neap_context *c, int which) {
     case 4: return neap_sampler_underdamped(c, .1, 1);
     case 5: return neap_sampler_slice(c, 1);
     case 6: return neap_sampler_annealed_langevin(c, 2, (double[]){ 1, .5 }, .1, 1);
+    case 7: return neap_sampler_gibbs_with_gradients(c);
+    case 8: return neap_sampler_dmala(c, .4);
     default: return neap_sampler_gibbs(c);
   }
 }
