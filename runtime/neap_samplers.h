@@ -70,7 +70,7 @@ NEAP_API bool neap_sampler_set_step_size (neap_context *c, neap_sampler *s, doub
 
 /* ---- Where chains start ---- */
 typedef enum neap_start_kind {
-  NEAP_START_DEFAULT,                        /* the sampler's or loss's own: normal; Bernoulli(½) (of units); data (cd) */
+  NEAP_START_DEFAULT,                        /* the sampler's or loss's own: normal; Bernoulli(½) (units); data (cd) */
   NEAP_START_NORMAL,                         /* N(0, 1) */
   NEAP_START_UNIFORM,                        /* U(lo, hi); both 0: U(0, 1) */
   NEAP_START_BERNOULLI,                      /* 0 or 1, evenly */

@@ -2,9 +2,9 @@
 ** slice.c -- slice sampling along a random line (Neal 2003).
 ** A level is drawn below e^(−E(x)), an interval of length width is laid at random around x on a line of random
 ** direction, its ends step out while they are above the level, and points drawn from it are tried until one is above;
-** each that is not becomes an end.  How often that may happen is bounded, so that a step is ops alone: OUT − 1 steps outwards,
-** divided among the ends at random as Neal does, and SHRINKS points, after which x stays where it is.  Both keep
-** detailed balance: the way back draws the same points.
+** each that is not becomes an end.  How often that may happen is bounded, so that a step is ops alone: OUT − 1 steps
+** outwards, divided among the ends at random as Neal does, and SHRINKS points, after which x stays where it is.  Both
+** keep detailed balance: the way back draws the same points.
 ** Invariant: "energy" is the energy of "x".
 */
 #include "sampler/sampler.h"
@@ -44,8 +44,8 @@ static bool begin (neap_context *c, neap_sampler *s, neap_energy *E, neap_state 
   return l->level && l->hi;
 }
 
-/* OUT − 1 looks: at the lower end as often as the row's draw says, then at the upper one.  An end that was found outside
-** is found there again. */
+/* OUT − 1 looks: at the lower end as often as the row's draw says, then at the upper one.  An end that was once found
+** outside is found there again. */
 static bool step_out (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st, line *l) {
   neap_tensor *u = column(c, l, LEFT), *left = u ? neap_floor(c, rows_scale(c, u, OUT)) : NULL;
   for (int i = 0; left && i < OUT - 1; i++) {
