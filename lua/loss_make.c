@@ -318,6 +318,20 @@ static int make_nce (lua_State *L) {
   return made(L, sc);
 }
 
+static int make_flow_contrastive (lua_State *L) {
+  static const char *const names[] = { "flow", NULL };
+  bind_options(L, 1, "loss.flow_contrastive", names);
+  bind_field(L, 1, "flow");
+  neap_energy *flow = bind_toenergy(L, -1);
+  if (!flow)
+    return luaL_error(L, "loss.flow_contrastive: option 'flow': an energy expected, got %s", luaL_typename(L, -1));
+  neap_context *c = bind_context(L);
+  neap_loss **box = loss_box(L);
+  neap_scope sc = neap_scope_open(c);
+  *box = neap_loss_flow_contrastive(c, flow);
+  return made(L, sc);
+}
+
 /* ---- the table ---- */
 
 static const luaL_Reg makers[] = {
@@ -325,7 +339,8 @@ static const luaL_Reg makers[] = {
   { "fd_ssm", make_fd_ssm }, { "dsm", make_dsm },
   { "multi_dsm", make_multi_dsm }, { "fisher", make_fisher }, { "nce", make_nce },
   { "pseudo_likelihood", make_pseudo_likelihood }, { "ratio_matching", make_ratio_matching },
-  { "energy_discrepancy", make_energy_discrepancy }, { "mle", make_mle }, { NULL, NULL }
+  { "energy_discrepancy", make_energy_discrepancy }, { "mle", make_mle },
+  { "flow_contrastive", make_flow_contrastive }, { NULL, NULL }
 };
 
 void loss_add_makers (lua_State *L) { luaL_newlib(L, makers); }

@@ -80,6 +80,10 @@ typedef struct neap_nce_config {
   int64_t ratio;                             /* 0: 1 */
 } neap_nce_config;
 NEAP_API neap_loss *neap_loss_nce (neap_context *c, const neap_nce_config *cfg);
+/* Flow contrastive estimation (Gao et al. 2020): nce of ratio 1 whose noise is a flow, or a Gaussian.  Its parameters
+** are the loss's own after log Z, and their gradients have the other sign: all may be given to one optimiser, which
+** then trains the energy to tell data from the flow's draws, and the flow to make them alike. */
+NEAP_API neap_loss *neap_loss_flow_contrastive (neap_context *c, neap_energy *flow);
 
 NEAP_API neap_loss *neap_loss_keep (neap_loss *l);
 NEAP_API void neap_loss_release (neap_loss *l);                                 /* NULL is ignored */
@@ -90,7 +94,7 @@ NEAP_API const char *neap_loss_name (const neap_loss *l);
 NEAP_API neap_tensor *neap_loss_eval (neap_context *c, neap_loss *l, neap_energy *E, neap_tensor *x, neap_tensor *cond,
                                       neap_rng *rng, neap_state *info);
 
-/* Its own parameters (nce: log_z), to be trained with E's. */
+/* Its own parameters (nce: log_z; flow_contrastive: the flow's, too), to be trained with E's. */
 NEAP_API int neap_loss_nparams (const neap_loss *l);
 NEAP_API neap_tensor *neap_loss_param (const neap_loss *l, int i);              /* i from 0; lent by l */
 NEAP_API const char *neap_loss_param_name (const neap_loss *l, int i);

@@ -38,9 +38,19 @@ void neap_loss_release (neap_loss *l) {
 }
 
 const char *neap_loss_name (const neap_loss *l) { return l->kind->name; }
-int neap_loss_nparams (const neap_loss *l) { return l->log_z ? 1 : 0; }
-neap_tensor *neap_loss_param (const neap_loss *l, int i) { return i == 0 ? l->log_z : NULL; }
-const char *neap_loss_param_name (const neap_loss *l, int i) { return i == 0 && l->log_z ? "log_z" : NULL; }
+
+int neap_loss_nparams (const neap_loss *l) {
+  return (l->log_z ? 1 : 0) + (l->trains_noise ? neap_energy_nparams(l->noise) : 0);
+}
+
+neap_tensor *neap_loss_param (const neap_loss *l, int i) {
+  return i == 0 ? l->log_z : i < neap_loss_nparams(l) ? neap_energy_param(l->noise, i - 1) : NULL;
+}
+
+const char *neap_loss_param_name (const neap_loss *l, int i) {
+  if (i == 0) return l->log_z ? "log_z" : NULL;
+  return i < neap_loss_nparams(l) ? neap_energy_param_name(l->noise, i - 1) : NULL;
+}
 
 /* ---- evaluation ---- */
 

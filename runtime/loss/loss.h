@@ -43,7 +43,7 @@ struct neap_loss {
   int64_t states;                            /* pseudo_likelihood; 0: binary units */
   int conditional;                           /* multi_dsm */
   neap_tensor *sigmas;                       /* multi_dsm: [n], float64 */
-  neap_energy *noise;                        /* nce */
+  neap_energy *noise; bool trains_noise;     /* nce; flow_contrastive: its parameters are the loss's own */
   neap_tensor_fn f;                          /* fisher: log p or score; nce: log p of the noise */
   bool is_log_prob;
   neap_tensor *(*sample)(neap_context *c, void *arg, neap_rng *rng, neap_tensor *x, int64_t n);

@@ -233,6 +233,8 @@ return {
     ["loss.energy_discrepancy"] = {"neap.loss.energy_discrepancy{t=.25, samples=4, w=1}",
       "data against data blurred twice by N(0, t): no chains, no derivative by x"},
     ["loss.mle"] = {"neap.loss.mle{}", "mean −log p of a model with a known log Z: mean E + log Z"},
+    ["loss.flow_contrastive"] = {"neap.loss.flow_contrastive{flow=}",
+      "nce whose noise is a flow that learns; its parameters are in loss:params()"},
     ["loss:params"] = {"loss:params()", "the loss's own parameters, to be trained with E's, and their names"},
     ["loss:state"] = {"loss:state()", "what it remembers between calls (pcd: the chains), as tensors"},
     ["loss:set_state"] = {"loss:set_state(t)", "takes it back"},

@@ -179,6 +179,9 @@ local losses = {
   ssm = function () return neap.loss.ssm {projections = 2} end,
   fd_ssm = function () return neap.loss.fd_ssm {eps = .1} end,
   energy_discrepancy = function () return neap.loss.energy_discrepancy {} end,
+  flow_contrastive = function ()
+    return neap.loss.flow_contrastive {flow = neap.energy.flow {dim = 2, layers = 2, hidden = 8, rng = neap.rng(1)}}
+  end,
   dsm = function () return neap.loss.dsm {sigma = .3} end,
   multi_dsm = function () return neap.loss.multi_dsm {sigmas = {.1, .3, 1}} end,
   fisher = function () return neap.loss.fisher {score = function (x) return -x end} end,

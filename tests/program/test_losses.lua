@@ -38,6 +38,14 @@ local function losses (dtype)
     fisher_log_prob = function () return L.fisher{log_prob = function (x) return -(x * x):sum(2) * .5 end} end,
     nce = function () return L.nce{noise = noise, ratio = 1} end,
     nce_3 = function () return L.nce{noise = noise, ratio = 3} end,
+    flow_contrastive = function ()
+      local flow = neap.energy.flow{dim = 2, layers = 2, hidden = 6, dtype = dtype, rng = neap.rng(1)}
+      return L.flow_contrastive{flow = flow}
+    end,
+    flow_contrastive_gaussian = function ()
+      local mean, std = neap.tensor({1, 0}, o):requires_grad(), neap.tensor(1.2, o):requires_grad()
+      return L.flow_contrastive{flow = neap.energy.gaussian{mean = mean, std = std}}
+    end,
     nce_lua = function ()
       return L.nce{ratio = 2, noise = {sample = function (n, rng) return rng:normal({n, 2}, o) end,
                                        log_prob = function (x) return -(x * x):sum(2) * .5 - math.log(2 * math.pi) end}}
