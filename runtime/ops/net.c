@@ -28,6 +28,7 @@ neap_tensor *build_linear (neap_context *c, neap_tensor **in, int n, const neap_
 static neap_tensor *standardized (neap_context *c, neap_tensor *x, int first, double eps) {
   int64_t dims[NEAP_MAX_DIMS];
   int n = 0;
+  if (!x) return NULL;
   for (int d = first; d <= x->ndim; d++) dims[n++] = d;
   neap_tensor *centred = neap_sub(c, x, neap_mean(c, x, n, dims, true));
   neap_tensor *var = neap_mean(c, neap_square(c, centred), n, dims, true);
