@@ -119,6 +119,11 @@ static void set_coupling (neap_context *c, neap_energy *E, const neap_flow_confi
   network_set_layer(c, E, &init, LAYERS * j + 2, h, 2 * changes, gain, .02);
 }
 
+static void set_layers (neap_context *c, neap_energy *E, const void *config) {
+  const neap_flow_config *cfg = config;
+  for (int j = 0; j < (int)cfg->layers && neap_ok(c); j++) set_coupling(c, E, cfg, j);
+}
+
 static bool check_config (neap_context *c, const neap_flow_config *cfg) {
   if (!cfg || cfg->dim < 2)
     return neap_fail(c, NEAP_EARG, "flow: dim must be at least 2, two halves, got %lld",
@@ -132,14 +137,6 @@ static bool check_config (neap_context *c, const neap_flow_config *cfg) {
 
 neap_energy *neap_energy_flow (neap_context *c, const neap_flow_config *cfg) {
   if (!neap_ok(c) || !check_config(c, cfg)) return NULL;
-  int act = network_activation(c, "flow", cfg->activation), n = (int)cfg->layers;
-  neap_energy *E = act < 0 ? NULL : energy_new(c, &energy_flow_class, 2 * LAYERS * n, 0, NULL);
-  if (!E) return NULL;
-  E->choice = act;
-  neap_mode mode = neap_no_grad(c);
-  neap_scope s = neap_scope_open(c);
-  for (int j = 0; j < n && neap_ok(c); j++) set_coupling(c, E, cfg, j);
-  neap_scope_close(c, s);
-  neap_mode_restore(c, mode);
-  return energy_finish(c, E);
+  int act = network_activation(c, "flow", cfg->activation);
+  return network_new(c, &energy_flow_class, 2 * LAYERS * (int)cfg->layers, act, 0, set_layers, cfg);
 }

@@ -22,7 +22,8 @@ const energy_class energy_mlp_class = { "mlp", 0, 0, 1, check, eval, NULL, NULL 
 /* ---- making ---- */
 
 /* A layer's gain makes up for the activation before it; the first has none before it. */
-static void set_layers (neap_context *c, neap_energy *E, const neap_mlp_config *cfg) {
+static void set_layers (neap_context *c, neap_energy *E, const void *config) {
+  const neap_mlp_config *cfg = config;
   network_init init = { "mlp", cfg->dtype, cfg->rng };
   for (int i = 0; i < cfg->nsizes && neap_ok(c); i++) {
     bool head = i + 1 == cfg->nsizes;
@@ -42,14 +43,5 @@ static bool check_config (neap_context *c, const neap_mlp_config *cfg) {
 neap_energy *neap_energy_mlp (neap_context *c, const neap_mlp_config *cfg) {
   if (!neap_ok(c) || !check_config(c, cfg)) return NULL;
   int act = network_activation(c, "mlp", cfg->activation);
-  neap_energy *E = act < 0 ? NULL : energy_new(c, &energy_mlp_class, 2 * cfg->nsizes, 0, NULL);
-  if (!E) return NULL;
-  E->choice = act;
-  E->num[0] = (double)cfg->condition;
-  neap_mode mode = neap_no_grad(c);
-  neap_scope s = neap_scope_open(c);
-  set_layers(c, E, cfg);
-  neap_scope_close(c, s);
-  neap_mode_restore(c, mode);
-  return energy_finish(c, E);
+  return network_new(c, &energy_mlp_class, 2 * cfg->nsizes, act, cfg->condition, set_layers, cfg);
 }

@@ -134,3 +134,17 @@ void network_set_layer (neap_context *c, neap_energy *E, const network_init *ini
   snprintf(name, sizeof name, "bias%d", i + 1);
   energy_set(E, 2 * i + 1, name, uniform(c, init, 1, &out, a));
 }
+
+neap_energy *network_new (neap_context *c, const energy_class *cls, int slots, int activation, int64_t condition,
+                          void (*set) (neap_context *c, neap_energy *E, const void *config), const void *config) {
+  neap_energy *E = activation < 0 ? NULL : energy_new(c, cls, slots, 0, NULL);
+  if (!E) return NULL;
+  E->choice = activation;
+  E->num[0] = (double)condition;
+  neap_mode mode = neap_no_grad(c);
+  neap_scope s = neap_scope_open(c);
+  set(c, E, config);
+  neap_scope_close(c, s);
+  neap_mode_restore(c, mode);
+  return energy_finish(c, E);
+}

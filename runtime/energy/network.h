@@ -22,6 +22,10 @@ bool network_check_condition (neap_context *c, const char *who, int64_t conditio
 
 /* An activation's place by its name (NULL = silu); -1 with an error. */
 int network_activation (neap_context *c, const char *who, const char *name);
+/* An energy of cls with so many slots, which set fills; the activation is its choice, the condition its first number.
+** NULL on failure, or with an activation of -1. */
+neap_energy *network_new (neap_context *c, const energy_class *cls, int slots, int activation, int64_t condition,
+                          void (*set) (neap_context *c, neap_energy *E, const void *config), const void *config);
 /* 1/√E[f(z)²] for z ~ N(0, 1): layers with it keep the size of what passes through them. */
 double network_gain (int64_t activation);
 neap_tensor *network_activate (neap_context *c, const neap_energy *E, neap_tensor *x);

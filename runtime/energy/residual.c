@@ -43,7 +43,8 @@ const energy_class energy_residual_mlp_class = { "residual_mlp", 0, 0, 1, check,
 /* ---- making ---- */
 
 /* n blocks that each add 1/n of a variance leave twice of it: what comes out has the size of what goes in. */
-static void set_layers (neap_context *c, neap_energy *E, const neap_residual_config *cfg) {
+static void set_layers (neap_context *c, neap_energy *E, const void *config) {
+  const neap_residual_config *cfg = config;
   network_init init = { "residual_mlp", cfg->dtype, cfg->rng };
   int64_t width = cfg->sizes[1];
   int n = blocks(E);
@@ -73,14 +74,5 @@ neap_energy *neap_energy_residual_mlp (neap_context *c, const neap_residual_conf
   if (!neap_ok(c) || !check_config(c, cfg)) return NULL;
   int act = network_activation(c, "residual_mlp", cfg->activation);
   int n = cfg->nsizes > 2 ? cfg->nsizes - 2 : cfg->blocks ? (int)cfg->blocks : 2;
-  neap_energy *E = act < 0 ? NULL : energy_new(c, &energy_residual_mlp_class, 4 * n + 4, 0, NULL);
-  if (!E) return NULL;
-  E->choice = act;
-  E->num[0] = (double)cfg->condition;
-  neap_mode mode = neap_no_grad(c);
-  neap_scope s = neap_scope_open(c);
-  set_layers(c, E, cfg);
-  neap_scope_close(c, s);
-  neap_mode_restore(c, mode);
-  return energy_finish(c, E);
+  return network_new(c, &energy_residual_mlp_class, 4 * n + 4, act, cfg->condition, set_layers, cfg);
 }

@@ -65,14 +65,18 @@ LOOP_KERNEL(uint64_t)                      /* int64 wraps around as unsigned doe
 LOOP_KERNEL(uint8_t)
 
 /* out (+)= matrix · v, added to zeros: beta = 0 leaves it to BLAS whether NaN in unset memory survives */
-#define BLAS_KERNEL(T, l) \
+#define VECTOR_KERNEL(T, l) \
 static void blas_vector_##l (bool t, int rows, int cols, const T *a, int ld, const T *v, int incv, T *out, int inc, \
                              bool add) { \
   for (int64_t i = 0; i < rows && !add; i++) out[i * inc] = 0; \
   if (t) cblas_##l##gemv(BLAS_ROWS, BLAS_T, cols, rows, 1, a, ld, v, incv, 1, out, inc); \
   else cblas_##l##gemv(BLAS_ROWS, BLAS_N, rows, cols, 1, a, ld, v, incv, 1, out, inc); \
-} \
-/* the columns of a strip, from y on, h rows at a time */ \
+}
+VECTOR_KERNEL(float, s)
+VECTOR_KERNEL(double, d)
+
+/* the columns of a strip, from y on, h rows at a time; and its copy */
+#define STRIP_KERNEL(T, l) \
 static void blas_##l##_strip (const product *p, const T *x, const T *y, int ldy, T *out, int64_t m, int64_t n, \
                               int64_t h) { \
   for (int64_t i = 0; i < m; i += h) \
@@ -82,7 +86,11 @@ static void blas_##l##_strip (const product *p, const T *x, const T *y, int ldy,
 static const T *copy_strip_##l (const product *p, const T *y, int64_t n, T *strip) { \
   for (int64_t q = 0; q < p->k; q++) memcpy(strip + q * n, y + q * p->ldy, (size_t)n * sizeof(T)); \
   return strip; \
-} \
+}
+STRIP_KERNEL(float, s)
+STRIP_KERNEL(double, d)
+
+#define BLAS_KERNEL(T, l) \
 static void blas_##l##_pieces (const product *p, const T *x, const T *y, T *out, int64_t m, int64_t n, T *strip) { \
   piece w = piece_of(p, m, n); \
   bool copies = strip && w.m < m && w.n <= STRIP; \

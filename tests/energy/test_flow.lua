@@ -2,6 +2,7 @@
 local lu = require "luaunit"
 local t = require "energy.near"
 local e = neap.energy
+local plain = require "energy.plain"
 local T = {}
 
 local log, exp, pi = math.log, math.exp, math.pi
@@ -17,17 +18,7 @@ local function bent (dim, layers, seed)
   return E
 end
 
-local function silu (x) return x / (1 + exp(-x)) end
-
-local function layer (w, b, a, f)
-  local out = {}
-  for i, row in ipairs(w) do
-    local s = b[i]
-    for j, v in ipairs(row) do s = s + v * a[j] end
-    out[i] = f and f(s) or s
-  end
-  return out
-end
+local silu, layer = plain.silu, plain.layer
 
 -- z and the sum of the log-scales of one row, by the definition
 local function normal_of (E, row)

@@ -2,20 +2,10 @@
 local lu = require "luaunit"
 local t = require "energy.near"
 local e = neap.energy
+local plain = require "energy.plain"
 local T = {}
 
-local function silu (x) return x / (1 + math.exp(-x)) end
-
--- w a + b, row by row
-local function layer (w, b, a, f)
-  local out = {}
-  for i, row in ipairs(w) do
-    local s = b[i]
-    for j, v in ipairs(row) do s = s + v * a[j] end
-    out[i] = f and f(s) or s
-  end
-  return out
-end
+local silu, layer = plain.silu, plain.layer
 
 local function map (a, f)
   local out = {}
