@@ -198,8 +198,12 @@ void neap_object_free (neap_context *c, void *p, size_t size) {
 
 /* ---- storages: header, padding to 64 bytes, data, 64 bytes that kernels may touch ---- */
 
+/* Large data begin where a huge page does, so that all of them lie in such pages: what is asked for besides is address
+** space that nobody touches, but for the header's page. */
+static size_t alignment (size_t data) { return data >= HUGE_FROM ? HUGE_FROM : ALIGN; }
+
 static size_t storage_bytes (size_t data) {
-  return sizeof(neap_storage) + ALIGN - _Alignof(neap_storage) + data + ALIGN;
+  return sizeof(neap_storage) + alignment(data) - _Alignof(neap_storage) + data + ALIGN;
 }
 
 /* nobody holds s any more */
@@ -239,9 +243,9 @@ void neap_storage_trim (neap_context *c) {
     while (c->blocks[k]) drop(c, k, k < SMALL_SIZES ? (size_t)k * STEP : large_size(k - SMALL_SIZES));
 }
 
-static void advise_huge (void *data, size_t bytes) {
-  uintptr_t from = ((uintptr_t)data + HUGE_FROM - 1) & ~(uintptr_t)(HUGE_FROM - 1), to = (uintptr_t)data + bytes;
-  if (to > from) madvise((void *)from, to - from, MADV_HUGEPAGE);     /* advice only: failure is no error */
+static void *storage_data (neap_storage *s, size_t bytes) {
+  uintptr_t to = alignment(bytes);
+  return (void *)(((uintptr_t)(s + 1) + to - 1) & -to);
 }
 
 /* Hostile: what is read before it was written, or after it was given back, is NaN. */
@@ -264,9 +268,9 @@ neap_storage *neap_storage_new (neap_context *c, size_t bytes) {
   s->version = s->marks = 0;
   s->bytes = bytes;
   s->ctx = c;
-  s->data = (void *)(((uintptr_t)(s + 1) + ALIGN - 1) & ~(uintptr_t)(ALIGN - 1));
+  s->data = storage_data(s, bytes);
   s->next = NULL;
-  if (bytes >= HUGE_FROM && c->allocations > before) advise_huge(s->data, bytes);      /* once for each piece */
+  if (bytes >= HUGE_FROM && c->allocations > before) madvise(s->data, bytes, MADV_HUGEPAGE);   /* advice: may fail */
   poison(s);
   c->refs++;
   return s;

@@ -6,6 +6,8 @@
 #include "program/frame.h"
 #include <string.h>
 
+enum { LINE = 64, FAR = 512 << 10 };       /* bytes of a cache's line; of a result that the near caches do not hold */
+
 static int64_t padded (int64_t n) { return (n + NEAP_TILE_PAD - 1) & -(int64_t)NEAP_TILE_PAD; }
 static int64_t least (int64_t a, int64_t b) { return a < b ? a : b; }
 
@@ -106,11 +108,23 @@ static bool run_step (frame *f, const frame_step *s, uint64_t t, int64_t first, 
   return ok;
 }
 
+/* Asks for the lines of the tile's results, so that they come while the first steps compute.  What is read is asked for
+** by the processor itself, which sees where a loop goes; a tile's last step comes too late for that. */
+static void ask_for_stores (const frame_instr *in, int64_t first, int64_t n) {
+  for (int i = 0; i < in->of->nsteps; i++) {
+    const frame_step *s = &in->steps[i];
+    if (!s->store || in->n * (int64_t)s->size < FAR) continue;
+    const char *line = s->store + (size_t)first * s->size, *end = line + (size_t)n * s->size;
+    for (; line < end; line += LINE) __builtin_prefetch(line, 1);
+  }
+}
+
 static bool run_group (frame *f, const frame_instr *in, uint64_t t) {
   const void *slot[GROUP_SLOTS];
   char *base = frame_align(f->scratch);
   for (int64_t first = 0; first < in->n; first += in->tile) {
     int64_t n = least(in->n - first, in->tile);
+    ask_for_stores(in, first, n);
     for (int i = 0; i < in->of->nsources; i++)
       slot[i] = source_tile(&in->sources[i], first, n, base + (size_t)i * in->tile_bytes);
     for (int i = 0; i < in->of->nsteps; i++)

@@ -1,10 +1,11 @@
 -- run.lua -- the benchmark's driver; make bench calls it.
 --
---   build/neap tests/bench/run.lua [--threads 1,2] [--only NAME|pattern] [--runs 7] [--scale 1] [--json FILE]
---                                  [--peak PROGRAM] [--python PROGRAM | --no-peer] [--busy N] [--list]
+--   build/neap tests/bench/run.lua [--threads 1,2] [--only NAME|pattern] [--runs 7] [--seconds 3] [--scale 1]
+--                                  [--json FILE] [--peak PROGRAM] [--python PROGRAM | --no-peer] [--busy N] [--list]
 --
 -- Each row is set up, warmed up on both sides, then measured in turns: a run of neap, a run of the peer, and so on, so
--- that what else the machine does meets both alike.  Only ratios from one run count.  --busy keeps so many other
+-- that what else the machine does meets both alike; at least so many runs and seconds, because a neighbour's work can
+-- halve this machine's speed for a second.  Only ratios from one run count.  --busy keeps so many other
 -- processes computing meanwhile.
 -- Invariant: a row that fails is reported with its error and makes the exit code 1; it never has a ratio.
 
@@ -35,10 +36,10 @@ local function numbers (text, name)
 end
 
 local function options ()
-  local o = {threads = "1", runs = "7", scale = "1", python = "/usr/bin/python3"}
+  local o = {threads = "1", runs = "7", seconds = "3", scale = "1", python = "/usr/bin/python3"}
   local flags = {["no-peer"] = true, list = true}
-  local known = {threads = true, runs = true, scale = true, python = true, only = true, json = true, peak = true,
-                 busy = true}
+  local known = {threads = true, runs = true, seconds = true, scale = true, python = true, only = true, json = true,
+                 peak = true, busy = true}
   local i = 1
   while i <= #arg do
     local name = arg[i]:match "^%-%-(.+)$"
@@ -49,6 +50,7 @@ local function options ()
   end
   o.threads, o.runs, o.scale = numbers(o.threads, "threads"), numbers(o.runs, "runs")[1], tonumber(o.scale)
   if not o.scale or o.scale <= 0 then fail "--scale: a positive number expected" end
+  o.seconds = tonumber(o.seconds) or fail "--seconds: a number expected"
   o.busy = o.busy and numbers(o.busy, "busy")[1] or 0
   return o
 end
@@ -137,10 +139,12 @@ local function measure (row, o, peer, threads)
     neap.seed(1)
     local ours = neap_side(row, units, o, measured)
     local theirs = peer and peer_side(row, units, o, measured, peer)
-    for run = 0, o.runs do                       -- run 0 warms up
+    local run, began = 0, nil                    -- run 0 warms up
+    repeat
       local a, b = ours(), theirs and theirs()
       if run > 0 then measured.neap[run], measured.peer[run] = a, b end
-    end
+      run, began = run + 1, began or neap.clock()
+    until run > o.runs and neap.clock() - began > o.seconds
   end)
   if not ok and tostring(problem):find("interrupted!", 1, true) then error(problem, 0) end
   if not ok then measured = {threads = threads, units = units, neap = {}, peer = {}, error = tostring(problem)} end
@@ -186,7 +190,7 @@ local function main ()
   end
   local out = {version = neap.version, runs = o.runs, busy = o.busy, rows = {}, peaks = {}}
   out.load_before = load_average()
-  print(("neap %s, medians of %d runs, load average %s"):format(neap.version, o.runs, tostring(out.load_before)))
+  print(("neap %s, medians of %d runs and more, load average %s"):format(neap.version, o.runs, tostring(out.load_before)))
   if (out.load_before or 0) > .5 then print "other work shares this machine: the ratios say something, the times little" end
   for _, threads in ipairs(o.threads) do run_threads(o, threads, out) end
   out.load_after = load_average()

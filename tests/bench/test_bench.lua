@@ -30,7 +30,7 @@ end
 
 function T.test_table_and_json_without_peer ()
   local folder = cli.folder()
-  local what = "--no-peer --only langevin_mlp_B1,add_scalar,startup --runs 3 --scale .005"
+  local what = "--no-peer --only langevin_mlp_B1,add_scalar,startup --runs 3 --seconds 0 --scale .005"
   local out, err, code = bench(("%s --json %s/b.json --peak %s"):format(what, folder, fake_peak(folder)))
   local f = io.open(folder .. "/b.json")
   local json = f and f:read "a"
@@ -64,7 +64,7 @@ while read verb name units; do case $verb in run) echo ok 6e-4;; *) echo ok;; es
 ]])
   cli.spill(folder .. "/none", "#!/bin/sh\necho error no module\n")
   os.execute(("chmod +x %s/*"):format(folder))
-  local options = "--only add_scalar --runs 2 --scale .001 --python "
+  local options = "--only add_scalar --runs 2 --seconds 0 --scale .001 --python "
   local out, err, code = bench(options .. folder .. "/python --threads 1,2")
   local without = bench(options .. folder .. "/none")
   cli.remove(folder)
@@ -81,7 +81,7 @@ function T.test_failed_row_and_bad_options ()
   local folder = cli.folder()
   cli.spill(folder .. "/python", "#!/bin/sh\necho ok 1\nwhile read x; do echo error it broke; done\n")
   os.execute(("chmod +x %s/python"):format(folder))
-  local out, _, code = bench("--only add_scalar --runs 1 --scale .001 --python " .. folder .. "/python")
+  local out, _, code = bench("--only add_scalar --runs 1 --seconds 0 --scale .001 --python " .. folder .. "/python")
   cli.remove(folder)
   lu.assertEquals(code, 1)
   lu.assertStrContains(out, "the peer: it broke")
