@@ -101,7 +101,10 @@ end
 
 -- ---- measuring ----
 
--- -> run(): µs per unit of the row's work by neap
+-- A core that has just been woken is slow for its first milliseconds.
+local LEAST = .02
+
+-- -> run(): µs per unit of the row's work by neap; runs last as long as the peer's do anyway, so long at least
 local function neap_side (row, units, o, measured)
   if row.process then
     return function ()
@@ -113,9 +116,12 @@ local function neap_side (row, units, o, measured)
   local work = row.setup()
   return function ()
     collectgarbage()
-    local began = neap.clock()
-    work(units)
-    return 1e6 * (neap.clock() - began) / units
+    local began, done, seconds = neap.clock(), 0, 0
+    repeat
+      work(units)
+      done, seconds = done + units, neap.clock() - began
+    until seconds >= LEAST
+    return 1e6 * seconds / done
   end
 end
 

@@ -84,7 +84,7 @@ row {name = "add_scalar", unit = "op", units = 20000, setup = function ()
 end}
 
 -- two arrays read, one written
-row {name = "silu_mul_add_1m", unit = "call", units = 40, bytes = 3 * 4 << 20, setup = function ()
+row {name = "silu_mul_add_1m", unit = "call", units = 20, bytes = 3 * 4 << 20, setup = function ()
   local x, y = neap.randn(1 << 20), neap.randn(1 << 20)
   local f = methods.silu_mul_add()
   return methods.again(function () return f(x, y) end)
