@@ -1,7 +1,7 @@
 /*
 ** sample.c -- s:sample(E, {…}) -> draws, info, with progress on a terminal.
 ** Invariant: an interrupted run raises, as Ctrl-C should; what it had is kept by the sampler for s:partial().
-** info computes ess, rhat and verdict when they are first asked for, in stdlib's neap.diag.
+** info computes ess, rhat and verdict when they are first asked for, in stdlib's neap.verdict.
 */
 #include "sampler.h"
 #include <math.h>
@@ -22,37 +22,89 @@ static double now (void) {
 
 typedef struct progress {
   neap_context *c;
-  const char *name;
+  neap_sampler *s;
+  const neap_sample_info *info;              /* what there is so far */
   int function;                              /* stack index of the user's; 0: a line on stderr */
   double started, said, patience;            /* seconds; patience: how long to stay silent */
+  double judge_at;                           /* when the draws so far are judged anew */
+  char so_far[200];                          /* what was said of them last */
   bool shown;
   int64_t done, total;
 } progress;
 
-static int call_progress (lua_State *L) {
+static neap_tensor *rows (neap_context *c, neap_tensor *t, int64_t n) { return neap_slice(c, t, 1, 1, n, 1); }
+static void push_info (lua_State *L, neap_sampler *s, const neap_sample_info *f, int draws, int energy);
+
+static void push_verdict (lua_State *L, const char *name) {
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "neap.verdict");
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, name);
+  lua_remove(L, -2);
+}
+
+/* pushes an info of the draws so far, but for the last, whose energy may be missing; the run's energy function is at 2 */
+static void push_so_far (lua_State *L, const progress *p) {
+  int64_t n = p->info->kept > 0 ? p->info->kept - 1 : 0;
+  neap_tensor **draws = bind_box(L), **energy = bind_box(L);
+  int at = lua_gettop(L) - 1;
+  neap_scope sc = neap_scope_open(p->c);
+  *draws = neap_keep(rows(p->c, p->info->draws, n));
+  *energy = neap_keep(rows(p->c, p->info->energy, n));
+  bind_close(L, sc);
+  push_info(L, p->s, p->info, at, at + 1);
+  lua_replace(L, at);
+  lua_settop(L, at);
+}
+
+/* (progress, E, f): f(done, total, info) */
+static int call_function (lua_State *L) {
   progress *p = lua_touserdata(L, 1);
-  lua_pushvalue(L, 2);
   lua_pushinteger(L, p->done);
   lua_pushinteger(L, p->total);
-  lua_call(L, 2, 0);
+  push_so_far(L, p);
+  lua_call(L, 3, 0);
   return 0;
 }
 
-static bool tell_function (progress *p) {
-  lua_State *L = bind_running(p->c);
-  if (!lua_checkstack(L, 8)) return neap_fail(p->c, NEAP_EMEMORY, "not enough memory: Lua's stack");
-  lua_pushcfunction(L, call_progress);
-  lua_pushlightuserdata(L, p);
-  lua_pushvalue(L, p->function);
-  return bind_call(L, 2, 0);
+/* (progress, E): what is to be said of the draws so far */
+static int call_so_far (lua_State *L) {
+  progress *p = lua_touserdata(L, 1);
+  push_verdict(L, "so_far");
+  push_so_far(L, p);
+  lua_call(L, 1, 1);
+  const char *text = lua_tostring(L, -1);
+  snprintf(p->so_far, sizeof p->so_far, "%s%s", *text ? ", " : "", text);
+  return 0;
 }
 
-static void tell_terminal (progress *p, double t) {
+static bool tell_lua (progress *p, lua_CFunction f) {
+  lua_State *L = bind_running(p->c);
+  if (!lua_checkstack(L, 12)) return neap_fail(p->c, NEAP_EMEMORY, "not enough memory: Lua's stack");
+  lua_pushcfunction(L, f);
+  lua_pushlightuserdata(L, p);
+  lua_pushvalue(L, 2);
+  lua_pushvalue(L, p->function ? p->function : 2);
+  return bind_call(L, 3, 0);
+}
+
+/* Judging takes a tenth of the time at most. */
+static bool judge (progress *p, double t) {
+  if (t < p->judge_at || p->info->kept < 5) return true;
+  if (!tell_lua(p, call_so_far)) return false;
+  double after = now();
+  p->judge_at = after + 9 * (after - t);
+  return true;
+}
+
+static bool tell_terminal (progress *p, double t) {
   double left = (t - p->started) / (double)p->done * (double)(p->total - p->done);
-  fprintf(stderr, "\r%s: %lld of %lld steps, %.0f s left \033[K", p->name, (long long)p->done, (long long)p->total,
-          left);
+  if (!judge(p, t)) return false;
+  fprintf(stderr, "\r%s: %lld of %lld steps, %.0f s left%s \033[K", neap_sampler_name(p->s), (long long)p->done,
+          (long long)p->total, left, p->so_far);
   fflush(stderr);
   p->shown = true;
+  return true;
 }
 
 /* at most ten times a second */
@@ -63,12 +115,10 @@ static bool tell (void *arg, int64_t done, int64_t total) {
   p->total = total;
   if (t - p->started < p->patience || (t - p->said < .1 && (done < total || !p->function))) return true;
   p->said = t;
-  if (p->function) return tell_function(p);
-  tell_terminal(p, t);
-  return true;
+  return p->function ? tell_lua(p, call_function) : tell_terminal(p, t);
 }
 
-/* progress = nil: on a terminal, after 2 s; false: never; true: at once; function(done, total) */
+/* progress = nil: on a terminal, after 2 s; false: never; true: at once; function(done, total, info) */
 static void read_progress (lua_State *L, progress *p, neap_sample_config *cfg) {
   int type = bind_field(L, 3, "progress");
   p->started = now();
@@ -77,8 +127,18 @@ static void read_progress (lua_State *L, progress *p, neap_sample_config *cfg) {
   else if (type != LUA_TNIL && type != LUA_TBOOLEAN)
     luaL_error(L, "sample: option 'progress': boolean or function expected, got %s", luaL_typename(L, -1));
   if (type == LUA_TNIL ? !isatty(2) : !lua_toboolean(L, -1)) return;   /* the value stays on the stack */
+  cfg->watches = p->function == 0;
   cfg->progress = tell;
   cfg->progress_arg = p;
+}
+
+/* The line that a watched run leaves: its info, at the top of the stack, in words. */
+static void tell_end (lua_State *L) {
+  push_verdict(L, "at_end");
+  lua_pushvalue(L, -2);
+  lua_call(L, 1, 1);
+  fprintf(stderr, "%s\n", lua_tostring(L, -1));
+  lua_pop(L, 1);
 }
 
 /* ---- options ---- */
@@ -165,10 +225,7 @@ static int info_index (lua_State *L) {
   const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
   for (int i = 0; lazy[i]; i++) {
     if (strcmp(key, lazy[i]) != 0) continue;
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "neap.diag");
-    lua_call(L, 1, 1);
-    lua_getfield(L, -1, "of_run");
+    push_verdict(L, "of_run");
     lua_pushvalue(L, 1);
     lua_pushvalue(L, 2);
     lua_call(L, 2, 1);
@@ -182,10 +239,7 @@ static int info_index (lua_State *L) {
 }
 
 static int info_tostring (lua_State *L) {
-  lua_getglobal(L, "require");
-  lua_pushliteral(L, "neap.diag");
-  lua_call(L, 1, 1);
-  lua_getfield(L, -1, "describe_run");
+  push_verdict(L, "describe");
   lua_pushvalue(L, 1);
   lua_call(L, 1, 1);
   return 1;
@@ -214,8 +268,6 @@ static void push_info (lua_State *L, neap_sampler *s, const neap_sample_info *f,
 }
 
 /* ---- partial results ---- */
-
-static neap_tensor *rows (neap_context *c, neap_tensor *t, int64_t n) { return neap_slice(c, t, 1, 1, n, 1); }
 
 /* After an interrupt: fills the boxes with what there is, and keeps the error pending.  False: nothing. */
 static bool save_partial (neap_context *c, const neap_sample_info *f, neap_tensor **draws, neap_tensor **energy) {
@@ -289,7 +341,8 @@ int sampler_method_sample (lua_State *L) {
   lua_pushnil(L);
   lua_setiuservalue(L, 1, 1);
   sample_args a = { 0 };
-  progress p = { .c = c, .name = neap_sampler_name(s) };
+  neap_sample_info f = { 0 };
+  progress p = { .c = c, .s = s, .info = &f };
   read_numbers(L, &a);
   read_rng(L, c, &a);
   read_init(L, &a);
@@ -297,12 +350,13 @@ int sampler_method_sample (lua_State *L) {
   read_progress(L, &p, &a.cfg);
   neap_tensor **draws = bind_box(L), **energy = bind_box(L);
   int at = lua_gettop(L) - 1;
-  neap_sample_info f = { 0 };
   neap_scope sc = run(L, s, E, &a, &f, draws);
   *energy = neap_keep(*draws ? f.energy : NULL);
   if (p.shown) fprintf(stderr, "\r\033[K");
   bool partial = !*draws && save_partial(c, &f, draws, energy);
-  return finish(L, s, &f, at, partial, sc);
+  finish(L, s, &f, at, partial, sc);
+  if (p.shown) tell_end(L);
+  return 2;
 }
 
 void open_run (lua_State *L) {

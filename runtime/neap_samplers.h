@@ -99,9 +99,10 @@ typedef struct neap_sample_config {          /* all may be zero */
   neap_rng *rng;                             /* NULL: the context's own stream */
   bool (*progress) (void *arg, int64_t done, int64_t total);   /* after each step; false (with an error in c) stops */
   void *progress_arg;
+  bool watches;                              /* progress only looks on: nothing changes that E or the sampler reads */
 } neap_sample_config;
 
-typedef struct neap_sample_info {
+typedef struct neap_sample_info {            /* up to date whenever progress is called */
   int64_t kept;                              /* draws made: fewer than asked for when the run failed */
   neap_tensor *draws;                        /* [asked, chains, event…], the first kept of them filled; lent, or NULL */
   neap_tensor *energy;                       /* [asked, chains], likewise */

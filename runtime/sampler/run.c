@@ -19,6 +19,7 @@ typedef struct run {
   neap_sample_info *info;
   bool owes;                                 /* the last draw's energy is not written: it may come with the next step */
   int64_t done;                              /* steps, warm-up included */
+  double started;
   sampler_program program;
 } run;
 
@@ -141,12 +142,16 @@ static bool restart_count (run *r, const char *name) {
   return !t || neap_state_set(r->c, r->st, name, neap_zeros_like(r->c, t));
 }
 
+static void report (run *r, double started);
+
 static bool after_step (run *r) {
   int64_t i = r->done - r->cfg.warmup;
   if (r->owes && !put_energy(r, carried(r, "energy_before"))) return false;
   if (i == 0 && !(restart_count(r, "accepted") && restart_count(r, "divergences"))) return false;
   if (i > 0 && i % r->cfg.thin == 0 && !keep(r)) return false;
-  return !r->cfg.progress || r->cfg.progress(r->cfg.progress_arg, r->done, r->cfg.steps + r->cfg.warmup);
+  if (!r->cfg.progress) return true;
+  report(r, r->started);
+  return r->cfg.progress(r->cfg.progress_arg, r->done, r->cfg.steps + r->cfg.warmup);
 }
 
 /* steps until something is to be done */
@@ -160,7 +165,7 @@ static int64_t steps_to_next (const run *r) {
 /* A callback of the host may change anything between two steps that a function reads. */
 static bool may_record (const run *r) {
   bool host = r->E->function || r->E->nparts || r->s->custom.step;
-  return r->cfg.steps + r->cfg.warmup >= 4 && !(r->cfg.progress && host);
+  return r->cfg.steps + r->cfg.warmup >= 4 && !(r->cfg.progress && !r->cfg.watches && host);
 }
 
 static bool iterate (run *r) {
@@ -210,12 +215,12 @@ neap_tensor *neap_sampler_sample (neap_context *c, neap_sampler *s, neap_energy 
   neap_sample_info own;
   run r = { .c = c, .s = s, .E = E, .cfg = cfg ? *cfg : all_default, .info = info ? info : &own };
   memset(r.info, 0, sizeof *r.info);
-  double started = now();
+  r.started = now();
   if (!neap_ok(c)) return NULL;
   neap_mode m = neap_no_grad(c);
   bool ok = settings(&r) && begin(&r) && allocate(&r) && iterate(&r);
   if (r.owes) r.info->kept--;                          /* a draw whose energy is not known is none */
-  report(&r, started);
+  report(&r, r.started);
   neap_state_free(r.st);
   neap_mode_restore(c, m);
   return ok ? r.info->draws : NULL;

@@ -280,7 +280,7 @@ return {
       .. " ema=, every=, log=, on_step=, progress=})",
       "history {step, loss, grad_norm, time, steps, seconds, interrupted, ema}; Ctrl-C ends it early"},
     verify = {"neap.verify(sampler, E [, {chains=4000, steps=10, seed=1, draws=, condition=}])",
-      "whether the sampler leaves e^(−E) as it is: a list of checks with .ok, and prints as a table"},
+      "whether the sampler leaves e^(−E) as it is: a list of checks with .ok, .biased, .reversible; prints as a table"},
   }},
 
   {"data", "two-dimensional sets are (n [, {noise=, seed=}]) -> [n, 2]", {
@@ -308,12 +308,15 @@ return {
   }},
 
   {"diag", "of draws [draws, chains, event…]: one number for each coordinate", {
-    ["diag.ess"] = {"neap.diag.ess(draws [, {kind=\"bulk\" | \"tail\" | \"mean\"}])", "effective sample size"},
+    ["diag.ess"] = {"neap.diag.ess(draws [, {kind=\"bulk\" | \"tail\" | \"mean\" | \"sd\" | \"quantile\", prob=}])",
+      "effective sample size; prob is the quantile's"},
     ["diag.rhat"] = {"neap.diag.rhat(draws)", "rank-normalized split R-hat; want 1.01 or less"},
-    ["diag.mcse"] = {"neap.diag.mcse(draws)", "Monte Carlo standard error of the mean"},
+    ["diag.mcse"] = {"neap.diag.mcse(draws [, {kind=\"mean\" | \"sd\" | \"quantile\", prob=}])",
+      "Monte Carlo standard error of the mean, the standard deviation, or the quantile prob"},
     ["diag.autocorr"] = {"neap.diag.autocorr(draws [, {lags=100}])", "[lags + 1, event…], the mean over chains"},
-    ["diag.summary"] = {"neap.diag.summary(draws)",
-      "mean, sd, mcse, quantiles, ess, rhat of each coordinate; prints as a table"},
+    ["diag.summary"] = {"neap.diag.summary(draws [, {names}])",
+      "mean, sd, mcse, quantiles, ess, ess_tail, rhat of each coordinate, s[1] or s.name; draws may be a table of them "
+      .. "by name; prints as a table"},
   }},
 
   {"metric", "of points [n, dims]: Lua numbers", {

@@ -2,6 +2,7 @@
 
 local lu = require "luaunit"
 local diag = require "neap.diag"
+local plain = require "diag.plain"
 local T = {}
 
 -- AR(1) chains of unit variance: x_t = φ x_{t-1} + √(1 − φ²) n; the mean's ESS is N (1 − φ) / (1 + φ)
@@ -38,6 +39,48 @@ function T.test_ess_of_autoregressive_chains ()
     end
     local mcse = diag.mcse(draws):item()
     lu.assertTrue(math.abs(mcse * math.sqrt(truth) - 1) < .15)
+  end
+end
+
+-- The variance of an AR(1) of unit variance has autocorrelations φ^2t, whether it is below its median (2/π) asin φ^t.
+function T.test_errors_of_autoregressive_chains ()
+  for _, phi in ipairs{.3, .8} do
+    local draws, tau = ar1(phi, 4000, 4, neap.rng(8)), 1
+    for t = 1, 200 do tau = tau + 4 / math.pi * math.asin(phi ^ t) end
+    local sizes = {sd = 16000 * (1 - phi ^ 2) / (1 + phi ^ 2), quantile = 16000 / tau}
+    local errors = {sd = 1 / math.sqrt(2 * sizes.sd), quantile = math.sqrt(math.pi / 2 / sizes.quantile)}
+    for kind, truth in pairs(sizes) do
+      local o = {kind = kind, prob = kind == "quantile" and .5 or nil}
+      lu.assertAlmostEquals(diag.ess(draws, o):item() / truth, 1, .2, ("phi %g, %s"):format(phi, kind))
+      lu.assertAlmostEquals(diag.mcse(draws, o):item() / errors[kind], 1, .2, ("phi %g, %s"):format(phi, kind))
+    end
+  end
+end
+
+-- The same formulas written out for lists, to the last digits: odd numbers of draws, ties, a chain apart, a slow chain.
+function T.test_they_are_the_formulas ()
+  local cases = {
+    independent = neap.rng(1):normal(60, 3), odd = ar1(.5, 61, 4, neap.rng(2)),
+    antithetic = ar1(-.6, 80, 2, neap.rng(3)),
+    ties = (ar1(.7, 64, 3, neap.rng(4)) * 2):round(), apart = ar1(.3, 50, 4, neap.rng(5)) + neap.tensor{0, 0, 0, 3},
+    scaled = ar1(.3, 50, 3, neap.rng(6)) * neap.tensor{1, 1, 5}, slow = neap.rng(7):normal(90, 2):cumsum(1),
+  }
+  for name, draws in pairs(cases) do
+    local x = plain.chains(draws)
+    local function same (what, got, truth)
+      local v = got:item()
+      lu.assertAlmostEquals(v, truth, 1e-9 * truth, ("%s of %s: %.15g, %.15g"):format(what, name, v, truth))
+    end
+    same("rhat", diag.rhat(draws), plain.rhat(x))
+    for _, kind in ipairs{"bulk", "tail", "mean", "sd"} do
+      same(kind, diag.ess(draws, {kind = kind}), plain.ess[kind](x))
+    end
+    for _, kind in ipairs{"mean", "sd"} do same(kind, diag.mcse(draws, {kind = kind}), plain.mcse[kind](x)) end
+    for _, q in ipairs{.1, .5, .9} do
+      local o = {kind = "quantile", prob = q}
+      same("ess", diag.ess(draws, o), plain.ess.quantile(x, q))
+      same("mcse", diag.mcse(draws, o), plain.mcse.quantile(x, q))
+    end
   end
 end
 
@@ -88,12 +131,47 @@ function T.test_summary ()
   lu.assertStrContains(tostring(s), "rhat")
 end
 
+function T.test_summary_by_names ()
+  local draws = neap.rng(7):normal(200, 4, 2, 2)
+  local s = diag.summary(draws)
+  lu.assertEquals({s[1].name, s[2].name, s[3].name, #s}, {"[1, 1]", "[1, 2]", "[2, 1]", 4})
+  lu.assertEquals(s["[2, 1]"].mean, draws:select(3, 2):select(3, 1):double():mean():item())
+  s = diag.summary(draws:reshape(200, 4, 4), {"alpha", "beta", "γ", "δ"})
+  lu.assertEquals({s[3].name, s.beta.sd}, {"γ", s[2].sd})
+  lu.assertEquals(#(tostring(s):match "\nγ[^\n]*"), #(tostring(s):match "\nbeta[^\n]*") + 1)   -- two bytes wide
+  local one, two = neap.rng(1):normal(200, 4), neap.rng(2):normal(200, 4, 2)
+  local tau = neap.bijector.positive(one)
+  s = diag.summary{theta = two, tau = tau, mu = one}
+  local names = {}
+  for i, row in ipairs(s) do names[i] = row.name end
+  lu.assertEquals(names, {"mu", "tau", "theta[1]", "theta[2]"})
+  lu.assertAlmostEquals(s.tau.q50, math.exp(s.mu.q50), .01)        -- a rising map keeps ranks
+  lu.assertAlmostEquals(s.tau.ess, s.mu.ess, 1e-6)
+  lu.assertEquals(s["theta[2]"].mean, two:select(3, 2):double():mean():item())
+  lu.assertEquals(diag.summary({theta = two, mu = one}, {"theta", "mu"})[3].name, "mu")
+  lu.assertEquals(#diag.summary(one), 1)
+end
+
+function T.test_summary_errors ()
+  local function message (...) return tostring(select(2, pcall(diag.summary, ...))) end
+  local draws = neap.zeros(8, 2, 3)
+  lu.assertStrContains(message(draws, {"a"}), "summary: names: one for each of 3 coordinates expected, got 1")
+  lu.assertStrContains(message(draws, "a"), "summary: names: table expected, got string")
+  lu.assertStrContains(message({mu = draws}, {"tau"}), "no draws are named 'tau'")
+  lu.assertStrContains(message{mu = 3}, "diag.summary: 'mu': a tensor [draws, chains, event...] expected, got number")
+  lu.assertStrContains(message{draws}, "a name: string expected, got integer")
+end
+
 function T.test_errors ()
   local function message (...) return tostring(select(2, pcall(...))) end
   lu.assertStrContains(message(diag.ess, 3), "a tensor [draws, chains, event...] expected, got number")
   lu.assertStrContains(message(diag.ess, neap.zeros(3, 2)), "at least 4 draws expected, got [3, 2]")
   lu.assertStrContains(message(diag.ess, neap.zeros(8, 2), {kind = "bulb"}),
-                       "'bulk', 'tail' or 'mean' expected, got 'bulb'")
+                       "'bulk', 'mean', 'quantile', 'sd' or 'tail' expected, got 'bulb'")
+  lu.assertStrContains(message(diag.mcse, neap.zeros(8, 2), {kind = "tail"}), "'mean', 'quantile' or 'sd' expected")
+  lu.assertStrContains(message(diag.mcse, neap.zeros(8, 2), {kind = "quantile"}), "option 'prob': number in (0, 1)")
+  lu.assertStrContains(message(diag.ess, neap.zeros(8, 2), {kind = "quantile", prob = 1}), "in (0, 1) expected, got 1")
+  lu.assertStrContains(message(diag.ess, neap.zeros(8, 2), {prob = .5}), "only kind 'quantile' takes one")
   lu.assertStrContains(message(diag.ess, neap.zeros(8, 2), {king = "bulk"}), "did you mean 'kind'")
 end
 

@@ -1,0 +1,193 @@
+-- verdict.lua -- what a sampler's run says of itself: info.ess, info.rhat, info.verdict, its line, its progress.
+-- Invariant: numbers are those of neap.diag; coordinates that E:fix holds are left out; a verdict is "ok" only where
+-- every free coordinate has an R-hat of at most GOOD_RHAT and an effective sample size of at least GOOD_ESS.
+
+local neap = require "neap"
+local diag = require "neap.diag"
+local chains = require "neap.chains"
+local M = {}
+
+local GOOD_RHAT, GOOD_ESS = 1.01, 400
+local AGREE = 1.05                         -- R-hat of chains that are said to agree
+local MANY = 1e6                           -- numbers; more are not judged while a run goes on, nor ten times so many after
+
+-- ---- the worst coordinate --------------------------------------------------------------------------
+
+-- The worst of t [event…] among the coordinates that mask leaves free, and its place; NaN is worse than any number, nil
+-- stands for no free coordinate.
+local function extreme (mask, t, worse)
+  local held, worst, place = mask and mask:flatten():totable() or {}, nil, nil
+  for i, v in ipairs(t:flatten():totable()) do
+    if not held[i] and (not worst or v ~= v or worse(v, worst)) then worst, place = v, i end
+    if worst ~= worst then break end
+  end
+  return worst, place
+end
+
+local function largest (mask, rhat) return extreme(mask, rhat, function (a, b) return a > b end) end
+local function smallest (mask, ess) return extreme(mask, ess, function (a, b) return a < b end) end
+
+-- ---- numbers and places as text --------------------------------------------------------------------
+
+-- NaN's sign says nothing
+local function text (format, v) return v ~= v and "nan" or format:format(v) end
+
+local function rhat_text (v) return text(v < 100 and "%.3f" or "%.3g", v) end
+
+-- x [event…] -> "x = [1, 2]"; nil where that would be long
+local function place_text (x)
+  local list = x:flatten():totable()
+  if #list > 8 then return nil end
+  for i, v in ipairs(list) do list[i] = text("%.4g", v) end
+  return ("x = [%s]"):format(table.concat(list, ", "))
+end
+
+-- ---- faults of single draws ------------------------------------------------------------------------
+
+-- Where the energy of a draw is no finite number though the draw is: nil, or what to say.
+local function broken_energy (info)
+  local bad = info.energy:isfinite():logical_not():nonzero():totable()
+  for _, at in ipairs(bad) do
+    local i, k = at[1], at[2]
+    local x, e = info.draws[i][k], info.energy[{i, k}]:item()
+    if x:to "float64":isfinite():all():item() then
+      local where = place_text(x)
+      return ("the energy is %s at draw %d of chain %d%s"):format(e ~= e and "not a number" or tostring(e), i, k,
+                                                                  where and ": " .. where or "")
+    end
+    if i > 1 then return nil end                     -- the chains went astray first
+  end
+end
+
+local function divergence (info)
+  local finite = info.draws:to "float64":isfinite()
+  if not finite[1]:all():item() then
+    return "not finite from the first draw: a smaller step size may help, or the energy is not finite at the start"
+  end
+  if not finite:all():item() then return "not finite: a smaller step size may help" end
+  if info.divergences > 0 then
+    return ("%d divergences: do not trust these draws; a smaller step size or another parametrization may help")
+      :format(info.divergences)
+  end
+end
+
+-- ---- chains that do not agree ----------------------------------------------------------------------
+
+-- coordinate `place` of draws [draws, chains, event…] -> [chains, draws]
+local function coordinate (draws, place)
+  local n, m = draws.shape[1], draws.shape[2]
+  return draws:reshape(n, m, draws:numel() // (n * m)):select(3, place):to "float64":t():contiguous()
+end
+
+-- The numbers of 1 .. n that are not in gone.
+local function without (n, gone)
+  local is_gone, kept = {}, {}
+  for _, k in ipairs(gone) do is_gone[k] = true end
+  for k = 1, n do if not is_gone[k] then kept[#kept + 1] = k end end
+  return kept
+end
+
+local function of_chains (draws, list) return draws:index_select(2, neap.tensor(list, {dtype = "int64"})) end
+
+-- The fewest chains, a minority, without which the others agree: their numbers, the R-hat of the others, the coordinate
+-- that told.  nil: there are no such.
+local function minority (info, rhat, place)
+  local n, gone, kept, told = info.draws.shape[2], {}, nil, place
+  for _ = 1, 4 do
+    kept = without(n, gone)
+    local list = chains.outliers(coordinate(of_chains(info.draws, kept), place), AGREE)
+    if not list then return nil end
+    for _, k in ipairs(list) do gone[#gone + 1] = kept[k] end
+    if #gone * 2 >= n then return nil end
+    kept = without(n, gone)
+    rhat, place = largest(info.mask, diag.rhat(of_chains(info.draws, kept)))
+    if rhat <= AGREE then break end
+  end
+  table.sort(gone)
+  return rhat <= AGREE and gone, rhat, told
+end
+
+-- "chain 2 is stuck near x = [1, 2]"
+local function chain_text (info, k, place, others)
+  local draws = info.draws:select(2, k):to "float64"
+  local at = place_text(draws:mean(1))
+  local x = coordinate(info.draws, place)
+  if not at then at = ("coordinate %d = %s"):format(place, text("%.4g", x[k]:mean():item())) end
+  local wanders = x[k]:std():item() > 3 * others
+  return wanders and ("chain %d wanders"):format(k) or ("chain %d is stuck near %s"):format(k, at)
+end
+
+local function disagreement (info, rhat, place)
+  local plain = ("not converged: rhat %s, want %s or less"):format(rhat_text(rhat), GOOD_RHAT)
+  local n = info.draws.shape[2]
+  if rhat <= AGREE or n < 3 then return plain end
+  local gone, left, told = minority(info, rhat, place)
+  if not gone then return plain end
+  local words, others = {}, coordinate(of_chains(info.draws, without(n, gone)), told):std(2):mean():item()
+  for i, k in ipairs(gone) do words[i] = chain_text(info, k, told, others) end
+  if #gone > 3 then words = {("chains %s do not"):format(table.concat(gone, ", "))} end
+  return ("%d of %d chains agree; %s (rhat %s, of the others %s)"):format(n - #gone, n, table.concat(words, ", "),
+                                                                        rhat_text(rhat), rhat_text(left))
+end
+
+-- ---- a run's info ------------------------------------------------------------------------------------
+
+local function verdict (info)
+  if info.draws.shape[1] == 0 then return "no draws yet" end
+  local fault = broken_energy(info) or divergence(info)
+  if fault then return fault end
+  if info.accept_rate == 0 then return "no step was accepted: a smaller step size or scale may help" end
+  if info.draws.shape[1] < 4 then return "too few draws to tell" end
+  local rhat, place = largest(info.mask, info.rhat)
+  local ess = smallest(info.mask, info.ess)
+  if not rhat then return "every coordinate is held" end
+  if rhat ~= rhat then return ("coordinate %d never moved"):format(place) end
+  if rhat > GOOD_RHAT then return disagreement(info, rhat, place) end
+  if ess < GOOD_ESS then return ("effective sample size %.0f, want %d or more"):format(ess, GOOD_ESS) end
+  return "ok"
+end
+
+--- What a run's info computes when it is asked for: ess, rhat, verdict.
+function M.of_run (info, key)
+  if key == "verdict" then return verdict(info) end
+  if info.draws.shape[1] < 4 then return nil end
+  return diag[key](info.draws)
+end
+
+-- "accept rate 0.8", "ess 400", "rhat 1.002", as far as they are known
+local function figures (info, judged)
+  local parts = {}
+  if info.accept_rate then parts[1] = ("accept rate %.3f"):format(info.accept_rate) end
+  local ess = judged and info.draws.shape[1] >= 4 and smallest(info.mask, info.ess)
+  if ess then
+    parts[#parts + 1] = "ess " .. text("%.0f", ess)
+    parts[#parts + 1] = "rhat " .. rhat_text((largest(info.mask, info.rhat)))
+  end
+  return parts
+end
+
+--- A run's info as a line.
+function M.describe (info)
+  local shape = info.draws.shape
+  local parts = figures(info, true)
+  table.insert(parts, 1, ("%s: %d draws of %d chains in %.2f s"):format(info.sampler, shape[1], shape[2], info.seconds))
+  parts[#parts + 1] = info.verdict
+  return table.concat(parts, ", ")
+end
+
+--- What a run's progress line says of what there is so far, an info as at its end.
+function M.so_far (info)
+  local parts = figures(info, info.draws:numel() <= MANY)
+  if info.divergences > 0 then table.insert(parts, 1, ("%d divergences"):format(info.divergences)) end
+  return table.concat(parts, ", ")
+end
+
+--- How a run that was watched ends: its line, but for so many draws that judging them would take long.
+function M.at_end (info)
+  if info.draws:numel() <= 10 * MANY then return M.describe(info) end
+  local parts = figures(info, false)
+  table.insert(parts, 1, ("%s: %d numbers drawn in %.2f s"):format(info.sampler, info.draws:numel(), info.seconds))
+  return table.concat(parts, ", ")
+end
+
+return M
