@@ -72,7 +72,7 @@ static int energy_call (lua_State *L) {
   return 1;
 }
 
-/* ---- fields: methods, then name, event, mask, mask_values, then parameters by name ---- */
+/* ---- fields: methods, then name, event, units, mask, mask_values, then parameters by name ---- */
 
 static void push_tensor (lua_State *L, neap_tensor *t) {
   if (!t) { lua_pushnil(L); return; }
@@ -120,6 +120,7 @@ static int energy_index (lua_State *L) {
   const char *name = lua_tostring(L, 2);
   if (strcmp(name, "name") == 0) lua_pushstring(L, neap_energy_name(E));
   else if (strcmp(name, "event") == 0) return push_event(L, E);
+  else if (strcmp(name, "units") == 0) return energy_push_units(L, E);
   else if (strcmp(name, "mask") == 0) push_tensor(L, neap_energy_mask(E));
   else if (strcmp(name, "mask_values") == 0) push_tensor(L, neap_energy_mask_values(E));
   else return push_param(L, E, name);

@@ -29,6 +29,9 @@ void energy_options (lua_State *L, const char *fname, const char *const *names);
 /* The integer option name of the table at 1, which must be given. */
 int64_t energy_size_option (lua_State *L, const char *fname, const char *name);
 
+/* Pushes the values that a unit of a discrete energy takes; nil of others. */
+int energy_push_units (lua_State *L, const neap_energy *E);
+
 /* ising{…} and its like */
 void energy_add_lattices (lua_State *L);                /* into the table on top */
 

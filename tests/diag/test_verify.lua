@@ -16,12 +16,17 @@ function T.test_right_kernels_pass ()
   end
 end
 
-function T.test_unadjusted_langevin_is_caught ()
-  local r = verify(neap.sampler.langevin{step_size = .3}, gaussian())
-  lu.assertFalse(r.ok)
-  lu.assertTrue(r[1].ok)
-  lu.assertFalse(r[2].ok)
+function T.test_unadjusted_langevin_is_biased ()
+  local s = neap.sampler.langevin{step_size = .3}
+  local r = verify(s, gaussian())
+  lu.assertEquals({r.ok, r.biased, r[1].ok, r[2].ok}, {false, true, true, false})
   lu.assertStrContains(tostring(r), "stationarity      FAIL")
+  lu.assertStrContains(tostring(r), "by less the shorter its steps: it is biased")
+  lu.assertEquals(s:state().step_size, .3)
+  r = verify(neap.sampler.langevin{step_size = .3, noise_std = 1.2}, gaussian())      -- no step size makes that right
+  lu.assertEquals({r.ok, r.biased}, {false, false})
+  lu.assertStrContains(tostring(r), "this kernel does not leave exp(-E) as it is")
+  lu.assertTrue(verify(neap.sampler.underdamped{step_size = .3}, gaussian()).ok)      -- exact where E is quadratic
 end
 
 function T.test_a_wrong_gradient_is_caught ()
@@ -38,13 +43,104 @@ end
 
 function T.test_detailed_balance_of_gibbs ()
   local r = verify(neap.sampler.gibbs{}, machine())
-  lu.assertEquals(r[1].check, "detailed balance")
-  lu.assertTrue(r.ok, tostring(r))
+  lu.assertEquals({r[1].check, r[2].check}, {"detailed balance", "stationarity"})
+  lu.assertTrue(r.ok and r.reversible, tostring(r))
   local wrong = neap.sampler.custom{step = function (E, state, rng)
     local h = rng:bernoulli(E:hidden(state.x))
     return {x = rng:bernoulli(E:visible(h) * .8)}
   end}
-  lu.assertFalse(verify(wrong, machine()).ok)
+  r = verify(wrong, machine())
+  lu.assertEquals({r.ok, r[1].ok, r[2].ok}, {false, false, false})
+end
+
+-- ---- kernels with a fault each, beside the right ones -----------------------------------------------
+
+-- Metropolis with the proposal propose(E, x, n) -> y, what is added to E(x) − E(y)
+local function metropolis (propose)
+  return neap.sampler.custom{step = function (E, state, rng)
+    local x, o = state.x, {dtype = state.x.dtype}
+    local y, correction = propose(E, x, rng:normal(x.shape, o))
+    local accept = (1 - rng:uniform({x.shape[1]}, o)):log():le(E(x) - E(y) + correction)
+    return {x = neap.where(accept:unsqueeze(2), y, x)}
+  end}
+end
+
+-- A walk of log x: the map's Jacobian belongs into the ratio.
+function T.test_a_ratio_without_the_jacobian ()
+  local E = neap.energy(function (x) return (x - x:log()):sum(2) end, {event = {1}})         -- Gamma(2, 1)
+  local u = 1 - neap.rng(1):uniform(4000, 2)
+  local draws = -u:log():sum(2, true)
+  local function check (weight)
+    return verify(metropolis(function (_, x, n)
+      local y = x * (.7 * n):exp()
+      return y, weight * (y / x):log():sum(2)
+    end), E, {draws = draws})
+  end
+  lu.assertTrue(check(1).ok, tostring(check(1)))
+  local r = check(0)
+  lu.assertEquals({r.ok, r[1].ok, r[2].ok}, {false, true, false})
+end
+
+function T.test_mala_with_a_wrong_correction ()
+  local eps = .3
+  local function check (weight)
+    return verify(metropolis(function (E, x, n)
+      local y = x - eps * E:grad(x) + math.sqrt(2 * eps) * n
+      local back = x - y + eps * E:grad(y)
+      return y, weight * ((2 * eps * n:square()):sum(2) - back:square():sum(2)) / (4 * eps)
+    end), gaussian())
+  end
+  lu.assertTrue(check(1).ok, tostring(check(1)))
+  for name, weight in pairs{forgotten = 0, the_wrong_way_round = -1, half = .5} do
+    lu.assertFalse(check(weight).ok, name)
+  end
+end
+
+-- Spins on a ring, every other one at a time; those of the second half must see what the first half became.
+local function sweep (stale)
+  local even, beta, field = neap.tensor{1, 0, 1, 0, 1, 0}:gt(0), .6, .3
+  local function fields (x) return beta * (x:roll(1, 2) + x:roll(-1, 2)) + field end
+  local function update (x, h, mask, rng)
+    return neap.where(mask, 2 * rng:bernoulli((2 * h):sigmoid()) - 1, x)
+  end
+  return neap.sampler.custom{step = function (_, state, rng)
+    local h = fields(state.x)
+    local x = update(state.x, h, even, rng)
+    return {x = update(x, stale and h or fields(x), even:logical_not(), rng)}
+  end}
+end
+
+function T.test_gibbs_with_a_stale_field ()
+  local E = neap.energy.ising{shape = {6}, beta = .6, field = .3}
+  local r = verify(sweep(false), E)
+  lu.assertTrue(r.ok, tostring(r))
+  lu.assertFalse(r.reversible)                          -- a sweep in a fixed order: no fault
+  lu.assertStrContains(tostring(r), "detailed balance  no  ")
+  r = verify(sweep(true), E)
+  lu.assertEquals({r.ok, r[2].check, r[2].ok}, {false, "stationarity", false})
+end
+
+-- Every energy whose states can be listed: Potts, a lattice in two dimensions.
+function T.test_states_of_other_energies ()
+  local potts = neap.energy.potts{shape = {2, 2}, states = 3, beta = .4}
+  local function turn (right)                              -- one unit to another state, accepted or not
+    return neap.sampler.custom{step = function (E, state, rng)
+      local x, n = state.x, state.x.shape[1]
+      local unit = rng:randint(1, 4, {n, 1})
+      local flat = x:reshape(n, 4)
+      local other = (flat:gather(2, unit) + rng:randint(0, 1, {n, 1})) % 3 + 1
+      local y = flat:scatter(2, unit, other):reshape(n, 2, 2)
+      local accept = (1 - rng:uniform(n)):log():le((E(x) - E(y)) * (right and 1 or .5))
+      return {x = neap.where(accept:reshape(n, 1, 1), y, x)}
+    end}
+  end
+  local r = verify(turn(true), potts)
+  lu.assertTrue(r.ok and r.reversible, tostring(r))
+  lu.assertFalse(verify(turn(false), potts).ok)
+  local ising = neap.energy.ising{shape = {2, 3}, beta = .2}
+  lu.assertTrue(verify(neap.sampler.gibbs_with_gradients{}, ising).ok)
+  lu.assertEquals({potts.units, ising.units, machine().units}, {{1, 2, 3}, {-1, 1}, {0, 1}})
+  lu.assertNil(gaussian().units)
 end
 
 -- The largest of n normal scores exceeds the limit in 1 run of 10,000.
