@@ -143,6 +143,7 @@ end
 
 -- draws by name, in the order of names or of the alphabet
 local function add_table (s, draws, names)
+  if next(draws) == nil then error "diag.summary: a tensor or tensors by name expected, got an empty table" end
   if not names then
     names = {}
     for name in pairs(draws) do names[#names + 1] = options.argument("diag.summary", "a name", name, "string") end

@@ -159,6 +159,7 @@ function T.test_summary_errors ()
   lu.assertStrContains(message(draws, "a"), "summary: names: table expected, got string")
   lu.assertStrContains(message({mu = draws}, {"tau"}), "no draws are named 'tau'")
   lu.assertStrContains(message{mu = 3}, "diag.summary: 'mu': a tensor [draws, chains, event...] expected, got number")
+  lu.assertStrContains(message{}, "tensors by name expected, got an empty table")
   lu.assertStrContains(message{draws}, "a name: string expected, got integer")
 end
 
