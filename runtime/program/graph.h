@@ -63,6 +63,7 @@ typedef struct graph {
   graph_value *values; int nvalues, values_size;
   graph_node *nodes; int nnodes, nodes_size;
   graph_ref *refs; int nrefs, refs_size;
+  int *uses;                               /* refs by value, while simplify.c replaces some */
   int ninputs, noutputs, outputs;          /* inputs are the first values; outputs: refs[outputs ..) */
   neap_rng *rng[GRAPH_RNGS]; int nrngs; uint64_t draws[GRAPH_RNGS];   /* counted; draws of one step */
   neap_tensor **vars; int nvars;           /* counted: the variables that the last nvars outputs are gradients by */

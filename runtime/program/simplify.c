@@ -9,8 +9,35 @@
 
 /* ---- replacing a value by a ref ---- */
 
+/* g->uses: for each value its first ref, then for each ref the next one of its value; -1 ends a chain */
+static void drop_uses (graph *g) {
+  neap_free(g->c, g->uses, (size_t)(g->nvalues + g->nrefs) * sizeof *g->uses);
+  g->uses = NULL;
+}
+
+static bool list_uses (graph *g) {
+  if (g->nvalues + g->nrefs == 0) return true;
+  g->uses = neap_malloc(g->c, (size_t)(g->nvalues + g->nrefs) * sizeof *g->uses);
+  if (!g->uses) return false;
+  for (int v = 0; v < g->nvalues; v++) g->uses[v] = -1;
+  for (int i = g->nrefs - 1; i >= 0; i--) {
+    int *first = &g->uses[g->refs[i].value];
+    g->uses[g->nvalues + i] = *first;
+    *first = i;
+  }
+  return true;
+}
+
+static int first_use (const graph *g, int v) { return g->uses[v]; }
+static int next_use (const graph *g, int i) { return g->uses[g->nvalues + i]; }
+
 static void replace_value (graph *g, int from, int to) {
-  for (int i = 0; i < g->nrefs; i++) if (g->refs[i].value == from) g->refs[i].value = to;
+  int last = -1;
+  for (int i = first_use(g, from); i >= 0; i = next_use(g, i)) g->refs[last = i].value = to;
+  if (last < 0 || from == to) return;
+  g->uses[g->nvalues + last] = g->uses[to];
+  g->uses[to] = g->uses[from];
+  g->uses[from] = -1;
 }
 
 /* one number everywhere */
@@ -21,22 +48,25 @@ static bool is_uniform (const graph *g, const graph_ref *r) {
 
 /* whatever a ref showed of `from`, it shows the one number `to` */
 static void replace_uniform (graph *g, int from, int to) {
-  for (int i = 0; i < g->nrefs; i++) {
-    if (g->refs[i].value != from) continue;
-    g->refs[i].value = to;
+  for (int i = first_use(g, from); i >= 0; i = next_use(g, i)) {
     g->refs[i].offset = (row_size){ 0, false };
     memset(g->refs[i].strides, 0, sizeof g->refs[i].strides);
   }
+  replace_value(g, from, to);
+}
+
+static bool all_uses_whole (const graph *g, int v) {
+  for (int i = first_use(g, v); i >= 0; i = next_use(g, i)) if (!graph_is_whole(g, &g->refs[i])) return false;
+  return true;
 }
 
 /* Every use of `from` sees what r shows.  Uses of all of it become r; other views need r to be a whole value. */
 static bool replace (graph *g, int from, graph_ref r) {
   if (is_uniform(g, &r)) { replace_uniform(g, from, r.value); return true; }
   bool whole = graph_is_whole(g, &r);
-  for (int i = 0; i < g->nrefs && !whole; i++)
-    if (g->refs[i].value == from && !graph_is_whole(g, &g->refs[i])) return false;
-  if (whole) { replace_value(g, from, r.value); return true; }
-  for (int i = 0; i < g->nrefs; i++) if (g->refs[i].value == from) g->refs[i] = r;
+  if (!whole && !all_uses_whole(g, from)) return false;
+  for (int i = first_use(g, from); i >= 0 && !whole; i = next_use(g, i)) g->refs[i] = r;
+  replace_value(g, from, r.value);
   return true;
 }
 
@@ -94,11 +124,6 @@ static bool stands_still (graph *g, const graph_node *n, int d) {
   return true;
 }
 
-static bool all_uses_whole (const graph *g, int v) {
-  for (int i = 0; i < g->nrefs; i++) if (g->refs[i].value == v && !graph_is_whole(g, &g->refs[i])) return false;
-  return true;
-}
-
 /* Along dimension d an elementwise node makes one element, and whoever reads it broadcasts. */
 static void shrink_along (graph *g, graph_node *n, int d) {
   const row_size one = { 1, false };
@@ -107,8 +132,8 @@ static void shrink_along (graph *g, graph_node *n, int d) {
   out->shape[d] = one;
   graph_ref now = graph_whole(g, n->out);
   now.strides[d].n = 0;
-  for (int i = 0; i < g->nrefs; i++)
-    if (g->refs[i].value == n->out) memcpy(g->refs[i].strides, now.strides, sizeof now.strides);
+  for (int i = first_use(g, n->out); i >= 0; i = next_use(g, i))
+    memcpy(g->refs[i].strides, now.strides, sizeof now.strides);
 }
 
 /* A broadcast that all operands share comes after the node instead of before it, at most once. */
@@ -141,12 +166,15 @@ static bool is_constant (const graph_value *v) {
 
 /* constants that are equal are one value */
 static void merge_numbers (graph *g) {
-  for (int i = 0; i < g->nvalues; i++)
-    for (int j = 0; j < i && is_constant(&g->values[i]); j++) {
-      const graph_value *a = &g->values[i], *b = &g->values[j];
-      if (!is_constant(b) || a->dtype != b->dtype) continue;
-      if (memcmp(&a->number, &b->number, sizeof a->number) == 0) { replace_value(g, i, j); break; }
-    }
+  int seen[NEAP_NDTYPES][2];                           /* the first 0 and the first 1 of a dtype */
+  memset(seen, -1, sizeof seen);
+  for (int i = 0; i < g->nvalues; i++) {
+    const graph_value *v = &g->values[i];
+    if (!is_constant(v)) continue;
+    int *first = &seen[v->dtype][v->number == 1];
+    if (*first < 0) *first = i;
+    else replace_value(g, i, *first);
+  }
 }
 
 /* equal for equal nodes */
@@ -282,7 +310,8 @@ static void mark_late (graph *g) {
 }
 
 static bool finish (graph *g) {
-  bool ok = merge_common(g);
+  bool ok = list_uses(g) && merge_common(g);
+  drop_uses(g);
   drop_dead(g);
   mark_fixed(g);
   mark_late(g);
@@ -290,8 +319,10 @@ static bool finish (graph *g) {
 }
 
 static bool tidy (graph *g) {
+  if (!list_uses(g)) return false;
   merge_numbers(g);
   identities(g);
+  drop_uses(g);
   return finish(g);
 }
 
