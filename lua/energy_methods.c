@@ -105,6 +105,19 @@ static neap_tensor *q_log_prob (query *q) {
   return neap_energy_log_prob(q->c, q->E, q->t[0], q->t[1], z);
 }
 
+/* E:normalizable() -> "yes", "no" or "unknown", why */
+static int energy_normalizable (lua_State *L) {
+  const char *why;
+  neap_energy *E = bind_checkenergy(L, 1);
+  bind_state *S = bind_state_of(L);
+  no_more(L, 1);
+  int verdict = neap_energy_normalizable(S->c, E, &why);
+  if (!neap_ok(S->c)) return bind_raise(L, S);
+  lua_pushstring(L, verdict > 0 ? "yes" : verdict < 0 ? "no" : "unknown");
+  lua_pushstring(L, why);
+  return 2;
+}
+
 static int energy_log_prob (lua_State *L) {
   static const char *const names[] = { "log_z", NULL };
   check_call(L, "log_prob", "x", NULL);
@@ -418,6 +431,7 @@ static int energy_sample (lua_State *L) {
 void energy_add_methods (lua_State *L) {
   static const luaL_Reg methods[] = {
     { "score", energy_score }, { "grad", energy_grad }, { "hvp", energy_hvp }, { "laplacian", energy_laplacian },
+    { "normalizable", energy_normalizable },
     { "value_and_grad", energy_value_and_grad }, { "log_ratio", energy_log_ratio }, { "log_prob", energy_log_prob },
     { "log_z", energy_log_z }, { "logits", energy_logits },
     { "hidden", energy_hidden }, { "visible", energy_visible }, { "joint", energy_joint },

@@ -3,7 +3,7 @@
 ** Slots: a multiple's weight, a quotient's temperature, a constant, each 0-d or [B]; numbers are 0-d float64
 ** constants.  A sum within a sum is taken apart, so that its parts stand side by side.
 */
-#include "energy.h"
+#include "tail.h"
 
 neap_tensor *energy_part (neap_context *c, neap_energy *E, int i, neap_tensor *x, neap_tensor *cond) {
   neap_energy *p = E->parts[i];
@@ -26,7 +26,7 @@ static neap_tensor *eval_sum (neap_context *c, neap_energy *E, neap_tensor *x, n
   return e;
 }
 
-const energy_class energy_sum_class = { "sum", 1, -1, 0, check_sum, eval_sum, NULL, NULL };
+const energy_class energy_sum_class = { "sum", 1, -1, 0, check_sum, eval_sum, NULL, NULL, tail_sum };
 
 static int terms (const neap_energy *E) { return E && E->cls == &energy_sum_class ? E->nparts : 1; }
 
@@ -99,9 +99,11 @@ static neap_tensor *log_z_offset (neap_context *c, neap_energy *E) {
   return z ? neap_sub(c, z, E->slots[0].value) : NULL;
 }
 
-const energy_class energy_scale_class = { "scale", 1, 1, 0, check_number, eval_scale, NULL, NULL };
-const energy_class energy_divide_class = { "divide", 1, 1, 0, check_number, eval_divide, NULL, NULL };
-const energy_class energy_offset_class = { "offset", 1, 1, 0, check_number, eval_offset, sample_offset, log_z_offset };
+const energy_class energy_scale_class = { "scale", 1, 1, 0, check_number, eval_scale, NULL, NULL, tail_scale };
+const energy_class energy_divide_class = { "divide", 1, 1, 0, check_number, eval_divide, NULL, NULL,
+                                           tail_divide };
+const energy_class energy_offset_class = { "offset", 1, 1, 0, check_number, eval_offset, sample_offset,
+                                           log_z_offset, tail_same };
 
 neap_energy *neap_energy_scale (neap_context *c, neap_energy *E, double w) {
   return with_constant(c, &energy_scale_class, E, "weight", w);

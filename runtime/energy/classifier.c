@@ -28,7 +28,8 @@ neap_tensor *energy_classify (neap_context *c, neap_energy *E, neap_tensor *x, n
   return log_sum ? neap_neg(c, log_sum) : NULL;
 }
 
-const energy_class energy_classifier_class = { "classifier", 0, 0, 1, check, energy_classify, NULL, NULL };
+const energy_class energy_classifier_class = { "classifier", 0, 0, 1, check, energy_classify, NULL, NULL,
+                                               network_tail };
 
 neap_energy *neap_energy_classifier (neap_context *c, neap_energy *net) {
   if (!neap_ok(c)) return NULL;

@@ -27,6 +27,8 @@ typedef struct energy_function {           /* shared by what `with` makes */
   void (*free_ud) (neap_context *c, void *ud);
 } energy_function;
 
+struct energy_tail;                        /* tail.h */
+
 typedef struct energy_class {
   const char *name;
   int min_parts, max_parts;                /* max < 0: any number */
@@ -36,11 +38,13 @@ typedef struct energy_class {
   neap_tensor *(*eval) (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond);   /* -> [B] */
   neap_tensor *(*sample) (neap_context *c, neap_energy *E, int64_t n, neap_rng *rng, neap_dtype d);   /* or NULL */
   neap_tensor *(*log_z) (neap_context *c, neap_energy *E);                                     /* or NULL */
+  bool (*tail) (neap_context *c, neap_energy *E, struct energy_tail *t);                       /* or NULL: not known */
 } energy_class;
 
 struct neap_energy {
   int refs;
   uint64_t serial;                         /* its number in the context */
+  bool warned;                             /* that it cannot be normalised */
   neap_context *ctx;                       /* a counted reference */
   const energy_class *cls;
   int ndim; int64_t event[NEAP_MAX_DIMS];  /* ndim -1: not known */

@@ -105,7 +105,14 @@ static neap_tensor *sample (neap_context *c, neap_energy *E, int64_t n, neap_rng
 
 static neap_tensor *log_z (neap_context *c, neap_energy *E) { return num(c, E->slots[0].value, 0); }
 
-const energy_class energy_flow_class = { "flow", 0, 0, 0, check, eval, sample, log_z };
+/* how its density falls is not known, only that it is one */
+static bool tail_normal (neap_context *c, neap_energy *E, energy_tail *t) {
+  (void)E;
+  t->integrable = 1;
+  return neap_ok(c);
+}
+
+const energy_class energy_flow_class = { "flow", 0, 0, 0, check, eval, sample, log_z, tail_normal };
 
 /* ---- making ---- */
 

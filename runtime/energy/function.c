@@ -22,7 +22,7 @@ static neap_tensor *eval (neap_context *c, neap_energy *E, neap_tensor *x, neap_
   return E->choice ? energy_classify(c, E, x, cond) : energy_call(c, E, x, cond);
 }
 
-const energy_class energy_function_class = { "function", 0, 0, 0, NULL, eval, NULL, NULL };
+const energy_class energy_function_class = { "function", 0, 0, 0, NULL, eval, NULL, NULL, NULL };
 
 static bool check_param (neap_context *c, const char *name, const neap_tensor *t) {
   if (!t) return neap_fail(c, NEAP_EARG, "energy: parameter '%s' is missing", name);

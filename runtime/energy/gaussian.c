@@ -5,6 +5,7 @@
 */
 #include "energy.h"
 #include "spread.h"
+#include "tail.h"
 #include <math.h>
 
 static const energy_slot *spread (const neap_energy *E) { return &E->slots[1]; }
@@ -69,7 +70,15 @@ static neap_tensor *sample (neap_context *c, neap_energy *E, int64_t n, neap_rng
   return neap_add(c, y, energy_cast(c, E->slots[0].value, d));
 }
 
-const energy_class energy_gaussian_class = { "gaussian", 0, 0, 0, check, eval, sample, log_z };
+/* ½Λ, and −μᵀΛx */
+static bool tail (neap_context *c, neap_energy *E, energy_tail *t) {
+  neap_tensor *s = energy_cast(c, E->slots[1].value, NEAP_FLOAT64), *half = neap_scalar(c, NEAP_FLOAT64, .5);
+  if (by_std(E)) return s && tail_diagonal(c, t, neap_div(c, half, neap_square(c, s)), REST_AFFINE);
+  if (by_cov(E)) s = spread_precision(c, s);
+  return s && tail_matrix(c, t, neap_mul(c, s, half), REST_AFFINE);
+}
+
+const energy_class energy_gaussian_class = { "gaussian", 0, 0, 0, check, eval, sample, log_z, tail };
 
 neap_energy *neap_energy_gaussian (neap_context *c, neap_tensor *mean, neap_tensor *cov, neap_tensor *precision,
                                    neap_tensor *std) {

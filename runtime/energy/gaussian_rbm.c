@@ -7,6 +7,7 @@
 #include "rbm.h"
 #include "spread.h"
 #include "states.h"
+#include "tail.h"
 #include <math.h>
 
 static bool check (neap_context *c, neap_energy *E) {
@@ -46,7 +47,12 @@ static neap_tensor *log_z (neap_context *c, neap_energy *E) {
   return sum ? neap_add(c, sum, constant(c, E, sum)) : NULL;
 }
 
-const energy_class energy_gaussian_rbm_class = { "gaussian_rbm", 0, 0, 0, check, eval, NULL, log_z };
+static bool tail (neap_context *c, neap_energy *E, energy_tail *t) {
+  neap_tensor *s = energy_cast(c, E->slots[RBM_STD].value, NEAP_FLOAT64), *half = neap_scalar(c, NEAP_FLOAT64, .5);
+  return s && tail_diagonal(c, t, neap_div(c, half, neap_square(c, s)), REST_LINEAR);
+}
+
+const energy_class energy_gaussian_rbm_class = { "gaussian_rbm", 0, 0, 0, check, eval, NULL, log_z, tail };
 
 neap_energy *neap_energy_gaussian_rbm (neap_context *c, int64_t visible, int64_t hidden, neap_tensor *std,
                                        neap_dtype d, neap_rng *rng) {

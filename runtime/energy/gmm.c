@@ -6,6 +6,7 @@
 */
 #include "energy.h"
 #include "spread.h"
+#include "tail.h"
 #include <math.h>
 
 static bool by_std (const neap_energy *E) { return E->slots[1].name[0] == 's'; }
@@ -102,7 +103,25 @@ static neap_tensor *sample (neap_context *c, neap_energy *E, int64_t n, neap_rng
   return column ? x : NULL;
 }
 
-const energy_class energy_gmm_class = { "gmm", 0, 0, 0, check, eval, sample, log_z };
+static bool extremes (neap_context *c, neap_tensor *x, double *least, double *most) {
+  neap_tensor *lo = neap_amin(c, x, -1, NULL, false), *hi = neap_amax(c, x, -1, NULL, false);
+  return lo && hi && neap_item(c, lo, least) && neap_item(c, hi, most);
+}
+
+/* Between the narrowest and the widest component; no variance of Σ exceeds its trace. */
+static bool tail (neap_context *c, neap_energy *E, energy_tail *t) {
+  double least, most;
+  energy_tail wide = { .D = t->D };
+  neap_tensor *s = energy_cast(c, E->slots[1].value, NEAP_FLOAT64);
+  bool ok = extremes(c, by_std(E) ? neap_square(c, s) : energy_sum_last(c, energy_diagonal(c, s)), &least, &most);
+  if (!ok || !tail_number(c, &wide, .5 / most, REST_LINEAR)) return false;
+  if (by_std(E)) ok = tail_number(c, t, .5 / least, REST_LINEAR);
+  else ok = tail_matrix(c, t, neap_mul(c, spread_precision(c, neap_select(c, s, 1, 1)), num(c, s, .5)), REST_LINEAR);
+  t->low = wide.low;
+  return ok;
+}
+
+const energy_class energy_gmm_class = { "gmm", 0, 0, 0, check, eval, sample, log_z, tail };
 
 neap_energy *neap_energy_gmm (neap_context *c, neap_tensor *means, neap_tensor *covs, neap_tensor *std,
                               neap_tensor *weights) {

@@ -5,6 +5,7 @@
 */
 #include "spread.h"
 #include "states.h"
+#include "tail.h"
 
 enum { PATTERNS, BETA, CLASSICAL = 1, MODERN = 2 };
 
@@ -50,7 +51,11 @@ static neap_tensor *log_z (neap_context *c, neap_energy *E) {
                    "\"quadrature\"");
 }
 
-const energy_class energy_hopfield_class = { "hopfield", 0, 0, 0, check, eval, NULL, log_z };
+static bool tail (neap_context *c, neap_energy *E, energy_tail *t) {
+  return E->choice == CLASSICAL ? tail_finite(c, E, t) : tail_number(c, t, .5, REST_LINEAR);
+}
+
+const energy_class energy_hopfield_class = { "hopfield", 0, 0, 0, check, eval, NULL, log_z, tail };
 
 neap_energy *neap_energy_hopfield (neap_context *c, neap_tensor *patterns, neap_tensor *beta, bool classical) {
   if (!neap_ok(c)) return NULL;

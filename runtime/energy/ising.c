@@ -3,6 +3,7 @@
 ** Slots: as lattice.h has them; a spin may be any number, so there are derivatives by it.
 */
 #include "lattice.h"
+#include "tail.h"
 #include "states.h"
 
 /* x [B, event…] -> [B] */
@@ -50,7 +51,7 @@ static neap_tensor *log_z (neap_context *c, neap_energy *E) {
   return energy_sum_states(c, E);
 }
 
-const energy_class energy_ising_class = { "ising", 0, 0, 1, lattice_check, eval, NULL, log_z };
+const energy_class energy_ising_class = { "ising", 0, 0, 1, lattice_check, eval, NULL, log_z, tail_finite };
 
 neap_energy *neap_energy_ising (neap_context *c, const neap_lattice *lattice, neap_tensor *beta, neap_tensor *field) {
   return lattice_new(c, &energy_ising_class, lattice, beta, field, 0);

@@ -5,6 +5,7 @@
 */
 #include "energy.h"
 #include "spread.h"
+#include "tail.h"
 
 neap_tensor *energy_all_parts (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond) {
   size_t bytes = (size_t)E->nparts * sizeof(neap_tensor *);
@@ -70,8 +71,9 @@ static neap_tensor *sample (neap_context *c, neap_energy *E, int64_t n, neap_rng
   return x;
 }
 
-const energy_class energy_mixture_class = { "mixture", 1, -1, 0, check_mixture, eval, sample, log_z };
-const energy_class energy_any_class = { "any", 1, -1, 0, NULL, eval, sample, log_z };
+const energy_class energy_mixture_class = { "mixture", 1, -1, 0, check_mixture, eval, sample, log_z,
+                                            tail_any };
+const energy_class energy_any_class = { "any", 1, -1, 0, NULL, eval, sample, log_z, tail_any };
 
 neap_energy *neap_energy_any (neap_context *c, int n, neap_energy *const *Es) {
   return energy_finish(c, energy_new(c, &energy_any_class, 0, n, Es));

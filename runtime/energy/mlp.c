@@ -17,7 +17,7 @@ static neap_tensor *eval (neap_context *c, neap_energy *E, neap_tensor *x, neap_
   return energy_reshape(c, network_stack(c, E, x, cond, (int64_t)E->num[0]), 1, x->shape);
 }
 
-const energy_class energy_mlp_class = { "mlp", 0, 0, 1, check, eval, NULL, NULL };
+const energy_class energy_mlp_class = { "mlp", 0, 0, 1, check, eval, NULL, NULL, network_tail };
 
 /* ---- making ---- */
 

@@ -12,6 +12,7 @@
 typedef struct activation {
   const char *name;
   double gain;
+  bool bounded;
   neap_tensor *(*f) (neap_context *c, neap_tensor *x);
 } activation;
 
@@ -21,9 +22,9 @@ static neap_tensor *gelu (neap_context *c, neap_tensor *x) { return neap_gelu(c,
 static neap_tensor *softplus (neap_context *c, neap_tensor *x) { return neap_softplus(c, x, 1); }
 
 static const activation activations[] = {
-  { "silu", 1.68, neap_silu }, { "relu", M_SQRT2, neap_relu }, { "leaky_relu", M_SQRT2, leaky }, { "elu", 1.25, elu },
-  { "gelu", 1.53, gelu }, { "softplus", 1, softplus }, { "tanh", 1.59, neap_tanh }, { "sigmoid", 1, neap_sigmoid },
-  { "sin", 1.52, neap_sin }
+  { "silu", 1.68, false, neap_silu }, { "relu", M_SQRT2, false, neap_relu }, { "leaky_relu", M_SQRT2, false, leaky }, { "elu", 1.25, false, elu },
+  { "gelu", 1.53, false, gelu }, { "softplus", 1, false, softplus }, { "tanh", 1.59, true, neap_tanh }, { "sigmoid", 1, true, neap_sigmoid },
+  { "sin", 1.52, true, neap_sin }
 };
 enum { NACTIVATIONS = sizeof activations / sizeof *activations };
 
@@ -133,6 +134,11 @@ void network_set_layer (neap_context *c, neap_energy *E, const network_init *ini
   energy_set(E, 2 * i, name, uniform(c, init, 2, (int64_t[]){ out, in }, gain * sqrt(3) * a));
   snprintf(name, sizeof name, "bias%d", i + 1);
   energy_set(E, 2 * i + 1, name, uniform(c, init, 1, &out, a));
+}
+
+bool network_tail (neap_context *c, neap_energy *E, energy_tail *t) {
+  bool bounded = activations[E->choice].bounded && E->nslots > 2;
+  return neap_ok(c) && tail_flat(t, bounded ? REST_BOUNDED : REST_LINEAR);
 }
 
 neap_energy *network_new (neap_context *c, const energy_class *cls, int slots, int activation, int64_t condition,

@@ -6,7 +6,7 @@
 #ifndef NEAP_NETWORK_H
 #define NEAP_NETWORK_H
 
-#include "energy.h"
+#include "tail.h"
 
 /* What a maker needs to draw layers; who is the class's name. */
 typedef struct network_init {
@@ -44,6 +44,9 @@ neap_tensor *network_layer (neap_context *c, const neap_energy *E, int i, neap_t
 neap_tensor *network_stack (neap_context *c, const neap_energy *E, neap_tensor *x, neap_tensor *cond, int64_t k);
 /* x [B, D], cond [B, k] -> [B, D+k]; a condition of one number may be [B]; NULL: x itself. */
 neap_tensor *network_join (neap_context *c, const neap_energy *E, neap_tensor *x, neap_tensor *cond, int64_t k);
+
+/* A network grows at most as |x|, and stays bounded where its last activation is. */
+bool network_tail (neap_context *c, neap_energy *E, energy_tail *t);
 
 /* Layer i as variables: weights U(±gain √(3/in)), biases U(±1/√in), each times scale. */
 void network_set_layer (neap_context *c, neap_energy *E, const network_init *init, int i, int64_t in, int64_t out,

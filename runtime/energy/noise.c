@@ -4,7 +4,7 @@
 ** The score of data with noise σ grows as 1/σ when σ falls, so a network that keeps its size serves all levels (Song
 ** and Ermon 2020, technique 3).  No slots; the part is the network, and σ, [B] or [B, 1], must be positive.
 */
-#include "energy.h"
+#include "tail.h"
 
 static bool check (neap_context *c, neap_energy *E) {
   neap_energy *p = E->parts[0];
@@ -23,7 +23,14 @@ static neap_tensor *eval (neap_context *c, neap_energy *E, neap_tensor *x, neap_
   return e ? neap_div(c, e, level) : NULL;
 }
 
-const energy_class energy_noise_class = { "noise_conditional", 1, 1, 0, check, eval, NULL, NULL };
+/* of a network without a quadratic part the scale 1/σ changes nothing */
+static bool tail (neap_context *c, neap_energy *E, energy_tail *t) {
+  if (!tail_same(c, E, t)) return false;
+  if (t->size > 0 || t->steep || t->rises || t->falls || t->integrable) *t = (energy_tail){ .D = t->D };
+  return true;
+}
+
+const energy_class energy_noise_class = { "noise_conditional", 1, 1, 0, check, eval, NULL, NULL, tail };
 
 neap_energy *neap_energy_noise_conditional (neap_context *c, neap_energy *net) {
   return neap_ok(c) ? energy_finish(c, energy_new(c, &energy_noise_class, 0, 1, &net)) : NULL;

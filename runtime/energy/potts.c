@@ -3,6 +3,7 @@
 ** Slots: as lattice.h has them, without a field; choice is q, at most 256.  A sum of steps: its derivative by x is 0.
 */
 #include "lattice.h"
+#include "tail.h"
 #include "states.h"
 
 static bool check (neap_context *c, neap_energy *E) {
@@ -31,7 +32,7 @@ static neap_tensor *log_z (neap_context *c, neap_energy *E) {
   return strip_log_z(c, &s, &z) ? neap_scalar(c, NEAP_FLOAT64, z) : NULL;
 }
 
-const energy_class energy_potts_class = { "potts", 0, 0, 1, check, eval, NULL, log_z };
+const energy_class energy_potts_class = { "potts", 0, 0, 1, check, eval, NULL, log_z, tail_finite };
 
 neap_energy *neap_energy_potts (neap_context *c, const neap_lattice *lattice, int64_t states, neap_tensor *beta) {
   return lattice_new(c, &energy_potts_class, lattice, beta, NULL, states);

@@ -3,6 +3,7 @@
 ** Slots: W [V, H], b [V], c [H].  E(v) = −b·v − Σ softplus(c + vW) is −log Σₕ e^(b·v + c·h + vWh).
 */
 #include "rbm.h"
+#include "tail.h"
 #include "states.h"
 #include <math.h>
 
@@ -95,7 +96,7 @@ static neap_tensor *log_z (neap_context *c, neap_energy *E) {
   return v ? energy_logsumexp_last(c, neap_neg(c, eval(c, E, v, NULL))) : NULL;
 }
 
-const energy_class energy_rbm_class = { "rbm", 0, 0, 0, check, eval, NULL, log_z };
+const energy_class energy_rbm_class = { "rbm", 0, 0, 0, check, eval, NULL, log_z, tail_finite };
 
 static neap_tensor *zeros (neap_context *c, neap_dtype d, int64_t n) {
   neap_tensor *t = neap_full(c, d, 1, &n, 0);

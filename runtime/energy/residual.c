@@ -38,7 +38,8 @@ static neap_tensor *eval (neap_context *c, neap_energy *E, neap_tensor *x, neap_
   return energy_reshape(c, h, 1, x->shape);
 }
 
-const energy_class energy_residual_mlp_class = { "residual_mlp", 0, 0, 1, check, eval, NULL, NULL };
+const energy_class energy_residual_mlp_class = { "residual_mlp", 0, 0, 1, check, eval, NULL, NULL,
+                                                 network_tail };
 
 /* ---- making ---- */
 

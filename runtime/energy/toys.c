@@ -3,7 +3,7 @@
 ** Rastrigin, Ackley, ring.
 ** Invariant: num[] holds the formula's numbers, choice the dimension; no slots, no parts.
 */
-#include "energy.h"
+#include "tail.h"
 #include <math.h>
 
 static neap_tensor *times (neap_context *c, neap_tensor *x, double w) {
@@ -51,7 +51,13 @@ static neap_tensor *eval_well (neap_context *c, neap_energy *E, neap_tensor *x, 
   return times(c, energy_sum_event(c, neap_square(c, plus(c, neap_square(c, x), -1))), E->num[0]);
 }
 
-const energy_class energy_double_well_class = { "double_well", 0, 0, 1, check_well, eval_well, NULL, NULL };
+static bool tail_well (neap_context *c, neap_energy *E, energy_tail *t) {
+  (void)E;
+  t->low.known = t->steep = t->rises = true;
+  return neap_ok(c);
+}
+
+const energy_class energy_double_well_class = { "double_well", 0, 0, 1, check_well, eval_well, NULL, NULL, tail_well };
 
 neap_energy *neap_energy_double_well (neap_context *c, double barrier, int64_t dim) {
   return make(c, &energy_double_well_class, dim, barrier, 0, 0);
@@ -80,7 +86,13 @@ static neap_tensor *log_z_funnel (neap_context *c, neap_energy *E) {
   return neap_scalar(c, NEAP_FLOAT64, log(3) + .5 * (double)E->choice * log(2 * M_PI));
 }
 
-const energy_class energy_funnel_class = { "funnel", 0, 0, 0, check_funnel, eval_funnel, sample_funnel, log_z_funnel };
+static bool tail_steep_somewhere (neap_context *c, neap_energy *E, energy_tail *t) {
+  t->rises = true;
+  return tail_proper(c, E, t);
+}
+
+const energy_class energy_funnel_class = { "funnel", 0, 0, 0, check_funnel, eval_funnel,
+                                           sample_funnel, log_z_funnel, tail_steep_somewhere };
 
 neap_energy *neap_energy_funnel (neap_context *c, int64_t dim) { return make(c, &energy_funnel_class, dim, 0, 0, 0); }
 
@@ -116,7 +128,13 @@ static neap_tensor *log_z_banana (neap_context *c, neap_energy *E) {
   return neap_scalar(c, NEAP_FLOAT64, log(2 * M_PI * E->num[1] * E->num[2]));
 }
 
-const energy_class energy_banana_class = { "banana", 0, 0, 3, check_banana, eval_banana, sample_banana, log_z_banana };
+static bool tail_banana (neap_context *c, neap_energy *E, energy_tail *t) {
+  t->rises = E->num[0] != 0;
+  return tail_proper(c, E, t);
+}
+
+const energy_class energy_banana_class = { "banana", 0, 0, 3, check_banana, eval_banana,
+                                           sample_banana, log_z_banana, tail_banana };
 
 neap_energy *neap_energy_banana (neap_context *c, double b, double s1, double s2) {
   return make(c, &energy_banana_class, 2, b, s1, s2);
@@ -135,7 +153,8 @@ static neap_tensor *eval_rosenbrock (neap_context *c, neap_energy *E, neap_tenso
   return energy_sum_last(c, neap_add(c, neap_square(c, plus(c, left, -E->num[0])), valley));
 }
 
-const energy_class energy_rosenbrock_class = { "rosenbrock", 0, 0, 2, check_rosenbrock, eval_rosenbrock, NULL, NULL };
+const energy_class energy_rosenbrock_class = { "rosenbrock", 0, 0, 2, check_rosenbrock,
+                                           eval_rosenbrock, NULL, NULL, tail_steep_somewhere };
 
 neap_energy *neap_energy_rosenbrock (neap_context *c, double a, double b, int64_t dim) {
   return make(c, &energy_rosenbrock_class, dim, a, b, 0);
@@ -154,7 +173,13 @@ static neap_tensor *eval_rastrigin (neap_context *c, neap_energy *E, neap_tensor
   return plus(c, energy_sum_last(c, neap_sub(c, neap_square(c, x), waves)), a * (double)E->choice);
 }
 
-const energy_class energy_rastrigin_class = { "rastrigin", 0, 0, 1, check_rastrigin, eval_rastrigin, NULL, NULL };
+static bool tail_rastrigin (neap_context *c, neap_energy *E, energy_tail *t) {
+  (void)E;
+  return tail_number(c, t, 1, REST_BOUNDED);
+}
+
+const energy_class energy_rastrigin_class = { "rastrigin", 0, 0, 1, check_rastrigin, eval_rastrigin,
+                                           NULL, NULL, tail_rastrigin };
 
 neap_energy *neap_energy_rastrigin (neap_context *c, double a, int64_t dim) {
   return make(c, &energy_rastrigin_class, dim, a, 0, 0);
@@ -177,7 +202,12 @@ static neap_tensor *eval_ackley (neap_context *c, neap_energy *E, neap_tensor *x
   return plus(c, neap_sub(c, bowl, neap_exp(c, waves)), exp(1));
 }
 
-const energy_class energy_ackley_class = { "ackley", 0, 0, 3, check_ackley, eval_ackley, NULL, NULL };
+static bool tail_ackley (neap_context *c, neap_energy *E, energy_tail *t) {
+  (void)E;
+  return neap_ok(c) && tail_flat(t, REST_BOUNDED);
+}
+
+const energy_class energy_ackley_class = { "ackley", 0, 0, 3, check_ackley, eval_ackley, NULL, NULL, tail_ackley };
 
 neap_energy *neap_energy_ackley (neap_context *c, double a, double b, double freq, int64_t dim) {
   return make(c, &energy_ackley_class, dim, a, b, freq);
@@ -206,7 +236,11 @@ static neap_tensor *log_z_ring (neap_context *c, neap_energy *E) {
   return neap_scalar(c, NEAP_FLOAT64, log(2 * M_PI * radial));
 }
 
-const energy_class energy_ring_class = { "ring", 0, 0, 2, check_ring, eval_ring, NULL, log_z_ring };
+static bool tail_ring (neap_context *c, neap_energy *E, energy_tail *t) {
+  return tail_number(c, t, .5 / (E->num[1] * E->num[1]), REST_LINEAR);
+}
+
+const energy_class energy_ring_class = { "ring", 0, 0, 2, check_ring, eval_ring, NULL, log_z_ring, tail_ring };
 
 neap_energy *neap_energy_ring (neap_context *c, double radius, double std, int64_t dim) {
   return make(c, &energy_ring_class, dim, radius, std, 0);

@@ -2,7 +2,7 @@
 ** transform.c -- an energy seen through its argument: shifted, given a condition, with coordinates held.
 ** Slots: translate's shift; given's condition; fix's mask (bool, event-shaped) and values.
 */
-#include "energy.h"
+#include "tail.h"
 #include <string.h>
 
 static bool known_event (const neap_energy *E) { return E->ndim >= 0 && !E->any_event; }
@@ -46,7 +46,7 @@ static neap_tensor *sample_translate (neap_context *c, neap_energy *E, int64_t n
 static neap_tensor *log_z_translate (neap_context *c, neap_energy *E) { return neap_energy_log_z(c, E->parts[0]); }
 
 const energy_class energy_translate_class = { "translate", 1, 1, 0, check_translate, eval_translate, sample_translate,
-                                              log_z_translate };
+                                              log_z_translate, tail_shifted };
 
 neap_energy *neap_energy_translate (neap_context *c, neap_energy *E, neap_tensor *v) {
   if (!neap_ok(c)) return NULL;
@@ -86,7 +86,7 @@ static neap_tensor *eval_given (neap_context *c, neap_energy *E, neap_tensor *x,
   return own ? energy_part(c, E, 0, x, own) : NULL;
 }
 
-const energy_class energy_given_class = { "given", 1, 1, 0, check_given, eval_given, NULL, NULL };
+const energy_class energy_given_class = { "given", 1, 1, 0, check_given, eval_given, NULL, NULL, tail_same };
 
 neap_energy *neap_energy_given (neap_context *c, neap_energy *E, neap_tensor *cond) {
   if (!neap_ok(c)) return NULL;
@@ -128,7 +128,7 @@ static neap_tensor *eval_fix (neap_context *c, neap_energy *E, neap_tensor *x, n
   return energy_part(c, E, 0, neap_where(c, E->slots[0].value, v, x), cond);
 }
 
-const energy_class energy_fix_class = { "fix", 1, 1, 0, check_fix, eval_fix, NULL, NULL };
+const energy_class energy_fix_class = { "fix", 1, 1, 0, check_fix, eval_fix, NULL, NULL, tail_fixed };
 
 neap_energy *neap_energy_fix (neap_context *c, neap_energy *E, neap_tensor *mask, neap_tensor *mask_values) {
   if (!neap_ok(c)) return NULL;

@@ -85,8 +85,20 @@ static neap_tensor *first (run *r) {
   return r->cfg.start.kind == NEAP_START_DEFAULT && start.kind == NEAP_START_BERNOULLI ? as_units(r, x) : x;
 }
 
+/* Chains of such an energy run away, unless something holds them. */
+static bool warn_if_improper (run *r) {
+  const char *why;
+  if (r->E->warned || r->s->clamp_min < r->s->clamp_max || neap_energy_normalizable(r->c, r->E, &why) >= 0)
+    return neap_ok(r->c);
+  r->E->warned = true;
+  neap_warn(r->c, "%s: the energy %s cannot be normalised: %s; its chains have no law to settle in", r->s->kind->name,
+            energy_title(r->E), why);
+  return true;
+}
+
 static bool begin (run *r) {
   if (!r->cfg.rng) r->cfg.rng = neap_rng_default(r->c);
+  if (!warn_if_improper(r)) return false;
   neap_scope sc = neap_scope_open(r->c);
   r->st = neap_sampler_init(r->c, r->s, r->E, first(r), r->cfg.condition, r->cfg.rng);
   neap_scope_close(r->c, sc);

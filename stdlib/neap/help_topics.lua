@@ -169,6 +169,7 @@ return {
     ["E:log_prob"] = {"E:log_prob(x [, c] [, {log_z=}])", "−E − log Z; without log_z where a closed form is known"},
     ["E:log_z"] = {"E:log_z([{method=\"exact\" | \"enumerate\" | \"quadrature\", values=, lower=, upper=, points=}])",
       "a number, and info {method=, error=, stderr=, interval=}"},
+    ["E:normalizable"] = {"E:normalizable()", "\"yes\", \"no\" or \"unknown\", and why: decided by how E grows far out"},
     ["E:logits"] = {"E:logits(x [, c])", "of a classifier: f(x) [B, K]"},
     ["E:sample"] = {"E:sample(n [, rng | {rng=, dtype=}])", "exact draws [n, event…], where there are any"},
     ["E:params"] = {"E:params()", "array of tensors, array of names"},
