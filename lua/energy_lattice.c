@@ -3,15 +3,15 @@
 ** Invariant: as in energy_make.c, options are read before anything is made.
 */
 #include "energy.h"
-#include "energy/states.h"
 #include <string.h>
 
 int energy_push_units (lua_State *L, const neap_energy *E) {
-  if (!energy_has_units(E)) { lua_pushnil(L); return 1; }
-  energy_units u = energy_units_of(E);
-  lua_createtable(L, (int)u.base, 0);
-  for (int64_t i = 0; i < u.base; i++) {
-    lua_pushinteger(L, (lua_Integer)(u.lo + u.step * (double)i));
+  double first, step;
+  int64_t n = neap_energy_units(E, &first, &step);
+  if (n == 0) { lua_pushnil(L); return 1; }
+  lua_createtable(L, (int)n, 0);
+  for (int64_t i = 0; i < n; i++) {
+    lua_pushinteger(L, (lua_Integer)(first + step * (double)i));
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
   return 1;

@@ -175,6 +175,9 @@ NEAP_API neap_tensor *neap_energy_log_ratio (neap_context *c, neap_energy *E, ne
 ** by all states of its smaller side; if they are too many for a tape, with derivatives switched off only.  Of spins on
 ** a grid by transfer matrices, else by all states. */
 NEAP_API neap_tensor *neap_energy_log_z (neap_context *c, neap_energy *E);
+/* How many values a unit of a discrete energy has: *first, *first + *step, …; 0: x is any number.  A whole's are its first
+** part's. */
+NEAP_API int64_t neap_energy_units (const neap_energy *E, double *first, double *step);
 /* Whether ∫ e^−E is finite: 1 yes, −1 no, 0 not known (or with a pending error).  Decided from quadratic bounds of E far
 ** out, with its numbers as they are now, never by computing E.  *why, a constant text or NULL, says what decided it. */
 NEAP_API int neap_energy_normalizable (neap_context *c, neap_energy *E, const char **why);

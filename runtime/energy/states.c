@@ -21,9 +21,14 @@ energy_units energy_units_of (const neap_energy *E) {
   return (energy_units){ 2, 0, 1 };
 }
 
-bool energy_has_units (const neap_energy *E) {
-  while (E->nparts) E = E->parts[0];
-  return neap_energy_is_rbm(E) || is_spins(E) || is_potts(E);
+int64_t neap_energy_units (const neap_energy *E, double *first, double *step) {
+  const neap_energy *part = E;
+  while (part->nparts) part = part->parts[0];
+  if (!neap_energy_is_rbm(part) && !is_spins(part) && !is_potts(part)) return 0;
+  energy_units u = energy_units_of(E);
+  *first = u.lo;
+  *step = u.step;
+  return u.base;
 }
 
 int64_t energy_count_states (energy_units u, int64_t n, int64_t most) {
