@@ -34,7 +34,58 @@ function T.test_views_are_written_in_row_major_order ()
   local back = neap.load(folder.file "view.safetensors")
   lu.assertEquals(back.t:totable(), {{1, 5, 9}, {2, 6, 10}, {3, 7, 11}, {4, 8, 12}})
   lu.assertEquals(back.s:totable(), {{10, 12}, {6, 8}, {2, 4}})
-  lu.assertEquals(back["deep.er.1"]:totable(), x:totable())
+  lu.assertEquals(back.deep.er[1]:totable(), x:totable())
+end
+
+-- Tables in tables, and values that are no tensors, come back with their types and bits.
+function T.test_nested_tables_and_plain_values ()
+  local path = folder.file "state.safetensors"
+  local given = {
+    steps = 12, rate = .1, third = -1 / 3, least = math.mininteger, one = 1., big = math.huge, low = -math.huge,
+    on = true, off = false, name = "é \"q\" \\ \n\0\255", empty = {}, [7] = 1, [-2] = "two", [""] = {[""] = 3},
+    averages = {mean = {neap.ones(2), neap.zeros(0)}, ["a.b"] = {c = neap.tensor(3.5)}},
+  }
+  neap.save(path, given, {metadata = {by = "me"}})
+  local back, metadata = neap.load(path)
+  lu.assertEquals(metadata, {by = "me"})
+  local function same (a, b)
+    if neap.is_tensor(a) then a, b = {a.dtype, a.shape, a:totable()}, {b.dtype, b.shape, b:totable()} end
+    if type(a) ~= "table" then
+      lu.assertEquals({math.type(b), b}, {math.type(a), a})
+      return
+    end
+    for k, v in pairs(a) do same(v, b[k]) end
+    for k in pairs(b) do lu.assertNotNil(a[k]) end
+  end
+  same(given, back)
+  neap.save(path, {x = 0 / 0})
+  lu.assertNotEquals(neap.load(path).x, neap.load(path).x)
+end
+
+-- What state() gives is saved as it is.
+function T.test_states ()
+  local p, opt, path = neap.ones(3), neap.optim.adam{lr = .1}, folder.file "opt.safetensors"
+  opt:step({w = p}, {w = p})
+  neap.save(path, opt:state())
+  local other, q = neap.optim.adam{lr = .1}:set_state(neap.load(path)), p:clone()
+  opt:step({w = p}, {w = p * 2})
+  other:step({w = q}, {w = q * 2})
+  lu.assertEquals(q:totable(), p:totable())
+end
+
+-- Names with dots that others wrote stay; a manifest that fits no tensors is an error.
+function T.test_names_with_dots ()
+  local header = '{%s"a.b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+  lu.assertEquals(neap.load(craft(header:format "", ("\0"):rep(4)))["a.b"]:totable(), {0})
+  local function with (text)
+    return craft(header:format('"__metadata__":{"neap.tree":"' .. text .. '"},'), ("\0"):rep(4))
+  end
+  lu.assertEquals(neap.load(with [[{\"a\":{\"b\":*}}]]).a.b:totable(), {0})
+  fails("names the tensor 'a.c', which is not there", with [[{\"a\":{\"c\":*}}]])
+  for _, text in ipairs {"", "{", "*", "{}}", "{1}", "{1:}", "{1:*", "{1:zero}", "{1.5:2}", "{true:2}", "{1:2,}",
+                         [[{\"\\999\":1}]], [[{\"x:1}]], ("{1:"):rep(100000)} do
+    fails("malformed metadata 'neap.tree'", with(text))
+  end
 end
 
 function T.test_layout_is_that_of_the_format ()
@@ -110,9 +161,20 @@ function T.test_what_cannot_be_written_leaves_nothing ()
   ok, message = pcall(neap.save, folder.file "a.safetensors", {["__metadata__"] = neap.zeros(1)})
   lu.assertFalse(ok)
   lu.assertStrContains(message, "reserved")
-  ok, message = pcall(neap.save, folder.file "a.safetensors", {a = 1})
+  ok, message = pcall(neap.save, folder.file "a.safetensors", {a = print})
   lu.assertFalse(ok)
-  lu.assertStrContains(message, "tensor expected, got number")
+  lu.assertStrContains(message, "tensor expected, got function")
+  local inside = {}
+  inside.it = inside
+  ok, message = pcall(neap.save, folder.file "a.safetensors", inside)
+  lu.assertFalse(ok)
+  lu.assertStrContains(message, "tables within tables more than 200 deep")
+  ok, message = pcall(neap.save, folder.file "a.npz", {a = 1})
+  lu.assertFalse(ok)
+  lu.assertStrContains(message, "'a': tensor expected, got integer")
+  ok, message = pcall(neap.save, folder.file "a.safetensors", {a = neap.zeros(1)}, {metadata = {["neap.tree"] = ""}})
+  lu.assertFalse(ok)
+  lu.assertStrContains(message, "reserved")
   ok, message = pcall(neap.save, folder.file "a.txt", {a = neap.zeros(1)})
   lu.assertFalse(ok)
   lu.assertStrContains(message, ".safetensors")
