@@ -54,18 +54,57 @@ static int make_cd (lua_State *L) {
   return made(L, sc);
 }
 
+/* what pcd and jem take; the sampler stays on the stack */
+static neap_pcd_config pcd_config (lua_State *L, const char *f) {
+  if (bind_field(L, 1, "buffer") != LUA_TNIL && bind_optinteger(L, 1, f, "buffer", 0) == 0)
+    luaL_error(L, "%s: option 'buffer': a positive integer expected, got 0", f);
+  return (neap_pcd_config){ need_sampler(L, f), steps(L, f), bind_optinteger(L, 1, f, "buffer", 0), start(L, f),
+                            bind_optnumber(L, 1, f, "reinit", 0), bind_optnumber(L, 1, f, "reg", 0) };
+}
+
 static int make_pcd (lua_State *L) {
   static const char *const names[] = { "sampler", "steps", "buffer", "init", "reinit", "reg", NULL };
   static const char *const f = "loss.pcd";
   bind_options(L, 1, f, names);
-  if (bind_field(L, 1, "buffer") != LUA_TNIL && bind_optinteger(L, 1, f, "buffer", 0) == 0)
-    return luaL_error(L, "%s: option 'buffer': a positive integer expected, got 0", f);
-  neap_pcd_config cfg = { need_sampler(L, f), steps(L, f), bind_optinteger(L, 1, f, "buffer", 0), start(L, f),
-                          bind_optnumber(L, 1, f, "reinit", 0), bind_optnumber(L, 1, f, "reg", 0) };
+  neap_pcd_config cfg = pcd_config(L, f);
   neap_context *c = bind_context(L);
   neap_loss **box = loss_box(L);
   neap_scope sc = neap_scope_open(c);
   *box = neap_loss_pcd(c, &cfg);
+  return made(L, sc);
+}
+
+static int make_jem (lua_State *L) {
+  static const char *const names[] = { "sampler", "steps", "buffer", "init", "reinit", "reg", "weight", NULL };
+  static const char *const f = "loss.jem";
+  bind_options(L, 1, f, names);
+  neap_pcd_config cfg = pcd_config(L, f);
+  double weight = bind_optnumber(L, 1, f, "weight", 1);
+  neap_context *c = bind_context(L);
+  neap_loss **box = loss_box(L);
+  neap_scope sc = neap_scope_open(c);
+  *box = neap_loss_jem(c, &cfg, weight);
+  return made(L, sc);
+}
+
+/* option conditional of losses at noise levels: 1, 0, or -1 when it is not given */
+static int conditional (lua_State *L, const char *fname) {
+  if (bind_field(L, 1, "conditional") == LUA_TNIL) return -1;
+  return bind_optboolean(L, 1, fname, "conditional", false);
+}
+
+static int make_diffusion_recovery (lua_State *L) {
+  static const char *const names[] = { "sigmas", "sampler", "steps", "conditional", "reg", NULL };
+  static const char *const f = "loss.diffusion_recovery";
+  bind_options(L, 1, f, names);
+  neap_recovery_config cfg = { .conditional = conditional(L, f), .reg = bind_optnumber(L, 1, f, "reg", 0) };
+  if (bind_field(L, 1, "sampler") != LUA_TNIL) cfg.sampler = need_sampler(L, f);
+  if (bind_field(L, 1, "steps") != LUA_TNIL) cfg.steps = steps(L, f);
+  cfg.sigmas = bind_needsigmas(L, f, &cfg.n);
+  neap_context *c = bind_context(L);
+  neap_loss **box = loss_box(L);
+  neap_scope sc = neap_scope_open(c);
+  *box = neap_loss_diffusion_recovery(c, &cfg);
   return made(L, sc);
 }
 
@@ -137,12 +176,11 @@ static int make_multi_dsm (lua_State *L) {
   static const char *const names[] = { "sigmas", "conditional", NULL };
   bind_options(L, 1, "loss.multi_dsm", names);
   neap_context *c = bind_context(L);
-  int n = 0, conditional = bind_field(L, 1, "conditional") == LUA_TNIL ? -1 : 0;
-  if (!conditional) conditional = bind_optboolean(L, 1, "loss.multi_dsm", "conditional", false);
+  int n = 0, takes = conditional(L, "loss.multi_dsm");
   double *sigmas = bind_needsigmas(L, "loss.multi_dsm", &n);
   neap_loss **box = loss_box(L);
   neap_scope sc = neap_scope_open(c);
-  *box = neap_loss_multi_dsm(c, n, sigmas, conditional);
+  *box = neap_loss_multi_dsm(c, n, sigmas, takes);
   return made(L, sc);
 }
 
@@ -340,7 +378,8 @@ static const luaL_Reg makers[] = {
   { "multi_dsm", make_multi_dsm }, { "fisher", make_fisher }, { "nce", make_nce },
   { "pseudo_likelihood", make_pseudo_likelihood }, { "ratio_matching", make_ratio_matching },
   { "energy_discrepancy", make_energy_discrepancy }, { "mle", make_mle },
-  { "flow_contrastive", make_flow_contrastive }, { NULL, NULL }
+  { "flow_contrastive", make_flow_contrastive }, { "jem", make_jem },
+  { "diffusion_recovery", make_diffusion_recovery }, { NULL, NULL }
 };
 
 void loss_add_makers (lua_State *L) { luaL_newlib(L, makers); }

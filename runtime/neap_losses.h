@@ -28,6 +28,25 @@ typedef struct neap_pcd_config {
 } neap_pcd_config;
 NEAP_API neap_loss *neap_loss_pcd (neap_context *c, const neap_pcd_config *cfg);
 
+/* A classifier and the density of its inputs (JEM: Grathwohl et al. 2020): the cross entropy of E:logits(x) and
+** labels plus weight times pcd's loss on the marginal energy E(x), or with no buffer cd's, from the batch by default.
+** E is a neap_energy_classifier; the batch's condition is the labels, int64 [B], 1 … K. */
+NEAP_API neap_loss *neap_loss_jem (neap_context *c, const neap_pcd_config *cfg, double weight);
+
+/* Recovery likelihood (Gao et al. 2021) at n ≥ 2 noise levels, the last of which may be 0: each row is given the
+** noise of a level σₖ but the largest, x, and more of it up to the level above, x̃ = x + sn, s² = σₖ₋₁² − σₖ².  Then
+** mean E(x) − mean E(x⁻) + reg·mean(E² + E⁻²), x⁻ being where the sampler leads from x̃ on the law of x given x̃,
+** E(y, σₖ) + |x̃ − y|²/2s².  It runs on z = (y − x̃)/s, so one step size serves all levels.  conditional: as in
+** neap_loss_multi_dsm. */
+typedef struct neap_recovery_config {
+  int n; const double *sigmas;
+  neap_sampler *sampler;                     /* a reference is taken; NULL: Langevin of step size 0.1 */
+  int64_t steps;                             /* 0: 30 */
+  int conditional;
+  double reg;
+} neap_recovery_config;
+NEAP_API neap_loss *neap_loss_diffusion_recovery (neap_context *c, const neap_recovery_config *cfg);
+
 /* Exact score matching (Hyvärinen 2005): mean(½|∇E|² − ΔE), the Laplacian by forward over reverse mode. */
 NEAP_API neap_loss *neap_loss_score_matching (neap_context *c);
 /* Sliced score matching (Song et al. 2019), s = −∇E, in as many random directions v = ±1 for each row, by forward
@@ -101,7 +120,8 @@ NEAP_API const char *neap_loss_param_name (const neap_loss *l, int i);
 
 /* What it remembers between calls, parameters included (pcd: "buffer"): lent by l, for a checkpoint. */
 NEAP_API neap_state *neap_loss_state (neap_context *c, neap_loss *l);
-/* Takes over copies of state's tensors.  A name that l does not know fails. */
+/* Takes over copies of state's tensors, and forgets what state has not (but parameters).  A name that l does not know
+** fails. */
 NEAP_API bool neap_loss_set_state (neap_context *c, neap_loss *l, const neap_state *state);
 
 #endif

@@ -30,6 +30,7 @@ void neap_loss_release (neap_loss *l) {
   neap_program_forget(l->ctx, l->serial);
   neap_sampler_release(l->sampler);
   neap_energy_release(l->noise);
+  neap_energy_release(l->law);
   neap_release(l->sigmas);
   neap_release(l->log_z);
   neap_state_free(l->memory);
@@ -133,6 +134,14 @@ static bool restore (neap_context *c, neap_loss *l, const char *name, neap_tenso
   return copy && neap_write(c, copy, t) && neap_state_set(c, l->memory, name, copy);
 }
 
+/* What it had not remembered then it does not now; a parameter stays. */
+static void forget_others (neap_loss *l, const neap_state *state) {
+  for (const char *const *n = l->kind->remembers; n && *n; n++) {
+    bool is_parameter = l->log_z && strcmp(*n, "log_z") == 0;
+    if (!is_parameter && !neap_state_get(state, *n)) state_drop(l->memory, *n);
+  }
+}
+
 bool neap_loss_set_state (neap_context *c, neap_loss *l, const neap_state *state) {
   neap_scope sc = neap_scope_open(c);
   bool ok = neap_ok(c);
@@ -140,6 +149,7 @@ bool neap_loss_set_state (neap_context *c, neap_loss *l, const neap_state *state
     const char *name = neap_state_name(state, i);
     ok = restore(c, l, name, neap_state_get(state, name));
   }
+  if (ok) forget_others(l, state);
   neap_scope_close(c, sc);
   return ok;
 }

@@ -38,11 +38,13 @@ struct neap_loss {
   double reinit, reg, sigma;
   double eps;                                /* fd_ssm */
   int64_t draws; bool plain;                 /* ssm; energy_discrepancy: draws, */
-  double t, w;                               /* the noise's variance, and what keeps the logarithm's argument off 0 */
+  double t, w;                               /* the noise's variance, and what keeps the logarithm's argument off 0; */
+                                             /* jem: w, the weight of log p(x) */
   neap_units units, seen;                    /* of conditionals' losses: asked for; shown by a batch last */
   int64_t states;                            /* pseudo_likelihood; 0: binary units */
-  int conditional;                           /* multi_dsm */
-  neap_tensor *sigmas;                       /* multi_dsm: [n], float64 */
+  int conditional;                           /* multi_dsm, diffusion_recovery */
+  neap_tensor *sigmas;                       /* of both: [n], float64 */
+  neap_energy *law;                          /* diffusion_recovery: of z, for the last E; or NULL */
   neap_energy *noise; bool trains_noise;     /* nce; flow_contrastive: its parameters are the loss's own */
   neap_tensor_fn f;                          /* fisher: log p or score; nce: log p of the noise */
   bool is_log_prob;
@@ -64,5 +66,20 @@ bool loss_needs_float (neap_context *c, const neap_loss *l, const loss_batch *b)
 neap_tensor *loss_hyvarinen (neap_context *c, loss_batch *b, neap_tensor *half, neap_tensor *laplacian);
 /* ½ mean over rows of |r|², r [B, event…] -> 0-d. */
 neap_tensor *loss_half_square (neap_context *c, neap_tensor *r);
+
+/* ---- of losses with a sampler (cd.c) ---- */
+/* A loss of this kind with what all of them take. */
+neap_loss *loss_with_sampler (neap_context *c, const neap_loss_kind *kind, neap_sampler *s, int64_t steps,
+                              neap_start start, double reg);
+/* x [B, event…] -> where the sampler's steps on E lead from there; NULL on failure. */
+neap_tensor *loss_negatives (neap_context *c, neap_loss *l, loss_batch *b, neap_energy *E, neap_tensor *x,
+                             neap_tensor *cond);
+/* mean E(x) − mean E(y) + reg·mean(E(x)² + E(y)²) of the batch's x; both means told. */
+neap_tensor *loss_contrast (neap_context *c, neap_loss *l, loss_batch *b, neap_tensor *y, neap_tensor *ycond);
+/* ---- of losses at noise levels (score.c) ---- */
+/* sigma [B] -> the condition of E(x, σ): [B, 1], or the batch's own [B, k] and σ side by side. */
+neap_tensor *loss_join_sigma (neap_context *c, loss_batch *b, neap_tensor *sigma);
+/* Whether E is called with σ, as `conditional` of multi_dsm has it. */
+bool loss_takes_sigma (const neap_loss *l, const loss_batch *b);
 
 #endif

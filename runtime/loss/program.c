@@ -104,7 +104,7 @@ static int variables (neap_context *c, const neap_loss *l, const neap_energy *E,
 
 static bool has_host_function (const neap_loss *l, const neap_energy *E) {
   return !energy_is_fixed(E) || l->f || l->sample || (l->noise && !energy_is_fixed(l->noise)) ||
-         (l->sampler && l->sampler->custom.step);
+         (l->sampler && sampler_calls_host(l->sampler));
 }
 
 static bool worth_trying (neap_context *c, const neap_loss *l, const loss_batch *b) {

@@ -41,18 +41,20 @@ neap_loss *neap_loss_dsm (neap_context *c, double sigma) {
   return l;
 }
 
-/* sigma [B] -> the condition of E(x, σ): [B, 1], or the batch's own [B, k] and σ side by side */
-static neap_tensor *join_sigma (neap_context *c, loss_batch *b, neap_tensor *sigma) {
+neap_tensor *loss_join_sigma (neap_context *c, loss_batch *b, neap_tensor *sigma) {
   neap_tensor *column = rows_expand(c, sigma, 2);
   if (!b->cond || !column) return column;
   return neap_cat(c, 2, (neap_tensor *[]){ b->cond, column }, 2);
 }
 
+bool loss_takes_sigma (const neap_loss *l, const loss_batch *b) {
+  return l->conditional > 0 || (l->conditional < 0 && !b->cond && neap_energy_conditional(b->E) != 0);
+}
+
 static neap_tensor *eval_multi (neap_context *c, neap_loss *l, loss_batch *b) {
-  bool conditional = l->conditional > 0 || (l->conditional < 0 && !b->cond && neap_energy_conditional(b->E) != 0);
   neap_tensor *level = neap_rng_randint(c, b->rng, 1, l->sigmas->shape[0], 1, b->x->shape);
   neap_tensor *sigma = level ? neap_cast(c, neap_index_select(c, l->sigmas, 1, level), b->x->dtype) : NULL;
-  neap_tensor *cond = conditional ? join_sigma(c, b, sigma) : b->cond;
+  neap_tensor *cond = loss_takes_sigma(l, b) ? loss_join_sigma(c, b, sigma) : b->cond;
   return sigma ? denoise(c, l, b, rows_expand(c, sigma, b->x->ndim), cond) : NULL;
 }
 

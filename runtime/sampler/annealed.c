@@ -5,8 +5,6 @@
 ** Invariant: "moves" counts each chain's; "energy" and "grad" belong to "x" at the σ of the next move.
 */
 #include "sampler/sampler.h"
-#include <stdlib.h>
-#include <string.h>
 
 /* σ [chains] of the next move */
 static neap_tensor *sigma_of (neap_context *c, neap_sampler *s, neap_state *st) {
@@ -51,25 +49,6 @@ static bool check (neap_context *c, int n, const double *sigmas, double step_siz
   return sampler_positive(c, "annealed_langevin", "step_size", step_size);
 }
 
-static int descending (const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x < y) - (x > y);
-}
-
-/* float64 [n], the largest first */
-static neap_tensor *sorted (neap_context *c, int n, const double *sigmas) {
-  size_t bytes = (size_t)n * sizeof *sigmas;
-  double *v = neap_malloc(c, bytes);
-  if (!v) return NULL;
-  memcpy(v, sigmas, bytes);
-  qsort(v, (size_t)n, sizeof *v, descending);
-  neap_scope sc = neap_scope_open(c);
-  neap_tensor *t = neap_keep(neap_from(c, NEAP_FLOAT64, 1, (int64_t[]){ n }, v));
-  neap_scope_close(c, sc);
-  neap_free(c, v, bytes);
-  return t;
-}
-
 neap_sampler *neap_sampler_annealed_langevin (neap_context *c, int n, const double *sigmas, double step_size,
                                               int64_t steps) {
   if (!check(c, n, sigmas, step_size, steps)) return NULL;
@@ -81,7 +60,7 @@ neap_sampler *neap_sampler_annealed_langevin (neap_context *c, int n, const doub
   s->level_steps = steps;
   s->schedule = n * steps;
   s->grads_init = s->grads_step = 1;
-  if ((s->sigmas = sorted(c, n, sigmas))) return s;
+  if ((s->sigmas = sampler_levels(c, n, sigmas))) return s;
   neap_sampler_release(s);
   return NULL;
 }

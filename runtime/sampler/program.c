@@ -75,7 +75,7 @@ static void record (sampler_program *k, neap_context *c, neap_sampler *s, neap_e
   capture w = { .fn = record_step, .arg = &r, .n = to->nin, .in = in, .by_rows = by_rows, .rows = rows };
   w.origin = (program_origin){ E->serial, s->serial, 0 };
   w.carry = to->carry;
-  w.fixed = energy_is_fixed(E) && !s->custom.step;
+  w.fixed = energy_is_fixed(E) && !sampler_calls_host(s);
   w.rng = st->rng;
   w.note = to;
   w.note_bytes = sizeof *to;

@@ -176,7 +176,7 @@ static int64_t steps_to_next (const run *r) {
 
 /* A callback of the host may change anything between two steps that a function reads. */
 static bool may_record (const run *r) {
-  bool host = r->E->function || r->E->nparts || r->s->custom.step;
+  bool host = r->E->function || r->E->nparts || sampler_calls_host(r->s);
   return r->cfg.steps + r->cfg.warmup >= 4 && !(r->cfg.progress && !r->cfg.watches && host);
 }
 

@@ -5,6 +5,8 @@
 #include "sampler/sampler.h"
 #include "program/program.h"
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 neap_sampler *sampler_new (neap_context *c, const neap_sampler_kind *kind) {
   neap_sampler *s = neap_object_new(c, sizeof *s);
@@ -27,15 +29,35 @@ void neap_sampler_release (neap_sampler *s) {
   neap_program_forget(s->ctx, s->serial);
   neap_release(s->sigmas);
   if (s->custom.free) s->custom.free(s->custom.arg);
+  if (s->release_own) s->release_own(s->ctx, s->own);
   neap_object_free(s->ctx, s, sizeof *s);
 }
 
 const char *neap_sampler_name (const neap_sampler *s) { return s->kind->name; }
 double neap_sampler_step_size (const neap_sampler *s) { return s->step_size; }
+bool sampler_calls_host (const neap_sampler *s) { return s->custom.step || s->host; }
 
 bool sampler_positive (neap_context *c, const char *sampler, const char *option, double v) {
   if (isfinite(v) && v > 0) return true;
   return neap_fail(c, NEAP_EARG, "%s: %s: a positive number expected, got %g", sampler, option, v);
+}
+
+static int descending (const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x < y) - (x > y);
+}
+
+neap_tensor *sampler_levels (neap_context *c, int n, const double *sigmas) {
+  size_t bytes = (size_t)n * sizeof *sigmas;
+  double *v = neap_malloc(c, bytes);
+  if (!v) return NULL;
+  memcpy(v, sigmas, bytes);
+  qsort(v, (size_t)n, sizeof *v, descending);
+  neap_scope sc = neap_scope_open(c);
+  neap_tensor *t = neap_keep(neap_from(c, NEAP_FLOAT64, 1, (int64_t[]){ n }, v));
+  neap_scope_close(c, sc);
+  neap_free(c, v, bytes);
+  return t;
 }
 
 bool neap_sampler_set_step_size (neap_context *c, neap_sampler *s, double step_size) {
@@ -55,6 +77,14 @@ neap_tensor *sampler_free_part (neap_context *c, neap_energy *E, neap_tensor *t)
 
 neap_tensor *sampler_noise (neap_context *c, neap_energy *E, neap_state *st, neap_tensor *x) {
   return sampler_free_part(c, E, rows_normal(c, st->rng, x));
+}
+
+neap_tensor *sampler_momentum (neap_context *c, const neap_sampler *s, neap_energy *E, neap_state *st) {
+  neap_tensor *x = neap_state_get(st, "x"), *p = neap_state_get(st, "momentum");
+  if (!p) return sampler_noise(c, E, st, x);
+  if (neap_same_shape(p, x)) return sampler_free_part(c, E, p);
+  return neap_fail(c, NEAP_ESHAPE, "%s: state.momentum: x's shape %s expected, got %s", s->kind->name, SHAPE_TEXT(x),
+                   SHAPE_TEXT(p));
 }
 
 bool sampler_gradient (neap_context *c, neap_energy *E, neap_state *st, neap_tensor *x, neap_tensor **e,

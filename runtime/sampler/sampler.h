@@ -19,6 +19,9 @@ struct neap_state {
   struct { char name[NEAP_STATE_NAME]; neap_tensor *t; } entries[NEAP_STATE_MAX];
 };
 
+/* Forgets the entry of this name, if there is one. */
+void state_drop (neap_state *s, const char *name);
+
 typedef struct neap_sampler_kind {
   const char *name;
   bool keeps;                                /* what init made is kept between calls of step, not computed anew */
@@ -44,6 +47,8 @@ struct neap_sampler {
   int64_t leapfrog_steps;
   int64_t grads_init, grads_step;            /* gradients of the energy for each chain */
   neap_custom_sampler custom;
+  void *own; void (*release_own) (neap_context *c, void *own);   /* what a kind has besides: data, blocks; or NULL */
+  bool host;                                 /* a function of the host's is in what it has */
   bool warned;                               /* that it runs op by op */
 };
 
@@ -51,11 +56,17 @@ struct neap_sampler {
 neap_sampler *sampler_new (neap_context *c, const neap_sampler_kind *kind);
 /* False with an error unless v is finite and positive. */
 bool sampler_positive (neap_context *c, const char *sampler, const char *option, double v);
+/* n noise levels as float64 [n], the largest first; owned. */
+neap_tensor *sampler_levels (neap_context *c, int n, const double *sigmas);
 
 /* t, like x, with zeros at coordinates that E holds fixed. */
 neap_tensor *sampler_free_part (neap_context *c, neap_energy *E, neap_tensor *t);
+/* A step may call a function of the host's, besides E. */
+bool sampler_calls_host (const neap_sampler *s);
 /* N(0, 1) like x, zero at coordinates that E holds fixed. */
 neap_tensor *sampler_noise (neap_context *c, neap_energy *E, neap_state *st, neap_tensor *x);
+/* The state's momentum, 0 where E holds x fixed; N(0, I) where it has none. */
+neap_tensor *sampler_momentum (neap_context *c, const neap_sampler *s, neap_energy *E, neap_state *st);
 /* Energies and gradients at x under the state's condition. */
 bool sampler_gradient (neap_context *c, neap_energy *E, neap_state *st, neap_tensor *x, neap_tensor **e,
                        neap_tensor **g);

@@ -55,3 +55,11 @@ bool neap_state_set (neap_context *c, neap_state *s, const char *name, neap_tens
   neap_release(old);
   return true;
 }
+
+void state_drop (neap_state *s, const char *name) {
+  int i = find(s, name);
+  if (i < 0) return;
+  neap_release(s->entries[i].t);
+  s->entries[i] = s->entries[--s->count];
+  s->entries[s->count].t = NULL;             /* as add_entry finds it */
+}

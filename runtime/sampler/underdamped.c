@@ -8,18 +8,8 @@
 #include "sampler/sampler.h"
 #include <math.h>
 
-/* the momentum that the state has, or N(0, I) */
-static neap_tensor *momentum (neap_context *c, neap_energy *E, neap_state *st) {
-  neap_tensor *x = neap_state_get(st, "x"), *p = neap_state_get(st, "momentum");
-  if (!p) return sampler_noise(c, E, st, x);
-  if (neap_same_shape(p, x)) return sampler_free_part(c, E, p);
-  return neap_fail(c, NEAP_ESHAPE, "underdamped: state.momentum: x's shape %s expected, got %s", SHAPE_TEXT(x),
-                   SHAPE_TEXT(p));
-}
-
 static bool init (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {
-  (void)s;
-  neap_tensor *p = momentum(c, E, st);
+  neap_tensor *p = sampler_momentum(c, s, E, st);
   return p && neap_state_set(c, st, "momentum", p) && sampler_set_gradient(c, E, st);
 }
 
