@@ -303,7 +303,8 @@ static const luaL_Reg makers[] = {
   { "langevin", make_langevin }, { "random_walk", make_random_walk }, { "mala", make_mala }, { "hmc", make_hmc },
   { "underdamped", make_underdamped }, { "slice", make_slice }, { "annealed_langevin", make_annealed_langevin },
   { "dmala", make_dmala }, { "gibbs", make_gibbs }, { "gibbs_with_gradients", make_gibbs_with_gradients },
-  { "custom", sampler_make_custom }, { NULL, NULL }
+  { "custom", sampler_make_custom }, { "sgld", sampler_make_sgld }, { "sghmc", sampler_make_sghmc },
+  { "blocks", sampler_make_blocks }, { NULL, NULL }
 };
 
 static const luaL_Reg methods[] = {

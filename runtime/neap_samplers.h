@@ -51,6 +51,26 @@ NEAP_API neap_sampler *neap_sampler_gibbs_with_gradients (neap_context *c);
 /* Discrete Metropolis-adjusted Langevin (Zhang et al. 2022): flips of all units at once, 0 and 1 or −1 and 1. */
 NEAP_API neap_sampler *neap_sampler_dmala (neap_context *c, double step_size);
 
+/* Posteriors from minibatches: E(θ, y) is Σ −log p(yᵢ | θ) over the rows of y [chains, n, …], each chain's own, drawn
+** from data [N, …] with replacement; what is sampled is exp(−prior(θ) − (N/n) E(θ, y)) of all rows. */
+typedef struct neap_minibatch_config {
+  double step_size;
+  neap_tensor *data;                         /* [N, …]: a reference is taken */
+  int64_t batch;                             /* rows a step; 0: all, none left out */
+  neap_energy *prior;                        /* −log p(θ), a reference is taken; NULL: flat */
+  double power, delay;                       /* sgld: step t has step_size·(1 + t/delay)^−power; delay 0: 1 */
+  double friction, noise;                    /* sghmc: friction 0: 1; noise: what the gradient's own makes up */
+} neap_minibatch_config;
+/* Stochastic gradient Langevin dynamics (Welling & Teh 2011): x − ε∇Ũ + √(2ε)·n. */
+NEAP_API neap_sampler *neap_sampler_sgld (neap_context *c, const neap_minibatch_config *cfg);
+/* Stochastic gradient HMC (Chen et al. 2014): x ← x + εp, p ← p − ε∇Ũ − εCp + √(2(C − B)ε)·n. */
+NEAP_API neap_sampler *neap_sampler_sghmc (neap_context *c, const neap_minibatch_config *cfg);
+
+/* A step of each of n samplers in turn, sampler i moving the coordinates dims[i] (int64 [d], from 1, of the flat event)
+** as if the others were given.  Together they move all coordinates. */
+NEAP_API neap_sampler *neap_sampler_blocks (neap_context *c, int n, neap_tensor *const *dims,
+                                            neap_sampler *const *samplers);
+
 /* A kernel of the host's own.  init finds "x" (and "condition") in state and adds what step carries; step replaces "x".
 ** A false result must come with an error in c.  free (may be NULL) is called once with arg, even if creation fails. */
 typedef struct neap_custom_sampler {
