@@ -31,8 +31,9 @@ static bool look (neap_context *c, neap_tensor *x, int64_t states, int *kinds) {
 }
 
 static neap_units told_units (const neap_loss *l, const neap_energy *E) {
-  if (l->units != NEAP_UNITS_OPEN || !energy_has_units(E)) return l->units;
-  return energy_units_of(E).lo == 0 ? NEAP_UNITS_BITS : NEAP_UNITS_SPINS;
+  double first, step;
+  if (l->units != NEAP_UNITS_OPEN || neap_energy_units(E, &first, &step) == 0) return l->units;
+  return first == 0 ? NEAP_UNITS_BITS : NEAP_UNITS_SPINS;
 }
 
 /* of units 1 … q: q, as asked for or as Potts models have them; else 0 */
