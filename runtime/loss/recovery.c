@@ -32,7 +32,7 @@ static bool check_conditional (neap_context *c, neap_energy *E) {
 }
 
 static const energy_class conditional_class = { "diffusion_recovery", 1, 1, 0, check_conditional, eval_conditional,
-                                                NULL, NULL };
+                                                NULL, NULL, NULL };
 
 /* E's, which lives on with the loss, as do the programs made of it. */
 static neap_energy *conditional_of (neap_context *c, neap_loss *l, neap_energy *E) {
