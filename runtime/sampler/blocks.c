@@ -46,7 +46,7 @@ static bool check_block (neap_context *c, neap_energy *E) {
   return !E->parts[0]->mask || hold_block(c, E, E->slots[0].value, dims);
 }
 
-static const energy_class block_class = { "block", 1, 1, 0, check_block, eval_block, NULL, NULL };
+static const energy_class block_class = { "block", 1, 1, 0, check_block, eval_block, NULL, NULL, NULL };
 
 static neap_energy *energy_of (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *dims) {
   neap_energy *out = energy_new(c, &block_class, 2, 1, &E);
