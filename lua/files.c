@@ -217,10 +217,40 @@ static int files_isatty (lua_State *L) {
   return 1;
 }
 
+/* crc(tensor | string [, crc]) -> the CRC-32 of its bytes, going on from crc */
+static int files_crc (lua_State *L) {
+  neap_context *c = bind_context(L);
+  uint32_t crc = (uint32_t)luaL_optinteger(L, 2, 0);
+  size_t n = 0;
+  if (lua_type(L, 1) == LUA_TSTRING) {
+    const char *s = lua_tolstring(L, 1, &n);
+    lua_pushinteger(L, (lua_Integer)neap_crc32(crc, s, n));
+    return 1;
+  }
+  neap_tensor *t = bind_checktensor(L, 1);
+  neap_scope s = neap_scope_open(c);
+  neap_tensor *x = neap_clone(c, t);
+  if (x) crc = neap_crc32(crc, neap_data(x), (size_t)neap_numel(x) * neap_dtype_size(neap_dtype_of(x)));
+  bind_close(L, s);
+  lua_pushinteger(L, (lua_Integer)crc);
+  return 1;
+}
+
+/* link(from, to) -> whether the file `from` now has the name `to`, too, in place of the file that had it */
+static int files_link (lua_State *L) {
+  const char *from = luaL_checkstring(L, 1), *to = luaL_checkstring(L, 2);
+  const char *temporary = lua_pushfstring(L, "%s.tmp", to);
+  unlink(temporary);
+  bool ok = link(from, temporary) == 0 && rename(temporary, to) == 0;
+  unlink(temporary);                       /* there still if both were one file already */
+  lua_pushboolean(L, ok);
+  return 1;
+}
+
 static const luaL_Reg files[] = {
   {"load", files_load}, {"save", files_save}, {"load_idx", files_load_idx}, {"load_png", files_load_png},
   {"save_png", files_save_png}, {"load_csv", files_load_csv}, {"save_csv", files_save_csv}, {"isatty", files_isatty},
-    {NULL, NULL},
+  {"crc", files_crc}, {"link", files_link}, {NULL, NULL},
 };
 
 void open_files (lua_State *L) {

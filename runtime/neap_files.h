@@ -28,6 +28,9 @@ NEAP_API const char *neap_bundle_metadata (const neap_bundle *b, const char *key
 NEAP_API const char *neap_bundle_metadata_at (const neap_bundle *b, int i, const char **value);
 NEAP_API void neap_bundle_release (neap_bundle *b);                              /* NULL is ignored */
 
+/* The CRC-32 of n bytes, going on from crc (0 at first). */
+NEAP_API uint32_t neap_crc32 (uint32_t crc, const void *data, size_t n);
+
 /* ---- Single tensors ---- */
 
 /* NumPy's .npy (versions 1 to 3, C or Fortran order).  float32 and float64, int64, uint8 and bool keep their dtype;

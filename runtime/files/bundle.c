@@ -4,6 +4,7 @@
 */
 #include "file.h"
 #include <string.h>
+#include <zlib.h>
 
 typedef struct entry { char *name; neap_tensor *t; } entry;
 typedef struct pair { char *key, *value; } pair;
@@ -105,6 +106,8 @@ void neap_bundle_release (neap_bundle *b) {
   neap_free(c, b->metadata, (size_t)b->metadata_size * sizeof *b->metadata);
   neap_object_free(c, b, sizeof *b);
 }
+
+uint32_t neap_crc32 (uint32_t crc, const void *data, size_t n) { return (uint32_t)crc32_z(crc, data, n); }
 
 /* ---- by ending ---- */
 

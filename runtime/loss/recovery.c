@@ -31,8 +31,8 @@ static bool check_conditional (neap_context *c, neap_energy *E) {
   return true;
 }
 
-static const energy_class conditional_class = { "diffusion_recovery", 1, 1, 0, check_conditional, eval_conditional,
-                                                NULL, NULL, NULL };
+static const energy_class conditional_class = { .name = "diffusion_recovery", .min_parts = 1, .max_parts = 1,
+                                                .check = check_conditional, .eval = eval_conditional };
 
 /* E's, which lives on with the loss, as do the programs made of it. */
 static neap_energy *conditional_of (neap_context *c, neap_loss *l, neap_energy *E) {

@@ -46,7 +46,8 @@ static bool check_block (neap_context *c, neap_energy *E) {
   return !E->parts[0]->mask || hold_block(c, E, E->slots[0].value, dims);
 }
 
-static const energy_class block_class = { "block", 1, 1, 0, check_block, eval_block, NULL, NULL, NULL };
+static const energy_class block_class = { .name = "block", .min_parts = 1, .max_parts = 1, .check = check_block,
+                                          .eval = eval_block };
 
 static neap_energy *energy_of (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *dims) {
   neap_energy *out = energy_new(c, &block_class, 2, 1, &E);

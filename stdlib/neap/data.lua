@@ -291,13 +291,17 @@ end
 
 -- Where it stands, as a table of plain values: with the same x, set_state continues with the same batches.
 function Loader:state ()
-  return {epoch = self.epoch, at = self.at, rng = self.epoch == 0 and self.rng:state() or self.epoch_start}
+  return {epoch = self.epoch, at = self.at, rows = self.rows,
+          rng = self.epoch == 0 and self.rng:state() or self.epoch_start}
 end
 
 function Loader:set_state (t)
   options.argument("data.loader", "state", t, "table")
   options.argument("data.loader", "state.rng", t.rng, "table")
   for _, name in ipairs {"epoch", "at"} do options.argument("data.loader", "state." .. name, t[name], "integer") end
+  if t.rows and t.rows ~= self.rows then
+    error(("data.loader: state: of %d rows, as x has them, expected, got one of %d"):format(self.rows, t.rows))
+  end
   self.rng:set_state(t.rng)
   self.epoch, self.at = 0, self.rows
   if t.epoch > 0 then

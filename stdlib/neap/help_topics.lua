@@ -202,6 +202,12 @@ return {
       "of units 0 and 1 or −1 and 1: flips one that the gradient proposes"},
     ["sampler.dmala"] = {"neap.sampler.dmala{step_size=}",
       "of units 0 and 1 or −1 and 1: flips many at once by a discrete Langevin move, accepted or rejected"},
+    ["sampler.sgld"] = {"neap.sampler.sgld{step_size=, data=, batch=, prior=, power=0, delay=1}",
+      "posteriors from minibatches: E(θ, rows) sums over a chain's rows, [chains, batch, …]; never rejects"},
+    ["sampler.sghmc"] = {"neap.sampler.sghmc{step_size=, data=, batch=, prior=, friction=1, noise=0}",
+      "the same with a momentum and friction"},
+    ["sampler.blocks"] = {"neap.sampler.blocks{{dims, sampler}, …}",
+      "a step of each sampler in turn on its coordinates, the others given: for mixed states"},
     ["sampler.custom"] = {"neap.sampler.custom{init=, step=}",
       "yours: init(E, x, rng) and step(E, state, rng) give tables of tensors"},
     ["s:sample"] = {"s:sample(E [, {chains=4, steps=1000, warmup=0, thin=1, init=\"normal\","
@@ -236,6 +242,11 @@ return {
     ["loss.mle"] = {"neap.loss.mle{}", "mean −log p of a model with a known log Z: mean E + log Z"},
     ["loss.flow_contrastive"] = {"neap.loss.flow_contrastive{flow=}",
       "nce whose noise is a flow that learns; its parameters are in loss:params()"},
+    ["loss.jem"] = {"neap.loss.jem{sampler=, steps=1, buffer=, init=, reinit=0, reg=0, weight=1}",
+      "of a classifier, batch {x, labels}: cross entropy + weight · pcd on its E(x), or without buffer cd"},
+    ["loss.diffusion_recovery"] = {
+      "neap.loss.diffusion_recovery{sigmas=, sampler=, steps=30, conditional=, reg=0}",
+      "cd on the law of x, blurred by one σ, given x blurred by the next larger one; E(x, σ); Langevin if no sampler"},
     ["loss:params"] = {"loss:params()", "the loss's own parameters, to be trained with E's, and their names"},
     ["loss:state"] = {"loss:state()", "what it remembers between calls (pcd: the chains), as tensors"},
     ["loss:set_state"] = {"loss:set_state(t)", "takes it back"},
@@ -278,8 +289,9 @@ return {
 
   {"training", {
     train = {"neap.train(E, data, {loss=, steps= | epochs=, optimizer=, batch=128, seed=, clip_grad=,"
-      .. " ema=, every=, log=, on_step=, progress=})",
-      "history {step, loss, grad_norm, time, steps, seconds, interrupted, ema}; Ctrl-C ends it early"},
+      .. " ema=, every=, log=, on_step=, progress=, checkpoint=, resume=, guard=, log_likelihood=})",
+      "history {step, loss, grad_norm, time, steps, seconds, interrupted, ema, rollbacks, log_likelihood}; "
+      .. "Ctrl-C ends it early"},
     verify = {"neap.verify(sampler, E [, {chains=4000, steps=10, seed=1, draws=, condition=}])",
       "whether the sampler leaves e^(−E) as it is: a list of checks with .ok, .biased, .reversible; prints as a table"},
   }},
@@ -356,8 +368,9 @@ return {
   }},
 
   {"files and the program", {
-    save = {"neap.save(path, tensor | {name = tensor} [, {metadata=, names=}])", ".safetensors, .npz, .npy or .csv"},
-    load = {"neap.load(path)", "{name = tensor}, metadata; of .npy one tensor; of .csv a tensor and names"},
+    save = {"neap.save(path, tensor | {name = tensor} [, {metadata=, names=}])",
+      ".safetensors (tables in tables, numbers, strings, booleans, too), .npz, .npy or .csv"},
+    load = {"neap.load(path)", "what was saved, metadata; of .npy one tensor; of .csv a tensor and names"},
     threads = {"neap.threads([n])",
       "how many threads neap uses, at first as many as there are cores, set if n is given; results do not depend on it"},
     memory = {"neap.memory()", "bytes: {live=, peak=, cached=}; allocations= and programs=: how many were made so far"},

@@ -53,17 +53,18 @@ local function check_self (self, call)
   if getmetatable(self) ~= Optimizer then error(("optim: a colon expected, as in opt:%s"):format(call)) end
 end
 
--- The step size of the step about to be made.
+-- The step size of the step about to be made: lr, or the limit that neap.train's guard has set.
 function Optimizer:current_lr ()
   check_self(self, "current_lr()")
-  if type(self.lr) == "number" then return self.lr end
+  local limit = self.limit or math.huge
+  if type(self.lr) == "number" then return math.min(self.lr, limit) end
   local lr = self.lr(self.steps + 1)
   if type(lr) ~= "number" or not (lr >= 0 and lr < math.huge) then
     local got = type(lr) == "number" and tostring(lr) or options.type_of(lr)
     error(("%s: lr: the schedule must give a number of at least 0, got %s at step %d"):format(self.name, got,
                                                                                              self.steps + 1))
   end
-  return lr
+  return math.min(lr, limit)
 end
 
 local function text_of (x) return ("%s [%s]"):format(x.dtype, table.concat(x.shape, ", ")) end
@@ -145,10 +146,10 @@ local function copies (averages)
   return out
 end
 
--- state() -> {steps =, averages = {name = {key = tensor}}}, copied; set_state(t) takes it back.
+-- state() -> {steps =, averages = {name = {key = tensor}}, limit =}, copied; set_state(t) takes it back.
 function Optimizer:state ()
   check_self(self, "state()")
-  return {steps = self.steps, averages = copies(self.averages)}
+  return {steps = self.steps, averages = copies(self.averages), limit = self.limit}
 end
 
 function Optimizer:set_state (t)
@@ -156,7 +157,7 @@ function Optimizer:set_state (t)
   options.argument(self.name, "state", t, "table")
   options.argument(self.name, "state.steps", t.steps, "integer")
   options.argument(self.name, "state.averages", t.averages, "table")
-  self.steps, self.averages = t.steps, copies(t.averages)
+  self.steps, self.averages, self.limit = t.steps, copies(t.averages), t.limit
   return self
 end
 

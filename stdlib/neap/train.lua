@@ -3,35 +3,35 @@
 --   local history = neap.train(E, x, {loss = neap.loss.dsm{sigma = .1}, steps = 2000})
 --
 -- Invariant: parameters change only in whole optimiser steps, so Ctrl-C, an error or a `false` from on_step leaves E
--- usable.
+-- usable; what a step depends on is in the run's table (checkpoint.lua), so a run that goes on from a file gives the
+-- same bits as one that never stopped.
 
 local neap = require "neap"
 local options = require "neap.options"
+local checkpoint = require "neap.checkpoint"
+local guard = require "neap.guard"
+local likelihood = require "neap.likelihood"
+local record = require "neap.record"
 local tree = require "neap.tree"
-local core = require "neap.core"
-local files, program = core._files, core._program
+local program = require("neap.core")._program
 local error = options.error
 
-local any = options.any
+local any, method = options.any, checkpoint.method
 local KNOWN = {
   loss = any "callable", optimizer = any("table", "userdata"), batch = 128, steps = any "integer",
     epochs = any "integer",
   seed = any "integer", log = any("boolean", "callable"), every = any "integer", on_step = any "callable",
-  clip_grad = any "number", ema = any("number", "table"), checkpoint = any(), resume = any(), guard = any(),
-  log_likelihood = any(), progress = any "boolean",
+  clip_grad = any "number", ema = any("number", "table"), checkpoint = any("string", "table"),
+  resume = any("string", "boolean"), guard = any("boolean", "table"), log_likelihood = any("integer", "table"),
+    progress = any "boolean",
 }
-local LATER = {"checkpoint", "resume", "guard", "log_likelihood"}
 
 local function check (given)
   local o = options("train", given, KNOWN)
-  for _, name in ipairs(LATER) do
-    if o[name] then error(("train: option '%s' is not supported yet"):format(name)) end
-  end
   options.range("train", o, "positive", "clip_grad")
-  for name, method in pairs {optimizer = "step", ema = "update"} do
-    local has, f = pcall(function () return o[name][method] end)
-    if type(o[name]) == "table" and not (has and f) then
-      error(("train: option '%s': an object with the method %s expected"):format(name, method))
+  for name, needed in pairs {optimizer = "step", ema = "update"} do
+    if type(o[name]) == "table" and not method(o[name], needed) then
+      error(("train: option '%s': an object with the method %s expected"):format(name, needed))
     end
   end
   if not o.loss then error("train: option 'loss' is missing") end
@@ -39,17 +39,20 @@ local function check (given)
   for _, name in ipairs {"steps", "epochs", "every", "batch"} do
     if o[name] and o[name] < 1 then error(("train: option '%s': at least 1 expected, got %d"):format(name, o[name])) end
   end
+  if o.resume == true and not o.checkpoint then
+    error("train: resume = true: the option 'checkpoint' expected with it")
+  end
+  o.optimizer = o.optimizer or neap.optim.adam{lr = 1e-3}
+  if o.guard and not method(o.optimizer, "current_lr") then
+    error("train: guard: an optimiser of neap.optim expected, whose step size it can hold")
+  end
   return o
 end
 
 -- What gives batches: a loader or any object with next(), a function, or rows to make a loader of.
 local function batches (x, o)
   if type(x) == "function" then return x, nil end
-  local has_next, method = pcall(function () return x.next end)
-  local loader = x
-  if not (has_next and type(method) == "function") then
-    loader = neap.data.loader(x, {batch = o.batch, seed = o.seed})
-  end
+  local loader = method(x, "next") and x or neap.data.loader(x, {batch = o.batch, seed = o.seed})
   return function () return loader:next() end, loader
 end
 
@@ -59,68 +62,19 @@ local function count_steps (o, loader)
   return o.epochs * #loader
 end
 
--- The energy's parameters, then those of the loss (log Z of NCE).
+-- The energy's parameters, then those of the loss (log Z of NCE), and their names.
 local function parameters (E, loss)
-  local is, given = pcall(function () return E.params end)
-  if not is or type(given) ~= "function" then
-    error("train: E: an energy expected, got " .. options.type_of(E))
-  end
-  local params = table.move(E:params(), 1, #E:params(), 1, {})
-  local found, method = pcall(function () return loss.params end)
-  if found and type(method) == "function" then
-    for _, p in ipairs((loss:params())) do params[#params + 1] = p end
-  end
-  if #params == 0 then error("train: the energy has no parameters (neap.energy(f, {params = ...}))") end
-  return params
-end
-
--- ---- what is shown and kept ----
-
--- A line on standard error, rewritten in place, from 2 seconds on and on a terminal only.
-local function progress_line (total, wanted)
-  local start, shown, width = neap.clock(), neap.clock() + 1.5, 0
-  local on = wanted ~= false and files.isatty(io.stderr)
-  local function show (step, loss)
-    local now = neap.clock()
-    if not on or now - shown < .5 then return end
-    shown = now
-    local rate = step / (now - start)
-    local line = ("train %d/%d  loss %.4g  %.4g steps/s  %.0f s left"):format(step, total, loss, rate,
-      (total - step) / rate)
-    io.stderr:write("\r", line, (" "):rep(math.max(0, width - #line)))
-    io.stderr:flush()
-    width = #line
-  end
-  local function clear ()
-    if width > 0 then io.stderr:write("\r", (" "):rep(width), "\r"):flush() end
-    width = 0
-  end
-  return show, clear
-end
-
--- Adds a record to the history every `every` steps: the mean of the losses since the last one.  The second result
--- adds one for the steps that are left when the training ends.
-local function recorder (history, o, every)
-  local sum, n, start = 0, 0, neap.clock()
-  local log = o.log == true and function (r)
-    io.stderr:write(("step %d  loss %.6g  gradient %.4g  %.2f s\n"):format(r.step, r.loss, r.grad_norm, r.seconds))
-  end or o.log or function () end
-  local last = 0
-  local function record ()
-    if n == 0 then return end
-    local r = {step = history.steps, loss = sum / n, grad_norm = last, seconds = history.seconds}
-    for k, v in pairs {step = r.step, loss = r.loss, grad_norm = last, time = r.seconds} do
-      history[k][#history[k] + 1] = v
+  if not method(E, "params") then error("train: E: an energy expected, got " .. options.type_of(E)) end
+  local params, names = {}, {}
+  local function add (prefix, tensors, their)
+    for i, p in ipairs(tensors) do
+      params[#params + 1], names[#names + 1] = p, prefix .. (their and their[i] or i)
     end
-    sum, n = 0, 0
-    log(r)
   end
-  local function note (step, loss, norm)
-    sum, n, last = sum + loss, n + 1, norm
-    history.steps, history.seconds = step, neap.clock() - start
-    if step % every == 0 then record() end
-  end
-  return note, record
+  add("", E:params())
+  if method(loss, "params") then add("loss: ", loss:params()) end
+  if #params == 0 then error("train: the energy has no parameters (neap.energy(f, {params = ...}))") end
+  return params, names
 end
 
 -- ---- one step ----
@@ -194,19 +148,62 @@ local function as_program (loss)
   end
 end
 
--- Loss and gradients, clipped; nothing has changed yet.
-local function evaluate (E, loss, batch, params, rng, clip, step)
-  local value, info = loss(E, batch, rng)
+-- Loss, gradients, clipped, their norm and what the loss tells; no parameter has changed yet.
+local function evaluate (run, o, batch)
+  local value, info = run.evaluate(run.E, batch, run.rng)
   check_loss(value)
-  local number = value:item()
-  if number ~= number or math.abs(number) == math.huge then
-    error(("train: the loss is %s at step %d; the parameters are as the step before left them"):format(number, step))
-  end
-  local grads = neap.gradients(value, params, {allow_unused = true})
+  local grads = neap.gradients(value, run.params, {allow_unused = true})
   if next(grads) == nil then error("train: the loss does not depend on any parameter") end
   local norm
-  if clip then grads, norm = neap.optim.clip_norm(grads, clip) else norm = neap.optim.norm(grads) end
-  return number, grads, norm, info
+  if o.clip_grad then grads, norm = neap.optim.clip_norm(grads, o.clip_grad) else norm = neap.optim.norm(grads) end
+  return value:item(), grads, norm, info
+end
+
+local function must_be_finite (number, step)
+  if number == number and math.abs(number) < math.huge then return end
+  error(("train: the loss is %s at step %d; the parameters are as the step before left them"):format(number, step))
+end
+
+-- The same under a guard: why the step is bad, or nil and what evaluate gives.  A loss may refuse what diverged.
+local function evaluate_guarded (run, o, batch)
+  local out = table.pack(pcall(evaluate, run, o, batch))
+  if not out[1] then
+    local message = tostring(out[2])
+    if not message:find("NaN or infinity", 1, true) then error(message, 0) end
+    return message
+  end
+  return run.guard:look(out[2], out[4], out[5]), table.unpack(out, 2, out.n)
+end
+
+-- Loss and what it tells of a step that was made; nil when the guard went back instead.
+local function advance (run, o, next_batch)
+  local step, why, loss, grads, norm, info = run.step + 1, nil, nil, nil, nil, nil
+  if run.guard then
+    run.guard:mark(run)
+    why, loss, grads, norm, info = evaluate_guarded(run, o, next_batch(step))
+    if why then run.guard:back(run, why) return nil end
+    run.guard:allow(run)
+  else
+    loss, grads, norm, info = evaluate(run, o, next_batch(step))
+    must_be_finite(loss, step)
+  end
+  run.optimizer:step(run.params, grads)
+  if run.ema then run.ema:update() end
+  run.step = step
+  run.recorder:note(step, loss, norm)
+  return loss, info
+end
+
+local function loop (run, o, total, next_batch, show, write)
+  while run.step < total do
+    local loss, info = advance(run, o, next_batch)
+    if loss then
+      show(run.step, loss, run.recorder.likelihood)
+      local ends = o.on_step and o.on_step(run.step, loss, info) == false
+      if write then write(run, ends or run.step == total) end
+      if ends then return end
+    end
+  end
 end
 
 local function make_ema (o, params)
@@ -214,21 +211,25 @@ local function make_ema (o, params)
   return type(o.ema) == "number" and neap.ema(params, {decay = o.ema}) or o.ema
 end
 
-local function loop (E, params, next_batch, o, total, note, show, ema)
-  local rng = o.seed and neap.rng(o.seed):split() or nil
-  local loss_of = o.loss
+-- What a run consists of, as checkpoint.lua has it.
+local function make_run (E, o, loader, history)
+  local run = {E = E, step = 0, optimizer = o.optimizer, loss = o.loss, evaluate = o.loss, data = loader}
+  run.params, run.names = parameters(E, o.loss)
+  run.rng = o.seed and neap.rng(o.seed):split() or nil
   if type(o.loss) == "function" then
-    loss_of = as_program(o.loss)
-    rng = rng or neap.rng(neap.randint(1, 1 << 31, {1}):item())        -- of the default stream
+    run.evaluate = as_program(o.loss)
+    run.rng = run.rng or neap.rng(neap.randint(1, 1 << 31, {1}):item())        -- of the default stream
   end
-  for step = 1, total do
-    local loss, grads, norm, info = evaluate(E, loss_of, next_batch(step), params, rng, o.clip_grad, step)
-    o.optimizer:step(params, grads)
-    if ema then ema:update() end
-    note(step, loss, norm)
-    show(step, loss)
-    if o.on_step and o.on_step(step, loss, info) == false then return end
-  end
+  run.ema, run.guard = make_ema(o, run.params), o.guard and guard.new(o.guard) or nil
+  history.ema, history.rollbacks = run.ema, run.guard and run.guard.rollbacks
+  return run
+end
+
+local function go_on (run, o, path)
+  if not o.resume then return end
+  local from = o.resume == true and path or o.resume
+  if o.resume == true and not checkpoint.exists(from) then return end
+  checkpoint.load(run, from)
 end
 
 -- train(E, data, options) -> history.
@@ -241,21 +242,29 @@ end
 --   every       steps between records (a hundredth of all); log: true prints them, a function is called with each
 --   on_step     function(step, loss, info); false ends the training
 --   progress    false: no progress line
--- history: arrays step, loss (mean since the record before), grad_norm, time (s); steps, seconds, interrupted, ema.
+--   checkpoint  "run.safetensors" or {path =, every = steps}: a file each 30 s, or so many steps, and at the end
+--   resume      such a file, to go on from; true: the checkpoint's, if it is there
+--   guard       true or {threshold = 20, window = 100, every = 50, shrink = 0.5, retries = 20}: a run that diverges
+--               goes back to where it was good, with a smaller step size
+--   log_likelihood  steps between measurements, or {every =, data = rows, method = and E:log_z's other options}
+-- history: arrays step, loss (mean since the record before), grad_norm, time (s); steps, seconds, interrupted, ema;
+-- rollbacks {step =, to =, lr =, why =}, log_likelihood {step =, value =, lower =, upper =, method =}.
 -- Ctrl-C ends the training and returns what there is, with interrupted = true.
 return function (E, x, given)
   local o = check(given)
   local next_batch, loader = batches(x, o)
   local total = count_steps(o, loader)
-  local params = parameters(E, o.loss)
-  o.optimizer = o.optimizer or neap.optim.adam{lr = 1e-3}
-  local history = {step = {}, loss = {}, grad_norm = {}, time = {}, steps = 0, seconds = 0, interrupted = false}
-  history.ema = make_ema(o, params)
-  local note, record = recorder(history, o, o.every or math.max(1, total // 100))
-  local show, clear = progress_line(total, o.progress)
-  local ok, message = pcall(loop, E, params, next_batch, o, total, note, show, history.ema)
+  local history = {interrupted = false}
+  local run = make_run(E, o, loader, history)
+  local measure = o.log_likelihood and likelihood.new(o.log_likelihood, E, x)
+  run.recorder = record.new(history, o.log, o.every or math.max(1, total // 100), measure)
+  local write, path
+  if o.checkpoint then write, path = checkpoint.writer(o.checkpoint) end
+  go_on(run, o, path)
+  local show, clear = record.line(total, o.progress)
+  local ok, message = pcall(loop, run, o, total, next_batch, show, write)
   clear()
-  if ok or tostring(message):find("interrupted!", 1, true) then record() end
+  if ok or tostring(message):find("interrupted!", 1, true) then run.recorder:flush() end
   if not ok then
     if not tostring(message):find("interrupted!", 1, true) then error(message, 0) end
     history.interrupted = true

@@ -184,9 +184,6 @@ function T.test_errors ()
   fails("unknown option 'optimiser' %(did you mean 'optimizer'%?%)", neap.train, E, x,
         {loss = loss, steps = 1, optimiser = 1})
   fails("option 'steps': at least 1 expected, got 0", neap.train, E, x, {loss = loss, steps = 0})
-  for _, name in ipairs {"checkpoint", "resume", "guard", "log_likelihood"} do
-    fails("option '" .. name .. "' is not supported yet", neap.train, E, x, {loss = loss, steps = 1, [name] = "x"})
-  end
   fails("the energy has no parameters", neap.train, neap.energy.double_well{}, x, {loss = loss, steps = 1})
 end
 
