@@ -73,10 +73,43 @@ function M.autocorr (x, lags)
   return out
 end
 
+-- Fourier transforms of the rows of re + i·im [c, n], n a power of 2: Stockham's, by halves, in order (Van Loan 1992).
+local function transform (re, im)
+  local c, n, blocks, size = re.shape[1], re.shape[2], re.shape[2] // 2, 1
+  while blocks >= 1 do
+    local angle = neap.arange(0, blocks - 1, float64):unsqueeze(2) * (-math.pi / blocks)
+    local cos, sin = angle:cos(), angle:sin()
+    re, im = re:reshape(c, 2, blocks, size), im:reshape(c, 2, blocks, size)
+    local ar, br, ai, bi = re:select(2, 1), re:select(2, 2), im:select(2, 1), im:select(2, 2)
+    local dr, di = ar - br, ai - bi
+    re = neap.stack({ar + br, dr * cos - di * sin}, 3):reshape(c, n)
+    im = neap.stack({ai + bi, dr * sin + di * cos}, 3):reshape(c, n)
+    blocks, size = blocks // 2, size * 2
+  end
+  return re, im
+end
+
+-- c [chains, draws], less its means -> autocovariances at lags 0 … draws − 1, the mean over chains, as a list
+local function all_autocovariances (c)
+  local m, n, room = c.shape[1], c.shape[2], 1
+  while room < 2 * n do room = 2 * room end
+  local padded = neap.cat({c, neap.zeros({m, room - n}, float64)}, 2)
+  local re, im = transform(padded, neap.zeros_like(padded))
+  local power = (re:square() + im:square()):mean(1, true)
+  return (transform(power, neap.zeros_like(power)):slice(2, 1, n) / (n * room)):flatten():totable()
+end
+
+local BY_HAND = 40                         -- lags; more are had at once
+
 -- rho(t): the autocorrelation at lag t that all chains together show
 local function correlation (x)
-  local n, c = x.shape[2], centred(x)
-  local function acov (lag) return lag < n and autocovariance(c, lag):mean():item() or 0 end
+  local n, c, all = x.shape[2], centred(x), nil
+  local function acov (lag)
+    if lag >= n then return 0 end
+    if lag < BY_HAND then return autocovariance(c, lag):mean():item() end
+    all = all or all_autocovariances(c)
+    return all[lag + 1]
+  end
   local a0 = acov(0)
   local within = a0 * n / (n - 1)
   local total = a0 + (#x > 1 and variance(x:mean(2)) or 0)

@@ -9,7 +9,7 @@ local M = {}
 
 local GOOD_RHAT, GOOD_ESS = 1.01, 400
 local AGREE = 1.05                         -- R-hat of chains that are said to agree
-local MANY = 1e6                           -- numbers; more are not judged while a run goes on, nor ten times so many after
+local MANY = 1e6                           -- numbers that are judged while a run goes on; after it ten times so many
 
 -- ---- the worst coordinate --------------------------------------------------------------------------
 
@@ -155,10 +155,10 @@ function M.of_run (info, key)
 end
 
 -- "accept rate 0.8", "ess 400", "rhat 1.002", as far as they are known
-local function figures (info, judged)
+local function figures (info)
   local parts = {}
   if info.accept_rate then parts[1] = ("accept rate %.3f"):format(info.accept_rate) end
-  local ess = judged and info.draws.shape[1] >= 4 and smallest(info.mask, info.ess)
+  local ess = info.draws.shape[1] >= 4 and smallest(info.mask, info.ess)
   if ess then
     parts[#parts + 1] = "ess " .. text("%.0f", ess)
     parts[#parts + 1] = "rhat " .. rhat_text((largest(info.mask, info.rhat)))
@@ -166,28 +166,45 @@ local function figures (info, judged)
   return parts
 end
 
---- A run's info as a line.
-function M.describe (info)
+-- A run's info as parts of a line.
+local function describe (info)
   local shape = info.draws.shape
-  local parts = figures(info, true)
+  local parts = figures(info)
   table.insert(parts, 1, ("%s: %d draws of %d chains in %.2f s"):format(info.sampler, shape[1], shape[2], info.seconds))
   parts[#parts + 1] = info.verdict
-  return table.concat(parts, ", ")
+  return parts
+end
+
+--- A run's info as a line.
+function M.describe (info) return table.concat(describe(info), ", ") end
+
+-- Judging takes long where there is much to judge: an info of the first coordinates, at most so many numbers.
+local function part (info, most)
+  local n, m = info.draws.shape[1], info.draws.shape[2]
+  local all, few = info.draws:numel() // math.max(n * m, 1), most // math.max(n * m, 1)
+  if few >= all then return info, "" end
+  few = math.tointeger(math.max(few, 1))
+  local draws, mask = info.draws:reshape(n, m, all):slice(3, 1, few), info.mask
+  local view = {mask = mask and mask:flatten():slice(1, 1, few), draws = draws}
+  return setmetatable(view, {__index = function (t, key)
+    if key ~= "ess" and key ~= "rhat" and key ~= "verdict" then return info[key] end
+    t[key] = M.of_run(t, key)
+    return t[key]
+  end}), (", of %d of %d coordinates"):format(few, all)
 end
 
 --- What a run's progress line says of what there is so far, an info as at its end.
 function M.so_far (info)
-  local parts = figures(info, info.draws:numel() <= MANY)
+  local view, which = part(info, MANY)
+  local parts = figures(view)
   if info.divergences > 0 then table.insert(parts, 1, ("%d divergences"):format(info.divergences)) end
-  return table.concat(parts, ", ")
+  return table.concat(parts, ", ") .. which
 end
 
---- How a run that was watched ends: its line, but for so many draws that judging them would take long.
+--- How a run that was watched ends.
 function M.at_end (info)
-  if info.draws:numel() <= 10 * MANY then return M.describe(info) end
-  local parts = figures(info, false)
-  table.insert(parts, 1, ("%s: %d numbers drawn in %.2f s"):format(info.sampler, info.draws:numel(), info.seconds))
-  return table.concat(parts, ", ")
+  local view, which = part(info, 10 * MANY)
+  return table.concat(describe(view), ", ") .. which
 end
 
 return M
