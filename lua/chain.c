@@ -104,15 +104,17 @@ int sampler_method_init (lua_State *L) {
   return 1;
 }
 
+typedef bool stepper (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st, int64_t n);
+
 /* n steps of the chain in the table at 3, in *box */
-static bool step_table (lua_State *L, neap_sampler *s, neap_energy *E, neap_state **box, int64_t n) {
+static bool step_table (lua_State *L, neap_sampler *s, neap_energy *E, neap_state **box, int64_t n, stepper *step) {
   neap_state_free(*box);
   *box = NULL;
-  return bind_readstate(L, 3, box) && neap_sampler_step(bind_context(L), s, E, *box, n);
+  return bind_readstate(L, 3, box) && step(bind_context(L), s, E, *box, n);
 }
 
-/* s:step(E, state [, n]) -> state, brought up to date in place */
-int sampler_method_step (lua_State *L) {
+/* the state at 3, brought up to date in place by as many steps as 4 says */
+static int run_steps (lua_State *L, stepper *step) {
   neap_sampler *s = bind_checksampler(L, 1);
   neap_energy *E = bind_checkenergy(L, 2);
   luaL_checktype(L, 3, LUA_TTABLE);
@@ -128,12 +130,21 @@ int sampler_method_step (lua_State *L) {
   do {
     sc = neap_scope_open(S->c);
     neap_rng_set(rng, before);
-    ok = step_table(L, s, E, box, n);
+    ok = step_table(L, s, E, box, n, step);
   } while (!ok && bind_again(L, S, sc, &tries));
   bind_close(L, sc);
   bind_writestate(L, 3, *box);
   lua_settop(L, 3);
   return 1;
+}
+
+/* s:step(E, state [, n]) -> state */
+int sampler_method_step (lua_State *L) { return run_steps(L, neap_sampler_step); }
+
+/* s:warmup(E, state, n) -> state, with the step_size and scale that n adapted steps led to */
+int sampler_method_warmup (lua_State *L) {
+  luaL_checkinteger(L, 4);
+  return run_steps(L, neap_sampler_warmup);
 }
 
 /* ---- options that several makers take ---- */

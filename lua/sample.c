@@ -33,7 +33,7 @@ typedef struct progress {
 } progress;
 
 static neap_tensor *rows (neap_context *c, neap_tensor *t, int64_t n) { return neap_slice(c, t, 1, 1, n, 1); }
-static void push_info (lua_State *L, neap_sampler *s, const neap_sample_info *f, int draws, int energy);
+static void push_info (lua_State *L, neap_sampler *s, const neap_sample_info *f, int draws);
 
 static void push_verdict (lua_State *L, const char *name) {
   lua_getglobal(L, "require");
@@ -47,12 +47,13 @@ static void push_verdict (lua_State *L, const char *name) {
 static void push_so_far (lua_State *L, const progress *p) {
   int64_t n = p->info->kept > 0 ? p->info->kept - 1 : 0;
   neap_tensor **draws = bind_box(L), **energy = bind_box(L);
-  int at = lua_gettop(L) - 1;
+  bind_box(L);                               /* the scale is not known before the end */
+  int at = lua_gettop(L) - 2;
   neap_scope sc = neap_scope_open(p->c);
   *draws = neap_keep(rows(p->c, p->info->draws, n));
   *energy = neap_keep(rows(p->c, p->info->energy, n));
   bind_close(L, sc);
-  push_info(L, p->s, p->info, at, at + 1);
+  push_info(L, p->s, p->info, at);
   lua_replace(L, at);
   lua_settop(L, at);
 }
@@ -245,10 +246,10 @@ static int info_tostring (lua_State *L) {
   return 1;
 }
 
-/* pushes info; draws and energy are the boxes at these indices, the run's energy function is at 2 */
-static void push_info (lua_State *L, neap_sampler *s, const neap_sample_info *f, int draws, int energy) {
+/* pushes info; the boxes of draws, energy and scale are at `draws` and after it, the run's energy function is at 2 */
+static void push_info (lua_State *L, neap_sampler *s, const neap_sample_info *f, int draws) {
   neap_tensor *mask = neap_energy_mask(bind_toenergy(L, 2));
-  lua_createtable(L, 0, 13);
+  lua_createtable(L, 0, 16);
   if (mask) {
     bind_pushtensor(L, mask);
     lua_setfield(L, -2, "mask");
@@ -257,12 +258,18 @@ static void push_info (lua_State *L, neap_sampler *s, const neap_sample_info *f,
   lua_setfield(L, -2, "sampler");
   lua_pushvalue(L, draws);
   lua_setfield(L, -2, "draws");
-  lua_pushvalue(L, energy);
+  lua_pushvalue(L, draws + 1);
   lua_setfield(L, -2, "energy");
+  if (bind_totensor(L, draws + 2)) {
+    lua_pushvalue(L, draws + 2);
+    lua_setfield(L, -2, "scale");
+  }
   set_integer(L, "grad_evals", f->grad_evals);
   set_integer(L, "divergences", f->divergences);
   set_number(L, "accept_rate", f->accept_rate);
-  set_number(L, "step_size", neap_sampler_step_size(s));
+  set_number(L, "step_size", f->step_size);
+  set_number(L, "tree_depth", f->tree_depth);
+  if (!isnan(f->tree_depth)) set_integer(L, "saturated", f->saturated);
   set_number(L, "seconds", f->seconds);
   luaL_setmetatable(L, INFO);
 }
@@ -293,7 +300,7 @@ int sampler_method_partial (lua_State *L) {
 
 /* ---- the method ---- */
 
-/* at: draws box, energy box */
+/* at: draws box, energy box, scale box */
 static int finish (lua_State *L, neap_sampler *s, const neap_sample_info *f, int at, bool partial, neap_scope sc) {
   if (partial) {
     neap_context *c = bind_context(L);
@@ -301,13 +308,13 @@ static int finish (lua_State *L, neap_sampler *s, const neap_sample_info *f, int
     snprintf(text, sizeof text, "%s", neap_error(c));
     neap_scope_close(c, sc);
     neap_clear_error(c);
-    push_info(L, s, f, at, at + 1);
+    push_info(L, s, f, at);
     lua_setiuservalue(L, 1, 1);
     sc = neap_scope_open(c);
     neap_fail(c, NEAP_EINTERRUPTED, "%s", text);
   }
   bind_close(L, sc);
-  push_info(L, s, f, at, at + 1);
+  push_info(L, s, f, at);
   lua_pushvalue(L, at);
   lua_insert(L, -2);
   return 2;
@@ -348,10 +355,11 @@ int sampler_method_sample (lua_State *L) {
   read_init(L, &a);
   if (bind_field(L, 3, "condition") != LUA_TNIL) a.condition = lua_gettop(L);
   read_progress(L, &p, &a.cfg);
-  neap_tensor **draws = bind_box(L), **energy = bind_box(L);
-  int at = lua_gettop(L) - 1;
+  neap_tensor **draws = bind_box(L), **energy = bind_box(L), **scale = bind_box(L);
+  int at = lua_gettop(L) - 2;
   neap_scope sc = run(L, s, E, &a, &f, draws);
   *energy = neap_keep(*draws ? f.energy : NULL);
+  *scale = neap_keep(f.scale);
   if (p.shown) fprintf(stderr, "\r\033[K");
   bool partial = !*draws && save_partial(c, &f, draws, energy);
   finish(L, s, &f, at, partial, sc);

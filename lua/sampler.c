@@ -125,19 +125,6 @@ static int make_random_walk (lua_State *L) {
 }
 
 static int make_slice (lua_State *L) { return make_of_number(L, "sampler.slice", "width", neap_sampler_slice); }
-static int make_mala (lua_State *L) { return make_of_number(L, "sampler.mala", "step_size", neap_sampler_mala); }
-
-static int make_hmc (lua_State *L) {
-  static const char *const names[] = { "step_size", "leapfrog_steps", NULL };
-  bind_options(L, 1, "sampler.hmc", names);
-  double eps = bind_neednumber(L, 1, "sampler.hmc", "step_size");
-  int64_t n = bind_optinteger(L, 1, "sampler.hmc", "leapfrog_steps", 10);
-  neap_context *c = bind_context(L);
-  neap_sampler **box = bind_samplerbox(L);
-  neap_scope sc = neap_scope_open(c);
-  *box = neap_sampler_hmc(c, eps, n);
-  return finish(L, sc);
-}
 
 static int make_underdamped (lua_State *L) {
   static const char *const names[] = { "step_size", "friction", NULL };
@@ -300,7 +287,8 @@ bool bind_protected (neap_context *c, lua_CFunction f, void *arg) {
 /* ---- the module ---- */
 
 static const luaL_Reg makers[] = {
-  { "langevin", make_langevin }, { "random_walk", make_random_walk }, { "mala", make_mala }, { "hmc", make_hmc },
+  { "langevin", make_langevin }, { "random_walk", make_random_walk }, { "mala", sampler_make_mala },
+  { "hmc", sampler_make_hmc }, { "nuts", sampler_make_nuts },
   { "underdamped", make_underdamped }, { "slice", make_slice }, { "annealed_langevin", make_annealed_langevin },
   { "dmala", make_dmala }, { "gibbs", make_gibbs }, { "gibbs_with_gradients", make_gibbs_with_gradients },
   { "custom", sampler_make_custom }, { "sgld", sampler_make_sgld }, { "sghmc", sampler_make_sghmc },
@@ -308,7 +296,7 @@ static const luaL_Reg makers[] = {
 };
 
 static const luaL_Reg methods[] = {
-  { "init", sampler_method_init }, { "step", sampler_method_step }, { "sample", sampler_method_sample },
+  { "init", sampler_method_init }, { "step", sampler_method_step }, { "warmup", sampler_method_warmup }, { "sample", sampler_method_sample },
   { "partial", sampler_method_partial }, { "state", sampler_state }, { "set_state", sampler_set_state }, { NULL, NULL }
 };
 

@@ -36,10 +36,14 @@ int sampler_method_sample (lua_State *L);
 int sampler_method_partial (lua_State *L);
 int sampler_method_init (lua_State *L);
 int sampler_method_step (lua_State *L);
+int sampler_method_warmup (lua_State *L);
 int sampler_make_custom (lua_State *L);
 int sampler_make_sgld (lua_State *L);
 int sampler_make_sghmc (lua_State *L);
 int sampler_make_blocks (lua_State *L);
+int sampler_make_mala (lua_State *L);
+int sampler_make_hmc (lua_State *L);
+int sampler_make_nuts (lua_State *L);
 void open_run (lua_State *L);
 
 #endif

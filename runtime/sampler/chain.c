@@ -68,11 +68,19 @@ static bool one_step (neap_context *c, neap_sampler *s, neap_energy *E, neap_sta
   return ok;
 }
 
+enum { WALK = 32 };                        /* steps that are made whole or not at all */
+
+static int64_t walk (sampler_program *k, neap_state *st, int64_t n) {
+  for (int64_t done = 0; done < n; done += WALK)
+    if (!k->walk->go(k->walker, st, n - done < WALK ? n - done : WALK, NULL)) return done;
+  return n;
+}
+
 int64_t sampler_advance (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st, sampler_program *k,
                          int64_t n) {
   if (!neap_ok(c)) return 0;
   neap_mode m = neap_no_grad(c);
-  int64_t done = 0;
+  int64_t done = k && k->walker ? walk(k, st, n) : 0;
   if (k && k->adds && n > 0) {
     k->adds = false;
     if (one_step(c, s, E, st)) { done = 1; sampler_program_open(k, c, s, E, st); }
@@ -88,14 +96,13 @@ enum { RECORD_FROM = 4 };                  /* fewer steps are not worth a record
 
 bool sampler_steps (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st, int64_t n) {
   sampler_program k = { 0 };
-  if (n >= RECORD_FROM) sampler_program_open(&k, c, s, E, st);
+  if (n >= RECORD_FROM || (s->walk && n > 0)) sampler_program_open(&k, c, s, E, st);
   bool ok = sampler_advance(c, s, E, st, &k, n) == n;
   sampler_program_close(&k);
   return ok && neap_ok(c);
 }
 
-/* what init computes, from an x or parameters that may have changed since */
-static bool refresh (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {
+bool sampler_refresh (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {
   if (!neap_ok(c)) return false;
   if (!neap_state_get(st, "x"))
     return neap_fail(c, NEAP_ESTATE, "%s: the state has no x: it comes from init", s->kind->name);
@@ -110,5 +117,12 @@ static bool refresh (neap_context *c, neap_sampler *s, neap_energy *E, neap_stat
 
 bool neap_sampler_step (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st, int64_t n) {
   if (n < 0) return neap_fail(c, NEAP_EARG, "%s: n: steps from 0 up expected, got %lld", s->kind->name, (long long)n);
-  return refresh(c, s, E, st) && sampler_steps(c, s, E, st, n);
+  return sampler_refresh(c, s, E, st) && sampler_steps(c, s, E, st, n);
+}
+
+bool neap_sampler_warmup (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st, int64_t n) {
+  if (n < 0)
+    return neap_fail(c, NEAP_EARG, "%s: warmup: n: steps from 0 up expected, got %lld", s->kind->name, (long long)n);
+  if (!sampler_refresh(c, s, E, st)) return false;
+  return s->adapt.on ? sampler_warmup(c, s, E, st, n, true, NULL, NULL) : sampler_steps(c, s, E, st, n);
 }

@@ -1,6 +1,7 @@
 /*
-** hmc.c -- Hamiltonian Monte Carlo with a fixed path length and unit mass (Duane et al. 1987, Neal 2011).
-** A fresh momentum p ~ N(0, I), L leapfrog steps of H = E(x) + |p|²/2, then Metropolis on the error of H.
+** hmc.c -- Hamiltonian Monte Carlo with a fixed number of steps (Duane et al. 1987, Neal 2011).
+** A fresh momentum p ~ N(0, I), L leapfrog steps of H = E(x) + |p|²/2, then Metropolis on the error of H.  The state's
+** scale S is the metric: x moves by S·p and p by Sᵀ∇E(x), as it would with a mass matrix (S Sᵀ)⁻¹.
 ** Invariant: "energy" and "grad" belong to "x".  A path whose error exceeds 1000 or is not a number is a divergence.
 */
 #include "sampler/sampler.h"
@@ -9,16 +10,22 @@
 
 typedef struct phase { neap_tensor *x, *p, *e, *g; } phase;
 
+/* p ← p + k·ε·Sᵀ∇E */
+static void kick (neap_context *c, neap_sampler *s, neap_state *st, double k, phase *z) {
+  neap_tensor *change = sampler_times_step(c, s, st, k, 1, sampler_scaled(c, s, st, z->g, true));
+  z->p = change && z->p ? neap_add(c, z->p, change) : NULL;
+}
+
 /* L leapfrog steps: half a kick, then drifts and kicks in turn, the last kick a half */
 static bool leapfrog (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st, phase *z) {
-  double eps = s->step_size;
-  z->p = rows_axpy(c, -eps / 2, z->g, z->p);
+  kick(c, s, st, -.5, z);
   for (int64_t i = 1; i <= s->leapfrog_steps; i++) {
-    z->x = rows_axpy(c, eps, z->p, z->x);
+    neap_tensor *drift = sampler_times_step(c, s, st, 1, 1, sampler_scaled(c, s, st, z->p, false));
+    z->x = drift ? neap_add(c, z->x, drift) : NULL;
     if (!neap_poll(c) || !sampler_gradient(c, E, st, z->x, &z->e, &z->g)) return false;
-    z->p = rows_axpy(c, i < s->leapfrog_steps ? -eps : -eps / 2, z->g, z->p);
+    kick(c, s, st, i < s->leapfrog_steps ? -1 : -.5, z);
   }
-  return true;
+  return z->p != NULL;
 }
 
 /* H [chains] */
@@ -32,7 +39,8 @@ static neap_tensor *diverged (neap_context *c, neap_tensor *error) {
 }
 
 static bool init (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {
-  return sampler_init_gradient(c, s, E, st) && sampler_counter(c, st, "divergences");
+  return sampler_init_gradient(c, s, E, st) && sampler_counter(c, st, "divergences") &&
+         sampler_first_step(c, s, E, st);
 }
 
 static bool step (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {
@@ -40,25 +48,22 @@ static bool step (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *
   phase z = { x, sampler_noise(c, E, st, x), neap_state_get(st, "energy"), neap_state_get(st, "grad") };
   neap_tensor *h = hamiltonian(c, &z);
   if (!leapfrog(c, s, E, st, &z)) return false;
-  neap_tensor *error = neap_sub(c, hamiltonian(c, &z), h);
-  neap_tensor *accept = sampler_accept(c, st, neap_neg(c, error));
+  neap_tensor *error = neap_sub(c, hamiltonian(c, &z), h), *ratio = error ? neap_neg(c, error) : NULL;
+  neap_tensor *accept = sampler_accept(c, st, ratio);
   return sampler_take(c, st, "x", accept, z.x) && sampler_take(c, st, "energy", accept, z.e) &&
          sampler_take(c, st, "grad", accept, z.g) && sampler_count(c, st, "accepted", accept) &&
-         sampler_count(c, st, "divergences", diverged(c, error));
+         sampler_count(c, st, "divergences", diverged(c, error)) && sampler_note_accept(c, st, ratio);
 }
 
 static const neap_sampler_kind hmc = { "hmc", false, NEAP_START_NORMAL, init, step };
 
+#define TARGET .8
+
 neap_sampler *neap_sampler_hmc (neap_context *c, double step_size, int64_t leapfrog_steps) {
-  if (!sampler_positive(c, "hmc", "step_size", step_size)) return NULL;
-  if (leapfrog_steps < 1)
-    return neap_fail(c, NEAP_EARG, "hmc: leapfrog_steps: a positive integer expected, got %lld",
-                     (long long)leapfrog_steps);
-  neap_sampler *s = sampler_new(c, &hmc);
+  neap_sampler *s = sampler_new_adaptive(c, &hmc, step_size, TARGET);
   if (!s) return NULL;
-  s->step_size = step_size;
-  s->leapfrog_steps = leapfrog_steps;
-  s->grads_init = 1;
-  s->grads_step = leapfrog_steps;
-  return s;
+  s->leapfrog_steps = s->grads_step = leapfrog_steps;
+  if (leapfrog_steps >= 1) return s;
+  neap_sampler_release(s);
+  return neap_fail(c, NEAP_EARG, "hmc: leapfrog_steps: a positive integer expected, got %lld", (long long)leapfrog_steps);
 }

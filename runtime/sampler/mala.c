@@ -1,37 +1,50 @@
 /*
 ** mala.c -- the Metropolis-adjusted Langevin algorithm (Roberts and Tweedie 1996).
-** y = x − ε∇E(x) + √(2ε)·n has density q(y | x) ∝ exp(−|y − x + ε∇E(x)|² / 4ε), which is not symmetric; y is taken with
-** probability min(1, e^(E(x) − E(y)) q(x | y) / q(y | x)).
+** y = x + S·d, d = −ε·Sᵀ∇E(x) + √(2ε)·n, has density q(y | x) ∝ exp(−|d + ε·Sᵀ∇E(x)|² / 4ε), which is not symmetric; y is
+** taken with probability min(1, e^(E(x) − E(y)) q(x | y) / q(y | x)).  S is the state's scale, the identity without one.
 ** Invariant: "energy" and "grad" belong to "x".
 */
 #include "sampler/sampler.h"
 #include <math.h>
 
-/* log q(x | y) − log q(y | x) [chains]; y − x + ε∇E(x) is √(2ε)·n */
-static neap_tensor *log_q_ratio (neap_context *c, double eps, neap_tensor *x, neap_tensor *y, neap_tensor *gy,
+/* d [chains, event…] */
+static neap_tensor *move (neap_context *c, neap_sampler *s, neap_state *st, neap_tensor *n) {
+  neap_tensor *g = sampler_scaled(c, s, st, neap_state_get(st, "grad"), true);
+  return neap_add(c, sampler_times_step(c, s, st, -1, 1, g), sampler_times_step(c, s, st, sqrt(2), .5, n));
+}
+
+/* log q(x | y) − log q(y | x) [chains]; d + ε·Sᵀ∇E(x) is √(2ε)·n */
+static neap_tensor *log_q_ratio (neap_context *c, neap_sampler *s, neap_state *st, neap_tensor *d, neap_tensor *gy,
                                  neap_tensor *n) {
-  neap_tensor *back = rows_axpy(c, eps, gy, neap_sub(c, x, y));
-  return neap_sub(c, rows_scale(c, rows_dot(c, n, n), .5), rows_scale(c, rows_dot(c, back, back), 1 / (4 * eps)));
+  neap_tensor *back = neap_sub(c, sampler_times_step(c, s, st, 1, 1, sampler_scaled(c, s, st, gy, true)), d);
+  neap_tensor *square = back ? sampler_times_step(c, s, st, .25, -1, rows_dot(c, back, back)) : NULL;
+  return square ? neap_sub(c, rows_scale(c, rows_dot(c, n, n), .5), square) : NULL;
 }
 
 static bool step (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {
-  double eps = s->step_size;
-  neap_tensor *x = neap_state_get(st, "x"), *n = sampler_noise(c, E, st, x), *ey, *gy;
-  neap_tensor *y = rows_axpy(c, sqrt(2 * eps), n, rows_axpy(c, -eps, neap_state_get(st, "grad"), x));
+  neap_tensor *x = neap_state_get(st, "x"), *n = sampler_noise(c, E, st, x), *d = n ? move(c, s, st, n) : NULL, *ey, *gy;
+  neap_tensor *y = d ? neap_add(c, x, sampler_scaled(c, s, st, d, false)) : NULL;
   if (!sampler_gradient(c, E, st, y, &ey, &gy)) return false;
-  neap_tensor *drop = neap_sub(c, neap_state_get(st, "energy"), ey);
-  neap_tensor *accept = sampler_accept(c, st, neap_add(c, drop, log_q_ratio(c, eps, x, y, gy, n)));
+  neap_tensor *q = log_q_ratio(c, s, st, d, gy, n);
+  neap_tensor *ratio = q ? neap_add(c, neap_sub(c, neap_state_get(st, "energy"), ey), q) : NULL;
+  neap_tensor *accept = sampler_accept(c, st, ratio);
   return sampler_take(c, st, "x", accept, y) && sampler_take(c, st, "energy", accept, ey) &&
-         sampler_take(c, st, "grad", accept, gy) && sampler_count(c, st, "accepted", accept);
+         sampler_take(c, st, "grad", accept, gy) && sampler_count(c, st, "accepted", accept) &&
+         sampler_note_accept(c, st, ratio);
 }
 
-static const neap_sampler_kind mala = { "mala", false, NEAP_START_NORMAL, sampler_init_gradient, step };
+static bool init (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {
+  return sampler_init_gradient(c, s, E, st) && sampler_first_step(c, s, E, st);
+}
+
+static const neap_sampler_kind mala = { "mala", false, NEAP_START_NORMAL, init, step };
+
+#define TARGET .574                          /* the best in high dimensions (Roberts and Rosenthal 1998) */
 
 neap_sampler *neap_sampler_mala (neap_context *c, double step_size) {
-  if (!sampler_positive(c, "mala", "step_size", step_size)) return NULL;
-  neap_sampler *s = sampler_new(c, &mala);
+  neap_sampler *s = sampler_new_adaptive(c, &mala, step_size, TARGET);
   if (!s) return NULL;
-  s->step_size = step_size;
-  s->grads_init = s->grads_step = 1;
+  s->adapt.langevin = true;
+  s->grads_step = 1;
   return s;
 }

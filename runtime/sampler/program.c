@@ -54,10 +54,15 @@ static bool record_step (neap_context *c, void *arg, neap_tensor *const *in, int
   return ok && *nout > 0;
 }
 
-static void warn_once (neap_context *c, const capture *w, neap_sampler *s) {
+void sampler_warn (neap_context *c, const capture *w, neap_sampler *s) {
   if (!w->blame || s->warned) return;
   s->warned = true;
   capture_warn(c, w, s->kind->name, "the energy or step");
+}
+
+/* what an adaptive kernel's chains have in common, however many there are */
+static bool is_shared (const neap_sampler *s, const char *name) {
+  return s->adapt.target > 0 && strcmp(name, "scale") == 0;
 }
 
 static void record (sampler_program *k, neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st,
@@ -69,7 +74,7 @@ static void record (sampler_program *k, neap_context *c, neap_sampler *s, neap_e
   to->nin = st->count;
   for (int i = 0; i < st->count; i++) {
     in[i] = st->entries[i].t;
-    by_rows[i] = in[i]->ndim > 0 && in[i]->shape[0] == rows;
+    by_rows[i] = in[i]->ndim > 0 && in[i]->shape[0] == rows && !is_shared(s, st->entries[i].name);
     strcpy(to->in[i], st->entries[i].name);
   }
   capture w = { .fn = record_step, .arg = &r, .n = to->nin, .in = in, .by_rows = by_rows, .rows = rows };
@@ -80,7 +85,7 @@ static void record (sampler_program *k, neap_context *c, neap_sampler *s, neap_e
   w.note = to;
   w.note_bytes = sizeof *to;
   k->p = program_capture(c, &w);
-  if (!k->p && neap_ok(c)) warn_once(c, &w, s);
+  if (!k->p && neap_ok(c)) sampler_warn(c, &w, s);
 }
 
 /* One block on several threads would be slower than ops that use them.  On one thread it would not, but what runs must
@@ -100,7 +105,9 @@ void sampler_program_open (sampler_program *k, neap_context *c, neap_sampler *s,
   k->c = c;
   k->p = NULL;
   k->chunk = 1;
-  if (!neap_ok(c) || !x || x->ndim < 1 || x->shape[0] == 0) return;
+  k->walk = s->walk;
+  k->walker = neap_ok(c) && s->walk ? s->walk->open(c, s, E, st) : NULL;
+  if (s->walk || !neap_ok(c) || !x || x->ndim < 1 || x->shape[0] == 0) return;
   record(k, c, s, E, st, x->shape[0]);
   if (!k->p) return;
   k->adds = adds_entries(k, s);
@@ -112,6 +119,8 @@ void sampler_program_open (sampler_program *k, neap_context *c, neap_sampler *s,
 }
 
 void sampler_program_close (sampler_program *k) {
+  if (k->walker) k->walk->close(k->walker);
+  k->walker = NULL;
   if (!k->p) return;
   program_unbind(k->p);
   program_release(k->p);

@@ -17,6 +17,7 @@ typedef struct sampler_layout {            /* which entries of the state the pro
 
 struct sampler_program {
   neap_context *c;
+  const sampler_walk *walk; void *walker;  /* of steps that are no graph; the rest is about those that are */
   neap_program *p;                         /* NULL: steps run eagerly */
   program_run run;
   sampler_layout layout;
@@ -27,6 +28,8 @@ struct sampler_program {
 /* Records one step.  Without success k->p is NULL, and only an interrupt leaves an error. */
 void sampler_program_open (sampler_program *k, neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st);
 void sampler_program_close (sampler_program *k);
+/* Warns, once for s, that it runs op by op, if that is the energy's or step's doing. */
+void sampler_warn (neap_context *c, const capture *w, neap_sampler *s);
 /* Up to n steps in whole chunks: how many were made.  Fewer than n: an error is pending (an interrupt, no memory), or a
 ** kernel failed in the next steps, which eager execution will tell. */
 int64_t sampler_program_advance (sampler_program *k, neap_state *st, int64_t n);

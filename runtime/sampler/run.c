@@ -48,7 +48,7 @@ static bool settings (run *r) {
   if (f->x && f->chains != rows)
     return neap_fail(r->c, NEAP_ESHAPE, "%s: chains = %lld, but init is %s", r->s->kind->name, (long long)f->chains,
                      SHAPE_TEXT(f->x));
-  if (f->x && !neap_is_float(f->x->dtype) && r->s->grads_step > 0)
+  if (f->x && !neap_is_float(f->x->dtype) && r->s->grads_init + r->s->grads_step > 0)
     return neap_fail(r->c, NEAP_EDTYPE, "%s: init: float32 or float64 expected, got %s; x:float() makes one",
                      r->s->kind->name, neap_dtype_name(f->x->dtype));
   if (f->thin > f->steps)
@@ -156,10 +156,17 @@ static bool restart_count (run *r, const char *name) {
 
 static void report (run *r, double started);
 
+/* what is counted from the end of warm-up on */
+static bool restart_counts (run *r) {
+  static const char *const names[] = { "accepted", "divergences", "depth", "saturated", NULL };
+  for (int i = 0; names[i]; i++) if (!restart_count(r, names[i])) return false;
+  return true;
+}
+
 static bool after_step (run *r) {
   int64_t i = r->done - r->cfg.warmup;
   if (r->owes && !put_energy(r, carried(r, "energy_before"))) return false;
-  if (i == 0 && !(restart_count(r, "accepted") && restart_count(r, "divergences"))) return false;
+  if (i == 0 && !restart_counts(r)) return false;
   if (i > 0 && i % r->cfg.thin == 0 && !keep(r)) return false;
   if (!r->cfg.progress) return true;
   report(r, r->started);
@@ -180,10 +187,17 @@ static bool may_record (const run *r) {
   return r->cfg.steps + r->cfg.warmup >= 4 && !(r->cfg.progress && !r->cfg.watches && host);
 }
 
-static bool iterate (run *r) {
+static int64_t all_steps (const run *r) { return r->cfg.steps + r->cfg.warmup; }
+
+static bool after_adapted_step (void *arg) {
+  run *r = arg;
+  r->done++;
+  return after_step(r);
+}
+
+static bool by_steps (run *r) {
   bool ok = true;
-  if (may_record(r)) sampler_program_open(&r->program, r->c, r->s, r->E, r->st);
-  while (ok && r->done < r->cfg.steps + r->cfg.warmup) {
+  while (ok && r->done < all_steps(r)) {
     int64_t n = steps_to_next(r);
     int64_t made = sampler_advance(r->c, r->s, r->E, r->st, &r->program, n);
     r->done += made;
@@ -192,6 +206,34 @@ static bool iterate (run *r) {
     ok = ok && after_step(r) && neap_ok(r->c);
     neap_scope_close(r->c, sc);
   }
+  return ok;
+}
+
+enum { WALK = 32 };                        /* steps between which progress is told, and counts are taken up */
+
+/* Of a walk that failed, too, the draws are whole that all chains had made. */
+static bool by_walks (run *r) {
+  bool ok = true;
+  while (ok && r->done < all_steps(r)) {
+    int64_t from = r->done, left = (from < r->cfg.warmup ? r->cfg.warmup : all_steps(r)) - from;
+    sampler_sink to = { r->info->draws, r->info->energy, from - r->cfg.warmup, r->cfg.thin, 0 };
+    neap_scope sc = neap_scope_open(r->c);
+    ok = r->program.walk->go(r->program.walker, r->st, left < WALK ? left : WALK, &to);
+    r->done = from + to.whole;
+    if (r->done > r->cfg.warmup) r->info->kept = (r->done - r->cfg.warmup) / r->cfg.thin;
+    if (ok && r->done == r->cfg.warmup) ok = restart_counts(r);
+    for (int64_t i = from + 1; ok && r->cfg.progress && i <= r->done; i++)
+      ok = r->cfg.progress(r->cfg.progress_arg, i, all_steps(r)) && neap_ok(r->c);
+    neap_scope_close(r->c, sc);
+  }
+  return ok;
+}
+
+static bool iterate (run *r) {
+  bool recorded = may_record(r), adapts = r->s->adapt.on && r->cfg.warmup > 0;
+  bool ok = !adapts || sampler_warmup(r->c, r->s, r->E, r->st, r->cfg.warmup, recorded, after_adapted_step, r);
+  if (ok && recorded) sampler_program_open(&r->program, r->c, r->s, r->E, r->st);
+  if (ok) ok = neap_ok(r->c) && (r->program.walker ? by_walks(r) : by_steps(r));
   sampler_program_close(&r->program);
   neap_scope sc = neap_scope_open(r->c);
   if (ok && r->owes) ok = put_energy(r, sampler_energy(r->c, r->E, r->st, neap_state_get(r->st, "x")));
@@ -217,8 +259,17 @@ static void report (run *r, double started) {
   bool rejects = r->st && neap_state_get(r->st, "accepted");
   f->accept_rate = !rejects ? 1 : after > 0 ? total(r, "accepted") / ((double)after * (double)r->cfg.chains) : NAN;
   f->divergences = (int64_t)total(r, "divergences");
-  f->grad_evals = r->cfg.chains * (r->s->grads_init + r->s->grads_step * r->done);
+  f->grad_evals = r->cfg.chains * (r->s->grads_init + r->s->grads_step * r->done) + (int64_t)total(r, "grad_evals");
+  f->saturated = (int64_t)total(r, "saturated");
+  f->tree_depth = r->s->walk && after > 0 ? total(r, "depth") / ((double)after * (double)r->cfg.chains) : NAN;
   f->seconds = now() - started;
+}
+
+/* what warm-up set */
+static void report_metric (run *r) {
+  neap_tensor *h = r->st ? neap_state_get(r->st, "step_size") : NULL, *S = r->st ? neap_state_get(r->st, "scale") : NULL;
+  r->info->step_size = h && h->dtype == NEAP_FLOAT64 ? *(double *)neap_ptr(h) : r->s->step_size;
+  if (S && r->s->adapt.on) r->info->scale = neap_lend(r->c, neap_keep(S));
 }
 
 neap_tensor *neap_sampler_sample (neap_context *c, neap_sampler *s, neap_energy *E, const neap_sample_config *cfg,
@@ -233,6 +284,7 @@ neap_tensor *neap_sampler_sample (neap_context *c, neap_sampler *s, neap_energy 
   bool ok = settings(&r) && begin(&r) && allocate(&r) && iterate(&r);
   if (r.owes) r.info->kept--;                          /* a draw whose energy is not known is none */
   report(&r, r.started);
+  report_metric(&r);
   neap_state_free(r.st);
   neap_mode_restore(c, m);
   return ok ? r.info->draws : NULL;

@@ -61,7 +61,8 @@ neap_tensor *sampler_levels (neap_context *c, int n, const double *sigmas) {
 }
 
 bool neap_sampler_set_step_size (neap_context *c, neap_sampler *s, double step_size) {
-  if (isnan(s->step_size)) return neap_fail(c, NEAP_EARG, "%s: has no step size", s->kind->name);
+  if (isnan(s->step_size) && s->adapt.target == 0)
+    return neap_fail(c, NEAP_EARG, "%s: has no step size", s->kind->name);
   if (!sampler_positive(c, s->kind->name, "step_size", step_size)) return false;
   s->step_size = step_size;
   s->serial = ++c->serial;
@@ -117,6 +118,10 @@ bool sampler_counter (neap_context *c, neap_state *st, const char *name) {
   neap_tensor *x = neap_state_get(st, "x");
   neap_tensor *t = neap_full(c, NEAP_FLOAT64, 1, x->shape, 0);
   return t && neap_state_set(c, st, name, t);
+}
+
+bool sampler_add (neap_context *c, neap_state *st, const char *name, double v) {
+  return sampler_counter(c, st, name) && sampler_count(c, st, name, neap_scalar(c, NEAP_FLOAT64, v));
 }
 
 bool sampler_init_energy (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {

@@ -31,6 +31,28 @@ typedef struct neap_sampler_kind {
   bool (*step)(neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st);
 } neap_sampler_kind;
 
+/* Where a walk leaves the draws of steps at + 1, at + 2, …: those from 1 up that thin divides. */
+typedef struct sampler_sink {
+  neap_tensor *draws, *energy;               /* [kept, chains, event…], [kept, chains]; row-major */
+  int64_t at, thin;
+  int64_t whole;                             /* set: how many steps all chains have made */
+} sampler_sink;
+
+/* Steps that are no single graph: what they work on, many of them at once, each chain at its own pace. */
+typedef struct sampler_walk {
+  void *(*open) (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st);   /* NULL with an error */
+  /* n steps; false with an error, and the state as it was.  to: NULL, or where draws go. */
+  bool (*go) (void *walker, neap_state *st, int64_t n, sampler_sink *to);
+  void (*close) (void *walker);
+} sampler_walk;
+
+typedef struct sampler_adaptation {          /* what warm-up sets in the state: "step_size" and "scale" */
+  bool on;
+  double target;                             /* mean acceptance; 0: the kernel has nothing to set */
+  neap_metric metric;
+  bool langevin;                             /* step_size ε is Langevin's: that of the leapfrog step is √(2ε) */
+} sampler_adaptation;
+
 struct neap_sampler {
   const neap_sampler_kind *kind;
   neap_context *ctx;
@@ -45,6 +67,9 @@ struct neap_sampler {
   int64_t level_steps;                       /* moves at each of them */
   int64_t schedule;                          /* all of them: a run makes so many steps, less one, before its warm-up */
   int64_t leapfrog_steps;
+  int64_t max_depth;                         /* nuts */
+  sampler_adaptation adapt;
+  const sampler_walk *walk;                  /* NULL: steps are recorded */
   int64_t grads_init, grads_step;            /* gradients of the energy for each chain */
   neap_custom_sampler custom;
   void *own; void (*release_own) (neap_context *c, void *own);   /* what a kind has besides: data, blocks; or NULL */
@@ -85,6 +110,34 @@ bool sampler_take (neap_context *c, neap_state *st, const char *name, neap_tenso
 bool sampler_count (neap_context *c, neap_state *st, const char *name, neap_tensor *event);
 /* Zeros [chains] under name unless the state has it already. */
 bool sampler_counter (neap_context *c, neap_state *st, const char *name);
+
+
+/* ---- kernels whose step size and metric warm-up may set (adapt.c, warmup.c) ---- */
+
+/* A counted sampler of this kind with a target acceptance and a step size, or NAN: then warm-up sets it. */
+neap_sampler *sampler_new_adaptive (neap_context *c, const neap_sampler_kind *kind, double step_size, double target);
+/* k·ε^power·t, ε the state's "step_size" or the sampler's. */
+neap_tensor *sampler_times_step (neap_context *c, neap_sampler *s, neap_state *st, double k, double power,
+                                 neap_tensor *t);
+/* S·v of each row, or Sᵀ·v: S is the state's "scale", the deviations of coordinates in x's event shape, or a Cholesky
+** factor [D, D] of their covariance; v itself where there is none.  Momenta are white: x moves by S·p, p by Sᵀ·∇E. */
+neap_tensor *sampler_scaled (neap_context *c, neap_sampler *s, neap_state *st, neap_tensor *v, bool transposed);
+/* D of a scale, from a state's x; *dense: whether it is a factor.  -1 with an error where the scale does not fit. */
+int64_t sampler_scale_size (neap_context *c, const neap_sampler *s, const neap_state *st, bool *dense);
+/* min(1, e^log_ratio) [chains], 0 where it is NaN. */
+neap_tensor *sampler_probability (neap_context *c, neap_tensor *log_ratio);
+/* Leaves it in the state for the warm-up, if there is one. */
+bool sampler_note_accept (neap_context *c, neap_state *st, neap_tensor *log_ratio);
+/* For init, when energy and grad are there: a first "step_size" where neither sampler nor state has one. */
+bool sampler_first_step (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st);
+/* n adapted steps from what init made, recorded or each by itself; after (may be NULL) is called after each. */
+bool sampler_warmup (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st, int64_t n, bool recorded,
+                     bool (*after) (void *arg), void *arg);
+/* Adds v to st[name] [chains], made at 0 where it is missing. */
+bool sampler_add (neap_context *c, neap_state *st, const char *name, double v);
+void sampler_forget (neap_state *st, const char *name);       /* takes the entry out, if it is there */
+/* What init computes, from an x or parameters that may have changed since. */
+bool sampler_refresh (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st);
 
 /* First positions of this shape; data is what NEAP_START_DATA takes (may be NULL). */
 neap_tensor *sampler_start (neap_context *c, const char *who, neap_start start, neap_rng *r, neap_dtype d,

@@ -14,6 +14,8 @@ local samplers = {
   langevin = function () return neap.sampler.langevin {step_size = .05} end,
   mala = function () return neap.sampler.mala {step_size = .2} end,
   hmc = function () return neap.sampler.hmc {step_size = .2, leapfrog_steps = 5} end,
+  nuts = function () return neap.sampler.nuts {} end,
+  adapted_mala = function () return neap.sampler.mala {target_accept = .6, metric = "diag"} end,
   random_walk = function () return neap.sampler.random_walk {scale = .6} end,
   slice = function () return neap.sampler.slice {width = 1} end,
   underdamped = function () return neap.sampler.underdamped {step_size = .2, friction = 1} end,
@@ -305,7 +307,7 @@ end
 
 function T.test_bad_options_of_samplers ()
   raises("did you mean 'step_size'", neap.sampler.mala, {stepsize = 1})
-  raises("step_size", neap.sampler.mala, {})
+  raises("step_size", neap.sampler.langevin, {})
   raises("chain", function () samplers.mala():sample(target(), {chain = 3}) end)
 end
 

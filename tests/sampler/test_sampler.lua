@@ -19,6 +19,7 @@ local all = {
   hmc = function () return neap.sampler.hmc{step_size = .3, leapfrog_steps = 3} end,
   slice = function () return neap.sampler.slice{width = 1} end,
   underdamped = function () return neap.sampler.underdamped{step_size = .3} end,
+  nuts = function () return neap.sampler.nuts{step_size = .3} end,
 }
 
 function T.test_draws_and_info ()
@@ -250,7 +251,7 @@ end
 
 function T.test_errors_name_what_is_wrong ()
   local E, mala = gaussian(), neap.sampler.mala
-  lu.assertStrContains(message(mala, {}), "step_size")
+  lu.assertStrContains(message(neap.sampler.langevin, {}), "step_size")
   lu.assertStrContains(message(mala, {step_size = -1}), "step_size: a positive number expected, got -1")
   lu.assertStrContains(message(mala, {stepsize = 1}), "did you mean 'step_size'")
   lu.assertStrContains(message(mala, {step_size = "a"}), "number expected, got string")

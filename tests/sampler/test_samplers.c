@@ -159,7 +159,7 @@ static void objects_after_closing (void **state) {
 
 /* ---- every failing allocation ---- */
 
-enum { KINDS = 10, OF_UNITS = 3 };            /* samplers below, the last of them for units 0 and 1 */
+enum { KINDS = 12, OF_UNITS = 3 };            /* samplers below, the last of them for units 0 and 1 */
 
 static neap_sampler *make_sampler (neap_context *c, int which) {
   switch (which) {
@@ -170,8 +170,10 @@ static neap_sampler *make_sampler (neap_context *c, int which) {
     case 4: return neap_sampler_underdamped(c, .1, 1);
     case 5: return neap_sampler_slice(c, 1);
     case 6: return neap_sampler_annealed_langevin(c, 2, (double[]){ 1, .5 }, .1, 1);
-    case 7: return neap_sampler_gibbs_with_gradients(c);
-    case 8: return neap_sampler_dmala(c, .4);
+    case 7: return neap_sampler_nuts(c, .4, 3);
+    case 8: return neap_sampler_hmc(c, NAN, 2);
+    case 9: return neap_sampler_gibbs_with_gradients(c);
+    case 10: return neap_sampler_dmala(c, .4);
     default: return neap_sampler_gibbs(c);
   }
 }
@@ -266,6 +268,24 @@ static void failing_samplers (void **state) {
   for (int i = 0; i < KINDS; i++) fail_each(sample_one, i);
 }
 
+/* a warm-up with a window */
+static bool adapt_one (neap_context *c, int which) {
+  neap_energy *E = normal(c);
+  neap_sampler *s = E ? which == 0 ? neap_sampler_nuts(c, NAN, 3) : neap_sampler_mala(c, NAN) : NULL;
+  bool ok = s && neap_sampler_adapt(c, s, 0, which == 0 ? NEAP_METRIC_DENSE : NEAP_METRIC_DIAG);
+  neap_sample_info info;
+  ok = ok && neap_sampler_sample(c, s, E, &(neap_sample_config){ .chains = 2, .steps = 2, .warmup = 20 }, &info);
+  if (ok) assert_non_null(info.scale);
+  neap_sampler_release(s);
+  neap_energy_release(E);
+  return ok;
+}
+
+static void failing_warmups (void **state) {
+  (void)state;
+  for (int i = 0; i < 2; i++) fail_each(adapt_one, i);
+}
+
 static void failing_losses (void **state) {
   (void)state;
   for (int i = 0; i < 12; i++) fail_each(train_one, i);
@@ -276,7 +296,8 @@ int main (void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_run_and_its_info), cmocka_unit_test(bad_settings), cmocka_unit_test(a_failed_step_is_undone),
     cmocka_unit_test(a_kernel_without_step_is_freed), cmocka_unit_test(an_interrupted_run_has_what_it_had),
-    cmocka_unit_test(objects_after_closing), cmocka_unit_test(failing_samplers), cmocka_unit_test(failing_losses),
+    cmocka_unit_test(objects_after_closing), cmocka_unit_test(failing_samplers), cmocka_unit_test(failing_warmups),
+    cmocka_unit_test(failing_losses),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

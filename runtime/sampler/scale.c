@@ -1,0 +1,91 @@
+/*
+** scale.c -- step size and scale of a chain's state, as the kernels use them: with ops, so that steps can be recorded.
+** Invariant: a state without "step_size" and "scale" takes the sampler's step size in a unit metric, by the same ops as
+** if neither existed.
+*/
+#include "sampler/sampler.h"
+#include <math.h>
+
+neap_sampler *sampler_new_adaptive (neap_context *c, const neap_sampler_kind *kind, double step_size, double target) {
+  if (!isnan(step_size) && !sampler_positive(c, kind->name, "step_size", step_size)) return NULL;
+  neap_sampler *s = sampler_new(c, kind);
+  if (!s) return NULL;
+  s->step_size = step_size;
+  s->adapt = (sampler_adaptation){ isnan(step_size), target, NEAP_METRIC_DIAG, false };
+  s->grads_init = 1;
+  return s;
+}
+
+bool neap_sampler_adapt (neap_context *c, neap_sampler *s, double target, neap_metric metric) {
+  if (s->adapt.target == 0) return neap_fail(c, NEAP_EARG, "%s: has nothing to adapt", s->kind->name);
+  if (target != 0 && !(target > 0 && target < 1))
+    return neap_fail(c, NEAP_EARG, "%s: target_accept: a number between 0 and 1 expected, got %g", s->kind->name, target);
+  if (metric < NEAP_METRIC_UNIT || metric > NEAP_METRIC_DENSE)
+    return neap_fail(c, NEAP_EARG, "%s: metric: unit, diag or dense expected, got %d", s->kind->name, (int)metric);
+  s->adapt.on = true;
+  s->adapt.metric = metric;
+  if (target != 0) s->adapt.target = target;
+  return true;
+}
+
+/* ---- the state's entries ---- */
+
+static neap_tensor *state_step (neap_context *c, neap_sampler *s, neap_state *st, neap_dtype d) {
+  neap_tensor *e = neap_state_get(st, "step_size");
+  if (neap_numel(e) == 1) return neap_cast(c, e->ndim ? neap_reshape(c, e, 0, NULL) : e, d);
+  return neap_fail(c, NEAP_ESHAPE, "%s: state.step_size: one number expected, got shape %s", s->kind->name, SHAPE_TEXT(e));
+}
+
+neap_tensor *sampler_times_step (neap_context *c, neap_sampler *s, neap_state *st, double k, double power,
+                                 neap_tensor *t) {
+  if (!t) return NULL;
+  if (!neap_state_get(st, "step_size")) return rows_scale(c, t, k * pow(s->step_size, power));
+  neap_tensor *e = state_step(c, s, st, t->dtype);
+  if (e && power != 1) e = neap_pow(c, e, neap_scalar(c, t->dtype, power));
+  return e ? neap_mul(c, t, rows_scale(c, e, k)) : NULL;
+}
+
+int64_t sampler_scale_size (neap_context *c, const neap_sampler *s, const neap_state *st, bool *dense) {
+  neap_tensor *x = neap_state_get(st, "x"), *S = neap_state_get(st, "scale");
+  int64_t n = 1;
+  for (int i = 1; i < x->ndim; i++) n *= x->shape[i];
+  bool event = S && S->ndim == x->ndim - 1;
+  for (int i = 0; event && i < S->ndim; i++) event = S->shape[i] == x->shape[i + 1];
+  *dense = S && !event;
+  if (!*dense || (S->ndim == 2 && S->shape[0] == n && S->shape[1] == n)) return n;
+  neap_fail(c, NEAP_ESHAPE, "%s: state.scale: the shape of one x or [%lld, %lld] expected, got %s", s->kind->name,
+            (long long)n, (long long)n, SHAPE_TEXT(S));
+  return -1;
+}
+
+/* v [B, event…] times a matrix [D, D], row by row */
+static neap_tensor *times_matrix (neap_context *c, neap_tensor *v, neap_tensor *m, int64_t n) {
+  neap_tensor *flat = neap_reshape(c, v, 2, (int64_t[]){ v->shape[0], n });
+  neap_tensor *y = flat && m ? neap_matmul(c, flat, m) : NULL;
+  return y ? neap_reshape(c, y, v->ndim, v->shape) : NULL;
+}
+
+neap_tensor *sampler_scaled (neap_context *c, neap_sampler *s, neap_state *st, neap_tensor *v, bool transposed) {
+  neap_tensor *S = neap_state_get(st, "scale");
+  bool dense;
+  if (!S || !v) return v;
+  int64_t n = sampler_scale_size(c, s, st, &dense);
+  if (n < 0 || !(S = neap_cast(c, S, v->dtype))) return NULL;
+  if (!dense) return neap_mul(c, v, S);
+  return times_matrix(c, v, transposed ? S : neap_t(c, S), n);
+}
+
+/* ---- acceptance ---- */
+
+neap_tensor *sampler_probability (neap_context *c, neap_tensor *log_ratio) {
+  if (!log_ratio) return NULL;
+  neap_tensor *zero = neap_scalar(c, log_ratio->dtype, 0);
+  neap_tensor *p = neap_exp(c, neap_minimum(c, log_ratio, zero));
+  return p ? neap_where(c, neap_isnan(c, p), zero, p) : NULL;
+}
+
+bool sampler_note_accept (neap_context *c, neap_state *st, neap_tensor *log_ratio) {
+  if (!neap_state_get(st, "accept_prob")) return true;
+  neap_tensor *p = sampler_probability(c, log_ratio);
+  return p && neap_state_set(c, st, "accept_prob", neap_cast(c, p, NEAP_FLOAT64));
+}

@@ -1,0 +1,171 @@
+/*
+** tree.c -- the multinomial no-U-turn sampler's tree (Hoffman and Gelman 2014; Betancourt 2017), grown leaf by leaf.
+** A trajectory doubles in a random direction of time until it turns back on itself: until the sum of its momenta points
+** against that of one of its ends.  As in Stan from 2.21 on the same is asked of each half with the first state of the
+** other, since a half may turn unseen.  A doubling's state replaces the old one with probability min(1, w_new / w_old),
+** within a doubling in proportion to the weights.
+** Invariant: a part that was joined to another is free for the next leaf; vectors change hands by their pointers.
+*/
+#include "sampler/tree.h"
+#include <math.h>
+#include <string.h>
+
+#define DIVERGENCE 1000.                   /* an error of H beyond it ends the step */
+
+/* ---- memory ---- */
+
+enum { PART_VECTORS = 5, EDGE_VECTORS = 3 };
+
+size_t tree_numbers (int64_t n, int max_depth) {
+  return (size_t)n * (size_t)(PART_VECTORS * (max_depth + 2) + 2 * EDGE_VECTORS);
+}
+
+static double *lay_part (tree_part *p, int64_t n, double *at) {
+  p->first = at;
+  p->last = at + n;
+  p->rho = at + 2 * n;
+  p->x = at + 3 * n;
+  p->g = at + 4 * n;
+  return at + PART_VECTORS * n;
+}
+
+void tree_lay (tree *t, int64_t n, int max_depth, double *at) {
+  t->n = n;
+  t->max_depth = max_depth;
+  for (int i = 0; i < 2; i++, at += EDGE_VECTORS * n) t->edge[i] = (tree_edge){ at, at + n, at + 2 * n };
+  at = lay_part(&t->whole, n, at);
+  for (int i = 0; i <= max_depth; i++) at = lay_part(&t->part[i], n, at);
+}
+
+/* ---- small things ---- */
+
+static void copy (int64_t n, double *to, const double *from) { memcpy(to, from, (size_t)n * sizeof *to); }
+
+static void swap (double **a, double **b) {
+  double *t = *a;
+  *a = *b;
+  *b = t;
+}
+
+static double uniform (tree *t) {
+  if (t->used == TREE_UNIFORMS) {
+    neap_fill_uniform(t->tiles, t->key, t->step, t->at, TREE_UNIFORMS, NEAP_FLOAT64, t->uniform);
+    t->at += TREE_UNIFORMS;
+    t->used = 0;
+  }
+  return t->uniform[t->used++];
+}
+
+static double log_add (double a, double b) {
+  if (a < b) { double c = a; a = b; b = c; }
+  return b == -INFINITY ? a : a + log1p(exp(b - a));
+}
+
+static double kinetic (int64_t n, const double *p) {
+  double sum = 0;
+  for (int64_t i = 0; i < n; i++) sum += p[i] * p[i];
+  return sum / 2;
+}
+
+/* ---- parts ---- */
+
+/* b comes after a: a becomes both, and b's state its own if it is taken.  Does that go on without a U-turn? */
+static bool join (int64_t n, tree_part *a, tree_part *b, bool take) {
+  double whole[2] = { 0 }, left[2] = { 0 }, right[2] = { 0 };
+  for (int64_t i = 0; i < n; i++) {
+    double ra = a->rho[i], rb = b->rho[i], first = a->first[i], last = b->last[i], near = a->last[i], next = b->first[i];
+    whole[0] += first * (ra + rb);
+    whole[1] += last * (ra + rb);
+    left[0] += first * (ra + next);
+    left[1] += next * (ra + next);
+    right[0] += near * (rb + near);
+    right[1] += last * (rb + near);
+    a->rho[i] = ra + rb;
+  }
+  swap(&a->last, &b->last);
+  if (take) {
+    swap(&a->x, &b->x);
+    swap(&a->g, &b->g);
+    a->energy = b->energy;
+  }
+  a->weight = log_add(a->weight, b->weight);
+  a->level++;
+  return whole[0] > 0 && whole[1] > 0 && left[0] > 0 && left[1] > 0 && right[0] > 0 && right[1] > 0;
+}
+
+/* the momenta and weight of a part that is one state */
+static void set_leaf (const tree *t, tree_part *p, const double *momentum, double weight) {
+  copy(t->n, p->first, momentum);
+  copy(t->n, p->last, momentum);
+  copy(t->n, p->rho, momentum);
+  p->weight = weight;
+  p->level = 0;
+}
+
+/* ---- a step ---- */
+
+static void choose (tree *t) {
+  t->toward = uniform(t) < .5;
+  if (t->toward == t->facing) return;
+  swap(&t->whole.first, &t->whole.last);
+  t->facing = t->toward;
+}
+
+void tree_begin (tree *t) {
+  tree_edge *a = &t->edge[0], *b = &t->edge[1];
+  copy(t->n, a->x, t->whole.x);
+  copy(t->n, b->x, t->whole.x);
+  copy(t->n, b->p, a->p);
+  copy(t->n, b->g, a->g);
+  t->h0 = t->whole.energy + kinetic(t->n, a->p);
+  if (isnan(t->h0)) t->h0 = INFINITY;
+  set_leaf(t, &t->whole, a->p, t->h0 < INFINITY ? 0 : -INFINITY);
+  t->height = t->depth = 0;
+  t->facing = 1;
+  t->leaves = 0;
+  t->accepted = 0;
+  t->diverged = false;
+  t->used = TREE_UNIFORMS;
+  choose(t);
+}
+
+/* the doubling is complete: it becomes part of the whole */
+static bool grow (tree *t) {
+  tree_part *doubling = &t->part[0];
+  bool take = log1p(-uniform(t)) < doubling->weight - t->whole.weight;
+  t->height = 0;
+  t->depth++;
+  if (!join(t->n, &t->whole, doubling, take) || t->depth == t->max_depth) return false;
+  choose(t);
+  return true;
+}
+
+/* parts of one level become one of the next, as far as that goes */
+static bool merge (tree *t) {
+  while (t->height > 1) {
+    tree_part *a = &t->part[t->height - 2], *b = a + 1;
+    if (a->level != b->level) return true;
+    bool take = log1p(-uniform(t)) < b->weight - log_add(a->weight, b->weight);
+    if (!join(t->n, a, b, take)) return false;
+    t->height--;
+  }
+  return t->part[0].level < t->depth || grow(t);
+}
+
+bool tree_add (tree *t, double energy, const double *g) {
+  const tree_edge *e = &t->edge[t->toward];
+  double h = energy + kinetic(t->n, e->p), gain = t->h0 - h;
+  t->leaves++;
+  if (gain >= 0) t->accepted += 1;
+  else if (gain < 0) t->accepted += exp(gain);         /* NaN adds nothing */
+  if (!(h - t->h0 <= DIVERGENCE)) {
+    t->diverged = true;
+    return false;
+  }
+  tree_part *leaf = &t->part[t->height++];
+  set_leaf(t, leaf, e->p, t->h0 < INFINITY ? gain : -h);
+  copy(t->n, leaf->x, e->x);
+  copy(t->n, leaf->g, g);
+  leaf->energy = energy;
+  return merge(t);
+}
