@@ -30,14 +30,15 @@ function T.test_usage ()
 end
 
 function T.test_names_of_all_kinds ()
-  local hmc = "neap.sampler.hmc{step_size=, leapfrog_steps=10}\n  Hamiltonian Monte Carlo, unit mass, fixed length"
+  local hmc = "neap.sampler.hmc{step_size=, leapfrog_steps=10, target_accept=.8, metric=\"diag\"}\n"
+    .. "  Hamiltonian Monte Carlo of a fixed number of steps; without a step_size warm-up finds it and the metric"
   for _, name in ipairs {"hmc", "sampler.hmc", "neap.sampler.hmc"} do lu.assertEquals(printed(name), hmc) end
   lu.assertStrContains(printed "E:score", "−∇E")
   lu.assertStrContains(printed "rng", "r:categorical(logits)")
   lu.assertStrContains(printed "linear", "x:linear(w, [b])")
   lu.assertStrContains(printed "linear", "see also schedule.linear")
   lu.assertStrContains(printed "step", "opt:step(params, grads)")
-  lu.assertStrContains(printed "sampler", "neap.sampler.mala{step_size=}")
+  lu.assertStrContains(printed "sampler", "neap.sampler.mala{step_size=, target_accept=.574")
   lu.assertStrContains(printed "diag", "x:diag([k])")
   lu.assertStrContains(printed "diag", "neap.diag.rhat(draws)")
   lu.assertStrContains(printed "sampler.mall", "did you mean 'sampler.mala'?")
@@ -48,7 +49,7 @@ end
 function T.test_functions_and_objects ()
   lu.assertEquals(printed(neap.exp), "x:exp()\n  e^x")
   lu.assertStrContains(printed(neap.train), "neap.train(E, data, {")
-  lu.assertStrContains(printed(neap.sampler.mala), "neap.sampler.mala{step_size=}")
+  lu.assertStrContains(printed(neap.sampler.mala), "neap.sampler.mala{step_size=, target_accept=.574")
   lu.assertStrContains(printed(neap.metric), "neap.metric.auroc(")
   lu.assertStrContains(printed(neap.energy.ring{radius = 1, std = 1}), "E:laplacian(")
   lu.assertStrContains(printed(neap.optim.sgd{lr = 1}), "opt:set_state(t)")

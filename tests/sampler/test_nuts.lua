@@ -32,7 +32,7 @@ function T.test_trees_are_as_written ()
   for _, case in ipairs{
     {E = gaussian(), step = .3}, {E = gaussian(), step = .9, variances = {.5, 3}}, {E = gaussian(), step = .02},
     {E = funnel(), step = .6, x = {0, .5, -.5}}, {E = funnel(), step = .2, x = {-2, .5, 1}, variances = {9, .25, 4}},
-    {E = neap.energy.double_well{barrier = 3}, step = .4, x = {.2}}, {E = gaussian(), step = .05, depth = 4},
+    {E = neap.energy.double_well{barrier = 3}, step = 5, x = {.2}}, {E = neap.energy.double_well{barrier = 3}, step = .4, x = {.2}}, {E = gaussian(), step = .05, depth = 4},
   } do
     local x = case.x or {0, 0}
     local s = neap.sampler.nuts{step_size = case.step, max_depth = case.depth}
