@@ -296,7 +296,8 @@ static const luaL_Reg makers[] = {
 };
 
 static const luaL_Reg methods[] = {
-  { "init", sampler_method_init }, { "step", sampler_method_step }, { "warmup", sampler_method_warmup }, { "sample", sampler_method_sample },
+  { "init", sampler_method_init }, { "step", sampler_method_step }, { "warmup", sampler_method_warmup },
+  { "sample", sampler_method_sample },
   { "partial", sampler_method_partial }, { "state", sampler_state }, { "set_state", sampler_set_state }, { NULL, NULL }
 };
 

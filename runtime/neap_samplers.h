@@ -33,8 +33,8 @@ NEAP_API neap_sampler *neap_sampler_langevin (neap_context *c, double step_size,
 NEAP_API neap_sampler *neap_sampler_random_walk (neap_context *c, double scale);
 /* Slice sampling (Neal 2003) along random lines, stepping out by width up to 7 times and shrinking up to 12 times. */
 NEAP_API neap_sampler *neap_sampler_slice (neap_context *c, double width);
-/* Metropolis-adjusted Langevin (Roberts & Tweedie 1996): proposes x − ε∇E(x) + √(2ε)·n.  As in hmc and nuts, a step_size
-** of NAN is set in warm-up, together with a diagonal metric: as neap_sampler_adapt does for 0 and NEAP_METRIC_DIAG. */
+/* Metropolis-adjusted Langevin (Roberts & Tweedie 1996): proposes x − ε∇E(x) + √(2ε)·n.  As in hmc and nuts, one of NAN
+** is set in warm-up, together with a diagonal metric: as neap_sampler_adapt does for 0 and NEAP_METRIC_DIAG. */
 NEAP_API neap_sampler *neap_sampler_mala (neap_context *c, double step_size);
 /* Hamiltonian Monte Carlo (Neal 2011): leapfrog, fixed length.  An energy error > 1000 is a divergence. */
 NEAP_API neap_sampler *neap_sampler_hmc (neap_context *c, double step_size, int64_t leapfrog_steps);
@@ -91,9 +91,9 @@ NEAP_API const char *neap_sampler_name (const neap_sampler *s);
 /* step_size, scale or width; NAN for a sampler without one. */
 NEAP_API double neap_sampler_step_size (const neap_sampler *s);
 NEAP_API bool neap_sampler_set_step_size (neap_context *c, neap_sampler *s, double step_size);
-/* Lets warm-up set the step size, by dual averaging (Hoffman & Gelman 2014) towards a mean acceptance of target (0: .574 for
-** mala, .8 for hmc and nuts), and the metric: the scales that momenta are measured in, from the variances or the
-** covariance of the draws in Stan's windows.  All chains of a run share both.  mala, hmc and nuts only. */
+/* Lets warm-up set the step size, by dual averaging (Hoffman & Gelman 2014) towards a mean acceptance of target (0:
+** .574 for mala, .8 for hmc and nuts), and the metric: the scales that momenta are measured in, from the variances or
+** the covariance of the draws in Stan's windows.  All chains of a run share both.  mala, hmc and nuts only. */
 typedef enum neap_metric { NEAP_METRIC_UNIT, NEAP_METRIC_DIAG, NEAP_METRIC_DENSE } neap_metric;
 NEAP_API bool neap_sampler_adapt (neap_context *c, neap_sampler *s, double target, neap_metric metric);
 
@@ -117,7 +117,7 @@ NEAP_API neap_state *neap_sampler_init (neap_context *c, neap_sampler *s, neap_e
 ** changed since.  On failure the chain stands after the last whole step. */
 NEAP_API bool neap_sampler_step (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *state, int64_t n);
 
-/* n steps of warm-up, in which a kernel that adapts sets "step_size" and "scale" of the state; other kernels just step. */
+/* n steps of warm-up, in which a kernel that adapts sets "step_size" and "scale" of the state; others just step. */
 NEAP_API bool neap_sampler_warmup (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *state, int64_t n);
 
 /* ---- A whole run ---- */
@@ -143,8 +143,9 @@ typedef struct neap_sample_info {            /* up to date whenever progress is 
   int64_t grad_evals;                        /* gradients of single rows, warm-up included */
   double seconds;
   double step_size;                          /* at the end; NAN where there is none */
-  neap_tensor *scale;                        /* the metric that warm-up set, lent: deviations in x's event shape, or a */
-                                             /* Cholesky factor [D, D] of the covariance; NULL: unit */
+  /* The metric that warm-up set, lent: deviations in x's event shape, or a Cholesky factor [D, D] of the covariance;
+  ** NULL: unit. */
+  neap_tensor *scale;
   double tree_depth;                         /* nuts, mean after warm-up; otherwise NAN */
   int64_t saturated;                         /* nuts: trees after warm-up that ended for their depth */
 } neap_sample_info;

@@ -11,11 +11,12 @@
 typedef struct dual_average { double target, mu, deficit, log_mean; int64_t n; } dual_average;
 
 dual_average dual_average_from (double target, double step);
-double dual_average_next (dual_average *a, double accept);             /* the step to try next */
-double dual_average_result (const dual_average *a, double otherwise);  /* where the averages went; of no steps: otherwise */
+double dual_average_next (dual_average *a, double accept);         /* the step to try next */
+/* Where the averages went; of no steps: otherwise. */
+double dual_average_result (const dual_average *a, double otherwise);
 
-/* ---- Stan's windows: 75 steps without a metric, windows of 25 steps and twice as many each, 50 steps for the step size
-** alone; in proportion for a short warm-up, and none below 20 ---- */
+/* ---- Stan's windows: 75 steps without a metric, windows of 25 steps and twice as many each, 50 steps for the step
+** size alone; in proportion for a short warm-up, and none below 20 ---- */
 typedef struct windows { int64_t n, first, last, end, size; } windows;     /* steps from 0; a window's last is `end` */
 
 windows windows_of (int64_t n);
@@ -29,8 +30,8 @@ bool moments_open (neap_context *c, moments *m, int64_t n, bool dense);
 void moments_close (neap_context *c, moments *m);
 void moments_reset (moments *m);
 void moments_add (moments *m, const double *x);
-/* Shrunk variances [n], or covariance [n, n], as Stan's: n/(n + 5)·V + 1e-3·5/(n + 5)·I.  False: there are too few points,
-** or one is not finite. */
+/* Shrunk variances [n], or covariance [n, n], as Stan's: n/(n + 5)·V + 1e-3·5/(n + 5)·I.  False: there are too few
+** points, or one is not finite. */
 bool moments_get (const moments *m, double *v);
 
 #endif

@@ -65,5 +65,6 @@ neap_sampler *neap_sampler_hmc (neap_context *c, double step_size, int64_t leapf
   s->leapfrog_steps = s->grads_step = leapfrog_steps;
   if (leapfrog_steps >= 1) return s;
   neap_sampler_release(s);
-  return neap_fail(c, NEAP_EARG, "hmc: leapfrog_steps: a positive integer expected, got %lld", (long long)leapfrog_steps);
+  return neap_fail(c, NEAP_EARG, "hmc: leapfrog_steps: a positive integer expected, got %lld",
+                   (long long)leapfrog_steps);
 }

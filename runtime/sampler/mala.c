@@ -1,7 +1,7 @@
 /*
 ** mala.c -- the Metropolis-adjusted Langevin algorithm (Roberts and Tweedie 1996).
-** y = x + S·d, d = −ε·Sᵀ∇E(x) + √(2ε)·n, has density q(y | x) ∝ exp(−|d + ε·Sᵀ∇E(x)|² / 4ε), which is not symmetric; y is
-** taken with probability min(1, e^(E(x) − E(y)) q(x | y) / q(y | x)).  S is the state's scale, the identity without one.
+** y = x + S·d, d = −ε·Sᵀ∇E(x) + √(2ε)·n, has density q(y | x) ∝ exp(−|d + ε·Sᵀ∇E(x)|² / 4ε), which is not symmetric;
+** y is taken with probability min(1, e^(E(x) − E(y)) q(x | y) / q(y | x)).  S is the state's scale, or the identity.
 ** Invariant: "energy" and "grad" belong to "x".
 */
 #include "sampler/sampler.h"
@@ -22,8 +22,8 @@ static neap_tensor *log_q_ratio (neap_context *c, neap_sampler *s, neap_state *s
 }
 
 static bool step (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {
-  neap_tensor *x = neap_state_get(st, "x"), *n = sampler_noise(c, E, st, x), *d = n ? move(c, s, st, n) : NULL, *ey, *gy;
-  neap_tensor *y = d ? neap_add(c, x, sampler_scaled(c, s, st, d, false)) : NULL;
+  neap_tensor *x = neap_state_get(st, "x"), *n = sampler_noise(c, E, st, x), *ey, *gy;
+  neap_tensor *d = n ? move(c, s, st, n) : NULL, *y = d ? neap_add(c, x, sampler_scaled(c, s, st, d, false)) : NULL;
   if (!sampler_gradient(c, E, st, y, &ey, &gy)) return false;
   neap_tensor *q = log_q_ratio(c, s, st, d, gy, n);
   neap_tensor *ratio = q ? neap_add(c, neap_sub(c, neap_state_get(st, "energy"), ey), q) : NULL;

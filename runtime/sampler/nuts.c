@@ -1,5 +1,5 @@
 /*
-** nuts.c -- the no-U-turn sampler (Hoffman and Gelman 2014), multinomial as in Betancourt (2017): the walk of many chains.
+** nuts.c -- the no-U-turn sampler (Hoffman and Gelman 2014), multinomial (Betancourt 2017): a walk of many chains.
 ** Every chain has a tree (tree.h) and a row of one program that gives energies and gradients: each run makes a leapfrog
 ** step in all trees.  A chain whose step is over begins its next one in the same run, so none waits for another until a
 ** walk's end; rows of those that are done stand still.

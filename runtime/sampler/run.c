@@ -267,7 +267,8 @@ static void report (run *r, double started) {
 
 /* what warm-up set */
 static void report_metric (run *r) {
-  neap_tensor *h = r->st ? neap_state_get(r->st, "step_size") : NULL, *S = r->st ? neap_state_get(r->st, "scale") : NULL;
+  neap_tensor *h = r->st ? neap_state_get(r->st, "step_size") : NULL;
+  neap_tensor *S = r->st ? neap_state_get(r->st, "scale") : NULL;
   r->info->step_size = h && h->dtype == NEAP_FLOAT64 ? *(double *)neap_ptr(h) : r->s->step_size;
   if (S && r->s->adapt.on) r->info->scale = neap_lend(r->c, neap_keep(S));
 }

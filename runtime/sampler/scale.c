@@ -19,7 +19,8 @@ neap_sampler *sampler_new_adaptive (neap_context *c, const neap_sampler_kind *ki
 bool neap_sampler_adapt (neap_context *c, neap_sampler *s, double target, neap_metric metric) {
   if (s->adapt.target == 0) return neap_fail(c, NEAP_EARG, "%s: has nothing to adapt", s->kind->name);
   if (target != 0 && !(target > 0 && target < 1))
-    return neap_fail(c, NEAP_EARG, "%s: target_accept: a number between 0 and 1 expected, got %g", s->kind->name, target);
+    return neap_fail(c, NEAP_EARG, "%s: target_accept: a number between 0 and 1 expected, got %g", s->kind->name,
+                     target);
   if (metric < NEAP_METRIC_UNIT || metric > NEAP_METRIC_DENSE)
     return neap_fail(c, NEAP_EARG, "%s: metric: unit, diag or dense expected, got %d", s->kind->name, (int)metric);
   s->adapt.on = true;
@@ -33,7 +34,8 @@ bool neap_sampler_adapt (neap_context *c, neap_sampler *s, double target, neap_m
 static neap_tensor *state_step (neap_context *c, neap_sampler *s, neap_state *st, neap_dtype d) {
   neap_tensor *e = neap_state_get(st, "step_size");
   if (neap_numel(e) == 1) return neap_cast(c, e->ndim ? neap_reshape(c, e, 0, NULL) : e, d);
-  return neap_fail(c, NEAP_ESHAPE, "%s: state.step_size: one number expected, got shape %s", s->kind->name, SHAPE_TEXT(e));
+  return neap_fail(c, NEAP_ESHAPE, "%s: state.step_size: one number expected, got shape %s", s->kind->name,
+                   SHAPE_TEXT(e));
 }
 
 neap_tensor *sampler_times_step (neap_context *c, neap_sampler *s, neap_state *st, double k, double power,

@@ -17,7 +17,8 @@ typedef struct slope {
   neap_tensor *in[2], *out[2];
 } slope;
 
-/* For the rows of the state's x, of which q->x becomes a copy; q does not move afterwards.  Close it also when that fails. */
+/* For the rows of the state's x, of which q->x becomes a copy; q stays where it is afterwards.  Close it also when that
+** fails. */
 bool slope_open (slope *q, neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st);
 bool slope_go (slope *q);                  /* e, g at x */
 void slope_close (slope *q);

@@ -73,7 +73,8 @@ static double kinetic (int64_t n, const double *p) {
 static bool join (int64_t n, tree_part *a, tree_part *b, bool take) {
   double whole[2] = { 0 }, left[2] = { 0 }, right[2] = { 0 };
   for (int64_t i = 0; i < n; i++) {
-    double ra = a->rho[i], rb = b->rho[i], first = a->first[i], last = b->last[i], near = a->last[i], next = b->first[i];
+    double ra = a->rho[i], rb = b->rho[i];
+    double first = a->first[i], near = a->last[i], next = b->first[i], last = b->last[i];
     whole[0] += first * (ra + rb);
     whole[1] += last * (ra + rb);
     left[0] += first * (ra + next);

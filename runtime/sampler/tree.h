@@ -39,8 +39,8 @@ void tree_lay (tree *t, int64_t n, int max_depth, double *memory);
 /* Begins a step at whole.x, whole.g, whole.energy with the momentum and white gradient of edge[0]; chooses `toward`.
 ** What is drawn from whole, at the end, is where the chain goes. */
 void tree_begin (tree *t);
-/* edge[toward] made a leapfrog step, to a state of this energy and gradient.  False: the step is over; else `toward` says
-** which edge is to make the next one. */
+/* edge[toward] made a leapfrog step, to a state of this energy and gradient.  False: the step is over; else `toward`
+** says which edge is to make the next one. */
 bool tree_add (tree *t, double energy, const double *g);
 
 #endif

@@ -194,7 +194,8 @@ return {
       "Langevin's move, accepted or rejected; without a step_size warm-up finds it and the metric"},
     ["sampler.hmc"] = {"neap.sampler.hmc{step_size=, leapfrog_steps=10, target_accept=.8, metric=\"diag\"}",
       "Hamiltonian Monte Carlo of a fixed number of steps; without a step_size warm-up finds it and the metric"},
-    ["sampler.nuts"] = {"neap.sampler.nuts{target_accept=.8, max_depth=10, metric=\"unit\"|\"diag\"|\"dense\", step_size=}",
+    ["sampler.nuts"] = {
+      "neap.sampler.nuts{target_accept=.8, max_depth=10, metric=\"unit\"|\"diag\"|\"dense\", step_size=}",
       "the no-U-turn sampler, for parameters of models; warm-up finds its step size and metric"},
     ["sampler.underdamped"] = {"neap.sampler.underdamped{step_size=, friction=1}",
       "Langevin with a momentum (BAOAB); never rejects"},

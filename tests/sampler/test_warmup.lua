@@ -59,7 +59,8 @@ end
 function T.test_a_dense_metric ()
   local E, cov = turned()
   for name, make in pairs(makers) do
-    local draws, info = make{metric = "dense"}:sample(E, {chains = 64, steps = 300, warmup = 500, seed = 3, dtype = "float64"})
+    local draws, info = make{metric = "dense"}:sample(E,
+      {chains = 64, steps = 300, warmup = 500, seed = 3, dtype = "float64"})
     lu.assertEquals(info.scale.shape, {4, 4})
     local off = (info.scale:matmul(info.scale:t()) - cov):abs():amax():item()
     lu.assertTrue(off < 1, ("%s: a covariance is off by %.2f"):format(name, off))
@@ -78,7 +79,8 @@ function T.test_trees_are_shorter_with_a_metric ()
   local E = turned()
   local depth = {}
   for _, metric in ipairs{"unit", "diag", "dense"} do
-    local _, info = neap.sampler.nuts{metric = metric}:sample(E, {chains = 8, steps = 200, warmup = 500, seed = 4, dtype = "float64"})
+    local _, info = neap.sampler.nuts{metric = metric}:sample(E,
+      {chains = 8, steps = 200, warmup = 500, seed = 4, dtype = "float64"})
     depth[metric] = info.tree_depth
   end
   lu.assertTrue(depth.dense < 2.7 and depth.unit > depth.dense + 1,
@@ -135,7 +137,8 @@ function T.test_by_hand_is_the_run ()
 end
 
 function T.test_seeds_and_threads ()
-  local before, E = neap.threads(), neap.energy.mlp{sizes = {3, 16}, rng = neap.rng(1)} + neap.energy.gaussian{mean = {0, 0, 0}, std = 1}
+  local before = neap.threads()
+  local E = neap.energy.mlp{sizes = {3, 16}, rng = neap.rng(1)} + neap.energy.gaussian{mean = {0, 0, 0}, std = 1}
   for name, make in pairs(makers) do
     local function run (threads, seed)
       neap.threads(threads)
@@ -153,7 +156,8 @@ function T.test_a_scale_has_no_rows ()
   local E = scales()
   for name, make in pairs(makers) do
     for _, metric in ipairs{"diag", "dense"} do
-      local draws, info = make{metric = metric}:sample(E, {chains = 4, steps = 300, warmup = 300, seed = 7, dtype = "float64"})
+      local draws, info = make{metric = metric}:sample(E,
+        {chains = 4, steps = 300, warmup = 300, seed = 7, dtype = "float64"})
       lu.assertTrue((draws:std({1, 2}) / neap.tensor(stds, f64)):log():abs():amax():item() < .7, name)
       lu.assertTrue(info.accept_rate > .4, name)
     end
@@ -184,8 +188,8 @@ function T.test_other_samplers_only_step ()
   lu.assertStrContains(message(s.warmup, s, E, a), "number expected")
   lu.assertStrContains(message(s.warmup, s, E, a, -1), "steps from 0 up expected, got -1")
   local mala = neap.sampler.mala{}
-  lu.assertStrContains(message(mala.step, mala, E, {x = neap.zeros(2, 4, f64), step_size = neap.ones(3), rng = neap.rng(1)}),
-                       "state.step_size: one number expected, got shape [3]")
+  local wrong = {x = neap.zeros(2, 4, f64), step_size = neap.ones(3), rng = neap.rng(1)}
+  lu.assertStrContains(message(mala.step, mala, E, wrong), "state.step_size: one number expected, got shape [3]")
 end
 
 -- An energy whose function is looked at at each step: progress may change it.
