@@ -222,6 +222,7 @@ static bool by_walks (run *r) {
     r->done = from + to.whole;
     if (r->done > r->cfg.warmup) r->info->kept = (r->done - r->cfg.warmup) / r->cfg.thin;
     if (ok && r->done == r->cfg.warmup) ok = restart_counts(r);
+    if (r->cfg.progress) report(r, r->started);
     for (int64_t i = from + 1; ok && r->cfg.progress && i <= r->done; i++)
       ok = r->cfg.progress(r->cfg.progress_arg, i, all_steps(r)) && neap_ok(r->c);
     neap_scope_close(r->c, sc);
@@ -262,15 +263,14 @@ static void report (run *r, double started) {
   f->grad_evals = r->cfg.chains * (r->s->grads_init + r->s->grads_step * r->done) + (int64_t)total(r, "grad_evals");
   f->saturated = (int64_t)total(r, "saturated");
   f->tree_depth = r->s->walk && after > 0 ? total(r, "depth") / ((double)after * (double)r->cfg.chains) : NAN;
+  neap_tensor *h = r->st ? neap_state_get(r->st, "step_size") : NULL;
+  f->step_size = h && h->dtype == NEAP_FLOAT64 ? *(double *)neap_ptr(h) : r->s->step_size;
   f->seconds = now() - started;
 }
 
-/* what warm-up set */
-static void report_metric (run *r) {
-  neap_tensor *h = r->st ? neap_state_get(r->st, "step_size") : NULL;
-  neap_tensor *S = r->st ? neap_state_get(r->st, "scale") : NULL;
-  r->info->step_size = h && h->dtype == NEAP_FLOAT64 ? *(double *)neap_ptr(h) : r->s->step_size;
-  if (S && r->s->adapt.on) r->info->scale = neap_lend(r->c, neap_keep(S));
+static void lend_scale (run *r) {
+  neap_tensor *S = r->st && r->s->adapt.on ? neap_state_get(r->st, "scale") : NULL;
+  if (S) r->info->scale = neap_lend(r->c, neap_keep(S));
 }
 
 neap_tensor *neap_sampler_sample (neap_context *c, neap_sampler *s, neap_energy *E, const neap_sample_config *cfg,
@@ -285,7 +285,7 @@ neap_tensor *neap_sampler_sample (neap_context *c, neap_sampler *s, neap_energy 
   bool ok = settings(&r) && begin(&r) && allocate(&r) && iterate(&r);
   if (r.owes) r.info->kept--;                          /* a draw whose energy is not known is none */
   report(&r, r.started);
-  report_metric(&r);
+  lend_scale(&r);
   neap_state_free(r.st);
   neap_mode_restore(c, m);
   return ok ? r.info->draws : NULL;

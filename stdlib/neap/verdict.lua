@@ -66,8 +66,9 @@ local function divergence (info)
   end
   if not finite:all():item() then return "not finite: a smaller step size may help" end
   if info.divergences > 0 then
-    return ("%d divergences: do not trust these draws; a smaller step size or another parametrization may help")
-      :format(info.divergences)
+    local less = info.scale and "a target_accept nearer 1" or "a smaller step size"
+    return ("%d divergences: do not trust these draws; %s or another parametrization may help")
+      :format(info.divergences, less)
   end
 end
 
@@ -143,6 +144,9 @@ local function verdict (info)
   if not rhat then return "every coordinate is held" end
   if rhat ~= rhat then return ("coordinate %d never moved"):format(place) end
   if rhat > GOOD_RHAT then return disagreement(info, rhat, place) end
+  if (info.saturated or 0) > 0 then
+    return ("%d trees ended for their depth: a larger max_depth or another metric may help"):format(info.saturated)
+  end
   if ess < GOOD_ESS then return ("effective sample size %.0f, want %d or more"):format(ess, GOOD_ESS) end
   return "ok"
 end
