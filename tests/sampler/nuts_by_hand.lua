@@ -1,5 +1,5 @@
 -- nuts_by_hand.lua -- a step of neap.sampler.nuts for one chain, written out recursively with a mass matrix: as in
--- Hoffman and Gelman (2014), with the states' multinomial weights and Stan's further checks, from the random numbers that
+-- Hoffman and Gelman (2014), with multinomial weights and Stan's further checks, from the random numbers that
 -- the sampler will draw.
 
 local f64 = {dtype = "float64"}
