@@ -135,7 +135,6 @@ bool sampler_warmup (neap_context *c, neap_sampler *s, neap_energy *E, neap_stat
                      bool (*after) (void *arg), void *arg);
 /* Adds v to st[name] [chains], made at 0 where it is missing. */
 bool sampler_add (neap_context *c, neap_state *st, const char *name, double v);
-void sampler_forget (neap_state *st, const char *name);       /* takes the entry out, if it is there */
 /* What init computes, from an x or parameters that may have changed since. */
 bool sampler_refresh (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st);
 

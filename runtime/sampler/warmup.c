@@ -200,7 +200,7 @@ bool sampler_warmup (neap_context *c, neap_sampler *s, neap_energy *E, neap_stat
   slope_close(&w.at);
   moments_close(c, &w.m);
   if (w.x) neap_free(c, w.x, w.bytes);
-  sampler_forget(st, "accept_prob");
+  state_drop(st, "accept_prob");
   neap_mode_restore(c, m);
   return ok;
 }
