@@ -19,6 +19,13 @@ local function lift (v, x)
 end
 local function lgamma (v, x) return lift(v, x):lgamma() end
 
+-- (x − a) / s; a tensor s of fewer elements is inverted before it is spread out
+local function standard (x, a, s)
+  if a ~= 0 then x = x - a end
+  if s == 1 then return x end
+  return is_tensor(s) and s:numel() < x:numel() and x * s:reciprocal() or x / s
+end
+
 -- value(x) where inside holds, else −inf; x is replaced by `safe` there so that no NaN enters a derivative
 local function supported (x, inside, safe, value)
   return where(inside, value(where(inside, x, safe)), -math.huge)
@@ -51,21 +58,21 @@ end
 -- ---- on the line ----------------------------------------------------------------------------------------------
 
 define("normal", {{"mean", 0}, {"std", 1}}, function (x, mean, std)
-  return ((x - mean) / std):square() * -0.5 - log(std) - 0.5 * LOG_2PI
+  return standard(x, mean, std):square() * -0.5 - (log(std) + 0.5 * LOG_2PI)
 end)
 
 define("cauchy", {{"loc", 0}, {"scale", 1}}, function (x, loc, scale)
-  return -((x - loc) / scale):square():log1p() - log(scale) - LOG_PI
+  return -standard(x, loc, scale):square():log1p() - (log(scale) + LOG_PI)
 end)
 
 define("laplace", {{"loc", 0}, {"scale", 1}}, function (x, loc, scale)
-  return -((x - loc) / scale):abs() - log(scale) - math.log(2)
+  return -standard(x, loc, scale):abs() - (log(scale) + math.log(2))
 end)
 
 define("student_t", {{"df"}, {"loc", 0}, {"scale", 1}}, function (x, df, loc, scale)
-  local z = (x - loc) / scale
-  local half = (df + 1) / 2
-  return lgamma(half, x) - lgamma(df / 2, x) - 0.5 * log(df) - 0.5 * LOG_PI - log(scale) - half * (z * z / df):log1p()
+  local z, half = standard(x, loc, scale), (df + 1) / 2
+  local constant = lgamma(half, x) - lgamma(df / 2, x) - (0.5 * log(df) + 0.5 * LOG_PI) - log(scale)
+  return constant - half * (z:square() / df):log1p()
 end)
 
 -- ---- on part of it --------------------------------------------------------------------------------------------

@@ -27,6 +27,21 @@ function T.test_values ()
   near(d.uniform(at(.5), 0, 4), -math.log(4))
 end
 
+-- Parameters of fewer elements than x, or of more, give what numbers give.
+function T.test_parameters_broadcast ()
+  local x, scales = at {-1, .3, 2}, at {{.5}, {2}}
+  local functions = {normal = neap.dist.normal, cauchy = neap.dist.cauchy, laplace = neap.dist.laplace,
+                     student_t = function (v, loc, scale) return neap.dist.student_t(v, 3, loc, scale) end}
+  for name, f in pairs(functions) do
+    local all = f(x, at(.1), scales)
+    lu.assertEquals(all.shape, {2, 3}, name)
+    for i, scale in ipairs{.5, 2} do
+      for k = 1, 3 do lu.assertAlmostEquals(all[i][k]:item(), f(x[k], .1, scale):item(), 1e-14, name) end
+    end
+    lu.assertAlmostEquals(f(at(.7), scales:flatten(), 1)[1]:item(), f(at(.7), .5, 1):item(), 1e-14, name)
+  end
+end
+
 -- ∫ e^(log p) by the trapezoid rule
 local function integral (f, lo, hi)
   local n = 200001
