@@ -76,4 +76,16 @@ function T.test_exponential_family ()
   lu.assertAlmostEquals(numbers(out, "log Z:")[1], numbers(out, "here,")[1], 1e-6)
 end
 
+-- These compare themselves with the truth, and fail where they are off.
+function T.test_bayes ()
+  example.skip_if_slow()
+  local n = numbers(run "examples/bayes/eight_schools.lua", "tau: mean")
+  lu.assertAlmostEquals(n[1], n[3], 4 * n[2])
+  n = numbers(run "examples/bayes/regression.lua", "b: mean")
+  lu.assertAlmostEquals(n[4], n[5], .1 * n[5])
+  local out = run "examples/bayes/ar.lua"
+  lu.assertTrue(numbers(out, "beta[1] behind the series")[2] < 4)
+  lu.assertTrue(numbers(out, "in 20 steps:")[2] < numbers(out, "in 20 steps:")[1])
+end
+
 return T
