@@ -108,11 +108,12 @@ local function check (run, path, t)
   end
 end
 
--- Takes the run to where the file's was.
+-- Takes the run to where the file's was; the file's table.
 function checkpoint.load (run, path)
   local t = read(path)
   check(run, path, t)
   checkpoint.put(run, t)
+  return t
 end
 
 -- ---- when ----

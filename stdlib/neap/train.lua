@@ -225,11 +225,14 @@ local function make_run (E, o, loader, history)
   return run
 end
 
-local function go_on (run, o, path)
+-- Averages that the file has none of begin at its parameters.
+local function go_on (run, o, path, history)
   if not o.resume then return end
   local from = o.resume == true and path or o.resume
   if o.resume == true and not checkpoint.exists(from) then return end
-  checkpoint.load(run, from)
+  if checkpoint.load(run, from).ema or type(o.ema) ~= "number" then return end
+  run.ema = make_ema(o, run.params)
+  history.ema = run.ema
 end
 
 -- train(E, data, options) -> history.
@@ -260,7 +263,7 @@ return function (E, x, given)
   run.recorder = record.new(history, o.log, o.every or math.max(1, total // 100), measure)
   local write, path
   if o.checkpoint then write, path = checkpoint.writer(o.checkpoint) end
-  go_on(run, o, path)
+  go_on(run, o, path, history)
   local show, clear = record.line(total, o.progress)
   local ok, message = pcall(loop, run, o, total, next_batch, show, write)
   clear()

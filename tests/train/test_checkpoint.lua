@@ -147,6 +147,14 @@ function T.test_a_finished_run ()
   lu.assertEquals(longer.steps, 8)
 end
 
+-- What the file knows nothing of begins anew: a guard, and averages from the file's parameters.
+function T.test_a_file_without_averages ()
+  local path = folder.file "a.safetensors"
+  local E = trained(path)
+  local _, h = trained(nil, {resume = path, E = mlp(), ema = .9, guard = true})
+  for i, a in ipairs(h.ema:params()) do lu.assertTrue(a:eq(E:params()[i]):all():item()) end
+end
+
 function T.test_resume_true_begins_where_there_is_no_file ()
   local path = folder.file "a.safetensors"
   local _, h = trained(path, {resume = true})
