@@ -17,12 +17,13 @@ Guard.__index = Guard
 
 local KNOWN = {threshold = 20., window = 100, every = 50, shrink = .5, retries = 20}
 
-function guard.new (given)
+-- say(text) is told of each time the run goes back.
+function guard.new (given, say)
   local o = options("train: guard", given ~= true and given or nil, KNOWN)
   options.range("train: guard", o, "positive", "threshold", "window", "every", "retries")
   options.range("train: guard", o, "in [0, 1)", "shrink")
   o.gap, o.norm = {n = 0, mean = 0., var = 0.}, {n = 0, mean = 0., var = 0.}
-  o.rollbacks = {}
+  o.rollbacks, o.say = {}, say
   return setmetatable(o, Guard)
 end
 
@@ -93,6 +94,8 @@ function Guard:back (run, why)
   self.gap, self.norm, self.newest, self.good = copy(to.gap), copy(to.norm), to, nil
   to.lr, to.most = lr, lr
   table.insert(self.rollbacks, {step = from, to = to.run.step, lr = lr, why = why})
+  self.say(("train: step %d: %s; back after step %d, with a step size of %.3g at most"):format(from, why, to.run.step,
+    lr))
 end
 
 -- ---- checkpoints ----

@@ -220,7 +220,8 @@ local function make_run (E, o, loader, history)
     run.evaluate = as_program(o.loss)
     run.rng = run.rng or neap.rng(neap.randint(1, 1 << 31, {1}):item())        -- of the default stream
   end
-  run.ema, run.guard = make_ema(o, run.params), o.guard and guard.new(o.guard) or nil
+  local function say (text) if o.progress ~= false then program.warn(text) end end
+  run.ema, run.guard = make_ema(o, run.params), o.guard and guard.new(o.guard, say) or nil
   history.ema, history.rollbacks = run.ema, run.guard and run.guard.rollbacks
   return run
 end
