@@ -267,12 +267,13 @@ static void push_params (lua_State *L, const char *fname, bool own) {
 
 /* the function at 2 and the options at 3; fname is what made them */
 static int from_function (lua_State *L, const char *fname, bool logits) {
-  static const char *const names[] = { "params", "event", "name", NULL };
+  static const char *const names[] = { "params", "event", "name", "states", NULL };
   made m = { .cfg = { .logits = logits } };
   if (!is_callable(L, 2)) return luaL_error(L, "%s: a function of x expected, got %s", fname, luaL_typename(L, 2));
   bind_options(L, 3, fname, names);
   m.cfg.event_ndim = energy_event_field(L, 3, fname, m.event);
   if (m.cfg.event_ndim >= 0) m.cfg.event = m.event;
+  m.cfg.states = bind_optinteger(L, 3, fname, "states", 0);
   m.cfg.name = bind_field(L, 3, "name") != LUA_TNIL ? lua_tostring(L, -1) : logits ? fname : NULL;
   lua_createtable(L, 4, 0);
   int anchor = lua_gettop(L);

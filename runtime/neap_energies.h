@@ -22,6 +22,8 @@ typedef struct neap_function_config {
   int nparams; neap_tensor *const *params;   /* become variables */
   const char *const *names;              /* of the parameters; NULL = "1", "2", … */
   bool logits;                           /* the function gives [B, K]: the energy is −log Σₖ e^(fₖ), a classifier's */
+  int64_t states;                        /* q > 0: x is 1 … q in each place, and the function is given it one-hot,
+                                            [B, event…, q]; event is needed */
 } neap_function_config;
 
 /* cfg NULL = no parameters, event not known.  ud belongs to the energy from here on, even if this fails:
@@ -176,7 +178,7 @@ NEAP_API neap_tensor *neap_energy_log_ratio (neap_context *c, neap_energy *E, ne
 ** a grid by transfer matrices, else by all states. */
 NEAP_API neap_tensor *neap_energy_log_z (neap_context *c, neap_energy *E);
 /* How many values a unit of a discrete energy has: *first, *first + *step, …; 0: x is any number.  A whole's are its first
-** part's. */
+** part's.  One of units 1 … q takes x one-hot, too, [B, event…, q]: its gradient comes from there. */
 NEAP_API int64_t neap_energy_units (const neap_energy *E, double *first, double *step);
 /* Whether ∫ e^−E is finite: 1 yes, −1 no, 0 not known (or with a pending error).  Decided from quadratic bounds of E far
 ** out, with its numbers as they are now, never by computing E.  *why, a constant text or NULL, says what decided it. */

@@ -13,6 +13,7 @@
 #define ENERGY_NUMBERS 3
 #define ENERGY_DERIVED 2
 #define ENERGY_DEPTH 100                   /* parts within parts */
+#define ENERGY_STATES 256                  /* values of a unit 1 … q */
 
 typedef struct energy_slot {
   neap_tensor *value;
@@ -145,6 +146,8 @@ neap_tensor *energy_reshape (neap_context *c, neap_tensor *x, int n, const int64
 neap_tensor *energy_logsumexp_last (neap_context *c, neap_tensor *x);     /* [B, K] -> [B] */
 /* 1 at place i of 1 … D in every row, else 0, in x's shape [B, event…] of D elements a row */
 neap_tensor *energy_unit (neap_context *c, const neap_tensor *x, int64_t D, int64_t i);
+/* labels x [B, event…] of ndim dimensions as [B, event…, q], in which x may be already */
+neap_tensor *energy_one_hot (neap_context *c, neap_tensor *x, int ndim, int64_t q);
 neap_tensor *energy_signs (neap_context *c, const neap_tensor *x, neap_rng *rng);       /* ±1, evenly, in x's shape */
 
 #endif

@@ -21,10 +21,18 @@ static char *batch_text (char *buf, int ndim, const int64_t *event) {
   return buf;
 }
 
+/* units 1 … q one-hot, [B, event…, q] */
+static bool is_one_hot (const neap_energy *E, const neap_tensor *x) {
+  double first, step;
+  int64_t q = x->ndim == E->ndim + 2 && neap_is_float(x->dtype) ? neap_energy_units(E, &first, &step) : 0;
+  return q > 0 && first == 1 && x->shape[E->ndim + 1] == q;
+}
+
 static bool check_x (neap_context *c, const neap_energy *E, const neap_tensor *x) {
   char want[NEAP_SHAPE_BYTES + 8];
   if (E->ndim >= 0 && !E->any_event) {
-    if (x->ndim == E->ndim + 1 && memcmp(x->shape + 1, E->event, (size_t)E->ndim * sizeof *x->shape) == 0) return true;
+    bool fits = x->ndim == E->ndim + 1 || is_one_hot(E, x);
+    if (fits && memcmp(x->shape + 1, E->event, (size_t)E->ndim * sizeof *x->shape) == 0) return true;
     return neap_fail(c, NEAP_ESHAPE, "%s: x must be %s, got %s", energy_title(E), batch_text(want, E->ndim, E->event),
                      SHAPE_TEXT(x));
   }

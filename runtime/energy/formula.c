@@ -89,3 +89,8 @@ neap_tensor *energy_signs (neap_context *c, const neap_tensor *x, neap_rng *rng)
   neap_tensor *up = u && half ? neap_ge(c, u, half) : NULL;
   return up ? neap_where(c, up, num(c, x, 1), num(c, x, -1)) : NULL;
 }
+
+neap_tensor *energy_one_hot (neap_context *c, neap_tensor *x, int ndim, int64_t q) {
+  if (x->ndim == ndim + 2) return x;
+  return neap_one_hot(c, x->dtype == NEAP_INT64 ? x : energy_cast(c, x, NEAP_INT64), q);
+}

@@ -1,9 +1,10 @@
 /*
 ** function.c -- an energy from a function of the host.
-** Slots: its parameters, all variables; choice is 1 when it gives a classifier's logits.  The function and its data are
+** Slots: its parameters, all variables; choice is 1 when it gives a classifier's logits, num[0] the states of x's units or
+** 0.  The function and its data are
 ** counted and shared by all energies that differ only in their parameters.
 */
-#include "energy.h"
+#include "tail.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -19,10 +20,16 @@ neap_tensor *energy_call (neap_context *c, neap_energy *E, neap_tensor *x, neap_
 }
 
 static neap_tensor *eval (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond) {
+  if (E->num[0] > 0) x = energy_one_hot(c, x, E->ndim, (int64_t)E->num[0]);
+  if (!x) return NULL;
   return E->choice ? energy_classify(c, E, x, cond) : energy_call(c, E, x, cond);
 }
 
-const energy_class energy_function_class = { "function", 0, 0, 0, NULL, eval, NULL, NULL, NULL };
+static bool tail (neap_context *c, neap_energy *E, energy_tail *t) {
+  return E->num[0] > 0 ? tail_finite(c, E, t) : neap_ok(c);
+}
+
+const energy_class energy_function_class = { "function", 0, 0, 0, NULL, eval, NULL, NULL, tail };
 
 static bool check_param (neap_context *c, const char *name, const neap_tensor *t) {
   if (!t) return neap_fail(c, NEAP_EARG, "energy: parameter '%s' is missing", name);
@@ -52,6 +59,17 @@ static bool set_title (neap_context *c, neap_energy *E, const char *name) {
   return E->title != NULL;
 }
 
+static bool set_states (neap_context *c, neap_energy *E, int64_t states) {
+  E->num[0] = (double)states;
+  if (states == 0) return true;
+  if (states < 2 || states > ENERGY_STATES)
+    return neap_fail(c, NEAP_EARG, "%s: states: an integer from 2 to %d expected, got %lld", energy_title(E),
+                     ENERGY_STATES, (long long)states);
+  if (E->ndim >= 0 && E->ndim < NEAP_MAX_DIMS - 1) return true;
+  return neap_fail(c, NEAP_EARG, "%s: states: an event is needed, of at most %d dimensions", energy_title(E),
+                   NEAP_MAX_DIMS - 2);
+}
+
 static neap_energy *make (neap_context *c, energy_function *f, const neap_function_config *cfg) {
   neap_energy *E = energy_new(c, &energy_function_class, cfg->nparams, 0, NULL);
   if (!E) return NULL;
@@ -62,7 +80,8 @@ static neap_energy *make (neap_context *c, energy_function *f, const neap_functi
   if (cfg->event_ndim > NEAP_MAX_DIMS - 1)
     neap_fail(c, NEAP_EARG, "energy: an event of %d dimensions; at most %d", cfg->event_ndim, NEAP_MAX_DIMS - 1);
   else if (cfg->event) energy_set_event(E, cfg->event_ndim, cfg->event);
-  if (neap_ok(c) && set_title(c, E, cfg->name) && set_params(c, E, cfg)) return energy_finish(c, E);
+  if (neap_ok(c) && set_title(c, E, cfg->name) && set_states(c, E, cfg->states) && set_params(c, E, cfg))
+    return energy_finish(c, E);
   neap_energy_release(E);
   return NULL;
 }

@@ -1,7 +1,7 @@
 /*
 ** states.c -- all states of discrete units, as a tensor where they are few.
 ** Invariant: what is summed with a tape has at most TAPE_ELEMENTS numbers; beyond that log Z is a number.  A unit has
-** at most 256 values.
+** at most ENERGY_STATES values.
 */
 #include "states.h"
 #include "program/trace.h"
@@ -12,19 +12,23 @@ static bool is_spins (const neap_energy *E) {
   return E->cls == &energy_ising_class || energy_is_classical_hopfield(E);
 }
 
-static bool is_potts (const neap_energy *E) { return E->cls == &energy_potts_class; }
+/* q of units 1 … q; else 0 */
+static int64_t states_of (const neap_energy *E) {
+  if (E->cls == &energy_potts_class) return E->choice;
+  return E->cls == &energy_function_class ? (int64_t)E->num[0] : 0;
+}
 
 energy_units energy_units_of (const neap_energy *E) {
   while (E->nparts) E = E->parts[0];
   if (is_spins(E)) return (energy_units){ 2, -1, 2 };
-  if (is_potts(E)) return (energy_units){ E->choice, 1, 1 };
+  if (states_of(E)) return (energy_units){ states_of(E), 1, 1 };
   return (energy_units){ 2, 0, 1 };
 }
 
 int64_t neap_energy_units (const neap_energy *E, double *first, double *step) {
   const neap_energy *part = E;
   while (part->nparts) part = part->parts[0];
-  if (!neap_energy_is_rbm(part) && !is_spins(part) && !is_potts(part)) return 0;
+  if (!neap_energy_is_rbm(part) && !is_spins(part) && !states_of(part)) return 0;
   energy_units u = energy_units_of(E);
   *first = u.lo;
   *step = u.step;
@@ -65,7 +69,7 @@ static bool is_large (const neap_energy *E) {
 }
 
 bool energy_log_z_is_large (const neap_energy *E) {
-  return energy_rbm_is_large(E) || ((is_spins(E) || is_potts(E)) && E->nparams > 0 && is_large(E));
+  return energy_rbm_is_large(E) || ((is_spins(E) || states_of(E) > 0) && E->nparams > 0 && is_large(E));
 }
 
 bool energy_slots_tracked (neap_context *c, const neap_energy *E) {

@@ -123,7 +123,15 @@ static bool check_fix (neap_context *c, neap_energy *E) {
   return both && energy_hold(E, both, neap_where(c, p->mask, energy_cast(c, p->mask_values, v->dtype), v));
 }
 
+/* mask and values beside an x one-hot of the units 1 … q */
+static neap_tensor *eval_fix_one_hot (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond) {
+  neap_tensor *mask = neap_unsqueeze(c, E->slots[0].value, -1), *v = energy_cast(c, E->slots[1].value, NEAP_INT64);
+  neap_tensor *held = v ? energy_cast(c, neap_one_hot(c, v, x->shape[x->ndim - 1]), x->dtype) : NULL;
+  return held ? energy_part(c, E, 0, neap_where(c, mask, held, x), cond) : NULL;
+}
+
 static neap_tensor *eval_fix (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond) {
+  if (x->ndim == E->ndim + 2) return eval_fix_one_hot(c, E, x, cond);
   neap_tensor *v = energy_cast(c, E->slots[1].value, x->dtype);
   return energy_part(c, E, 0, neap_where(c, E->slots[0].value, v, x), cond);
 }
