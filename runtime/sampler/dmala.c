@@ -5,6 +5,7 @@
 ** Invariant: "energy" and "grad" belong to "x".
 */
 #include "sampler/binary.h"
+#include "sampler/categorical.h"
 
 /* ℓ, like x */
 static neap_tensor *logits (neap_context *c, neap_sampler *s, neap_state *st, neap_tensor *x, neap_tensor *g) {
@@ -19,6 +20,7 @@ static neap_tensor *log_q (neap_context *c, neap_tensor *hit, neap_tensor *l) {
 }
 
 static bool step (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {
+  if (categorical_is(E)) return categorical_step_all(c, s, E, st);
   neap_tensor *x = neap_state_get(st, "x"), *ey, *gy, *there = logits(c, s, st, x, neap_state_get(st, "grad"));
   neap_tensor *u = neap_rng_uniform(c, st->rng, x->dtype, x->ndim, x->shape);
   neap_tensor *hit = there && u ? binary_free(c, E, neap_lt(c, u, neap_sigmoid(c, there))) : NULL;
@@ -28,7 +30,11 @@ static bool step (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *
   return binary_take(c, st, y, ey, gy, neap_sub(c, back, log_q(c, hit, there)));
 }
 
-static const neap_sampler_kind dmala = { "dmala", false, NEAP_START_BERNOULLI, binary_init, step };
+static bool init (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {
+  return categorical_is(E) ? categorical_init(c, s, E, st) : binary_init(c, s, E, st);
+}
+
+static const neap_sampler_kind dmala = { "dmala", false, NEAP_START_BERNOULLI, init, step };
 
 neap_sampler *neap_sampler_dmala (neap_context *c, double step_size) {
   if (!sampler_positive(c, "dmala", "step_size", step_size)) return NULL;

@@ -5,6 +5,7 @@
 ** Invariant: "energy" and "grad" belong to "x".
 */
 #include "sampler/binary.h"
+#include "sampler/categorical.h"
 
 #define NEVER -1e30                          /* the logit of a held unit; finite: where all are held none is hit */
 
@@ -30,6 +31,7 @@ static neap_tensor *units_at (neap_context *c, neap_energy *E, neap_tensor *x, n
 
 static bool step (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {
   (void)s;
+  if (categorical_is(E)) return categorical_step_one(c, E, st);
   neap_tensor *x = neap_state_get(st, "x"), *ey, *gy;
   neap_tensor *there = log_choice(c, E, st, x, neap_state_get(st, "grad"));
   neap_tensor *i = there ? neap_rng_categorical(c, st->rng, there) : NULL;
@@ -39,7 +41,11 @@ static bool step (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *
   return binary_take(c, st, y, ey, gy, neap_sub(c, back, pick(c, there, i)));
 }
 
-static const neap_sampler_kind kind = { "gibbs_with_gradients", false, NEAP_START_BERNOULLI, binary_init, step };
+static bool init (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {
+  return categorical_is(E) ? categorical_init(c, s, E, st) : binary_init(c, s, E, st);
+}
+
+static const neap_sampler_kind kind = { "gibbs_with_gradients", false, NEAP_START_BERNOULLI, init, step };
 
 neap_sampler *neap_sampler_gibbs_with_gradients (neap_context *c) {
   neap_sampler *s = sampler_new(c, &kind);
