@@ -48,7 +48,8 @@ static bool settings (run *r) {
   if (f->x && f->chains != rows)
     return neap_fail(r->c, NEAP_ESHAPE, "%s: chains = %lld, but init is %s", r->s->kind->name, (long long)f->chains,
                      SHAPE_TEXT(f->x));
-  if (f->x && !neap_is_float(f->x->dtype) && r->s->grads_init + r->s->grads_step > 0)
+  bool slopes = r->s->grads_init + r->s->grads_step > 0 && energy_units_of(r->E).lo != 1;
+  if (f->x && !neap_is_float(f->x->dtype) && slopes)
     return neap_fail(r->c, NEAP_EDTYPE, "%s: init: float32 or float64 expected, got %s; x:float() makes one",
                      r->s->kind->name, neap_dtype_name(f->x->dtype));
   if (f->thin > f->steps)

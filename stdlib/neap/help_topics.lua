@@ -119,7 +119,7 @@ return {
   }},
 
   {"energy", "E(x) takes x [B, event…] and gives [B]; E(x, c) one with a condition", {
-    energy = {"neap.energy(f [, {params=, event=, name=}])",
+    energy = {"neap.energy(f [, {params=, event=, name=, states=}])",
       "the energy f(x [, c]) -> [B]; params (tensors, nested tables of them) become variables"},
     ["energy.mlp"] = {"neap.energy.mlp{sizes=, activation=\"silu\", condition=0, dtype=, rng=}",
       "a network with a scalar head added: sizes = {2, 128, 128} is 2 → 128 → 128 → 1"},
