@@ -156,7 +156,7 @@ double bind_neednumber (lua_State *L, int table, const char *fname, const char *
 }
 
 /* The numbers of the table at i, as doubles in a userdata on the stack; at float64, which nested tables do not have. */
-static double *table_numbers (lua_State *L, int i, const char *fname, int *n) {
+static double *table_numbers (lua_State *L, int i, const char *fname, const char *name, int *n) {
   int ok = 1;
   *n = (int)lua_rawlen(L, i);
   double *v = lua_newuserdatauv(L, sizeof *v * (size_t)(*n + 1), 0);
@@ -165,15 +165,15 @@ static double *table_numbers (lua_State *L, int i, const char *fname, int *n) {
     v[k] = lua_tonumberx(L, -1, &ok);
     lua_pop(L, 1);
   }
-  if (!ok) luaL_error(L, "%s: option 'sigmas': numbers expected", fname);
+  if (!ok) luaL_error(L, "%s: option '%s': numbers expected", fname, name);
   return v;
 }
 
-static double *tensor_numbers (lua_State *L, int i, const char *fname, int *n) {
+static double *tensor_numbers (lua_State *L, int i, const char *fname, const char *name, int *n) {
   neap_context *c = bind_context(L);
   neap_tensor *t = bind_checktensor(L, i);
   if (neap_ndim(t) != 1 || neap_numel(t) > INT32_MAX)
-    luaL_error(L, "%s: option 'sigmas': one dimension expected", fname);
+    luaL_error(L, "%s: option '%s': one dimension expected", fname, name);
   *n = (int)neap_numel(t);
   double *v = lua_newuserdatauv(L, sizeof *v * (size_t)(*n + 1), 0);
   neap_scope sc = neap_scope_open(c);
@@ -182,12 +182,12 @@ static double *tensor_numbers (lua_State *L, int i, const char *fname, int *n) {
   return v;
 }
 
-double *bind_needsigmas (lua_State *L, const char *f, int *n) {
-  bind_field(L, 1, "sigmas");
+double *bind_neednumbers (lua_State *L, int table, const char *f, const char *name, int *n) {
+  bind_field(L, table, name);
   int at = lua_gettop(L);
-  if (lua_istable(L, at)) return table_numbers(L, at, f, n);
-  if (bind_totensor(L, at)) return tensor_numbers(L, at, f, n);
-  luaL_error(L, "%s: option 'sigmas': a table of numbers or a tensor expected, got %s", f, luaL_typename(L, at));
+  if (lua_istable(L, at)) return table_numbers(L, at, f, name, n);
+  if (bind_totensor(L, at)) return tensor_numbers(L, at, f, name, n);
+  luaL_error(L, "%s: option '%s': a table of numbers or a tensor expected, got %s", f, name, luaL_typename(L, at));
   return NULL;
 }
 

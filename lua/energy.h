@@ -32,6 +32,12 @@ int64_t energy_size_option (lua_State *L, const char *fname, const char *name);
 /* Pushes the values that a unit of a discrete energy takes; nil of others. */
 int energy_push_units (lua_State *L, const neap_energy *E);
 
+/* option method of the table at options is one of choices (NULL-terminated): its place, 0 when it is not given */
+int energy_method_option (lua_State *L, int options, const char *fname, const char *const *choices);
+int energy_log_z (lua_State *L);                        /* E:log_z{…} */
+/* The same by "ais", "reverse_ais" or "smc", of the energy at 1 and options at 2. */
+int energy_log_z_path (lua_State *L, neap_energy *E, const char *method);
+
 /* ising{…} and its like */
 void energy_add_lattices (lua_State *L);                /* into the table on top */
 

@@ -100,7 +100,7 @@ static int make_diffusion_recovery (lua_State *L) {
   neap_recovery_config cfg = { .conditional = conditional(L, f), .reg = bind_optnumber(L, 1, f, "reg", 0) };
   if (bind_field(L, 1, "sampler") != LUA_TNIL) cfg.sampler = need_sampler(L, f);
   if (bind_field(L, 1, "steps") != LUA_TNIL) cfg.steps = steps(L, f);
-  cfg.sigmas = bind_needsigmas(L, f, &cfg.n);
+  cfg.sigmas = bind_neednumbers(L, 1, f, "sigmas", &cfg.n);
   neap_context *c = bind_context(L);
   neap_loss **box = loss_box(L);
   neap_scope sc = neap_scope_open(c);
@@ -177,7 +177,7 @@ static int make_multi_dsm (lua_State *L) {
   bind_options(L, 1, "loss.multi_dsm", names);
   neap_context *c = bind_context(L);
   int n = 0, takes = conditional(L, "loss.multi_dsm");
-  double *sigmas = bind_needsigmas(L, "loss.multi_dsm", &n);
+  double *sigmas = bind_neednumbers(L, 1, "loss.multi_dsm", "sigmas", &n);
   neap_loss **box = loss_box(L);
   neap_scope sc = neap_scope_open(c);
   *box = neap_loss_multi_dsm(c, n, sigmas, takes);

@@ -33,7 +33,7 @@ typedef struct progress {
 } progress;
 
 static neap_tensor *rows (neap_context *c, neap_tensor *t, int64_t n) { return neap_slice(c, t, 1, 1, n, 1); }
-static void push_info (lua_State *L, neap_sampler *s, const neap_sample_info *f, int draws);
+static void push_info (lua_State *L, neap_sampler *s, const neap_sample_info *f, int at);
 
 static void push_verdict (lua_State *L, const char *name) {
   lua_getglobal(L, "require");
@@ -46,12 +46,15 @@ static void push_verdict (lua_State *L, const char *name) {
 /* pushes an info of the draws so far, but for the last, whose energy may be missing; the run's energy function is at 2 */
 static void push_so_far (lua_State *L, const progress *p) {
   int64_t n = p->info->kept > 0 ? p->info->kept - 1 : 0;
+  int at = lua_gettop(L) + 1;
   neap_tensor **draws = bind_box(L), **energy = bind_box(L);
   bind_box(L);                               /* the scale is not known before the end */
-  int at = lua_gettop(L) - 2;
+  neap_tensor **temperatures = bind_box(L), **rates = bind_box(L);
   neap_scope sc = neap_scope_open(p->c);
   *draws = neap_keep(rows(p->c, p->info->draws, n));
   *energy = neap_keep(rows(p->c, p->info->energy, n));
+  if (p->info->temperatures) *temperatures = neap_keep(neap_clone(p->c, p->info->temperatures));
+  if (p->info->swap_rates) *rates = neap_keep(neap_clone(p->c, p->info->swap_rates));
   bind_close(L, sc);
   push_info(L, p->s, p->info, at);
   lua_replace(L, at);
@@ -246,23 +249,23 @@ static int info_tostring (lua_State *L) {
   return 1;
 }
 
-/* pushes info; the boxes of draws, energy and scale are at `draws` and after it, the run's energy function is at 2 */
-static void push_info (lua_State *L, neap_sampler *s, const neap_sample_info *f, int draws) {
+enum { TENSORS = 5 };                        /* that a run gives: boxes in this order */
+static const char *const tensor_names[TENSORS] = { "draws", "energy", "scale", "temperatures", "swap_rates" };
+
+/* pushes info; the first of TENSORS boxes is at index at, some may be empty, the run's energy function is at 2 */
+static void push_info (lua_State *L, neap_sampler *s, const neap_sample_info *f, int at) {
   neap_tensor *mask = neap_energy_mask(bind_toenergy(L, 2));
-  lua_createtable(L, 0, 16);
+  lua_createtable(L, 0, 20);
   if (mask) {
     bind_pushtensor(L, mask);
     lua_setfield(L, -2, "mask");
   }
   lua_pushstring(L, neap_sampler_name(s));
   lua_setfield(L, -2, "sampler");
-  lua_pushvalue(L, draws);
-  lua_setfield(L, -2, "draws");
-  lua_pushvalue(L, draws + 1);
-  lua_setfield(L, -2, "energy");
-  if (bind_totensor(L, draws + 2)) {
-    lua_pushvalue(L, draws + 2);
-    lua_setfield(L, -2, "scale");
+  for (int i = 0; i < TENSORS; i++) {
+    if (!bind_totensor(L, at + i)) continue;
+    lua_pushvalue(L, at + i);
+    lua_setfield(L, -2, tensor_names[i]);
   }
   set_integer(L, "grad_evals", f->grad_evals);
   set_integer(L, "divergences", f->divergences);
@@ -271,6 +274,8 @@ static void push_info (lua_State *L, neap_sampler *s, const neap_sample_info *f,
   set_number(L, "tree_depth", f->tree_depth);
   if (!isnan(f->tree_depth)) set_integer(L, "saturated", f->saturated);
   set_number(L, "seconds", f->seconds);
+  set_number(L, "log_z", f->log_z);
+  set_number(L, "stderr", f->log_z_error);
   luaL_setmetatable(L, INFO);
 }
 
@@ -300,7 +305,7 @@ int sampler_method_partial (lua_State *L) {
 
 /* ---- the method ---- */
 
-/* at: draws box, energy box, scale box */
+/* at: the first of the boxes */
 static int finish (lua_State *L, neap_sampler *s, const neap_sample_info *f, int at, bool partial, neap_scope sc) {
   if (partial) {
     neap_context *c = bind_context(L);
@@ -355,11 +360,14 @@ int sampler_method_sample (lua_State *L) {
   read_init(L, &a);
   if (bind_field(L, 3, "condition") != LUA_TNIL) a.condition = lua_gettop(L);
   read_progress(L, &p, &a.cfg);
-  neap_tensor **draws = bind_box(L), **energy = bind_box(L), **scale = bind_box(L);
-  int at = lua_gettop(L) - 2;
+  int at = lua_gettop(L) + 1;
+  neap_tensor **draws = bind_box(L), **energy = bind_box(L), **scale = bind_box(L), **temperatures = bind_box(L);
+  neap_tensor **rates = bind_box(L);
   neap_scope sc = run(L, s, E, &a, &f, draws);
   *energy = neap_keep(*draws ? f.energy : NULL);
   *scale = neap_keep(f.scale);
+  *temperatures = neap_keep(f.temperatures);
+  *rates = neap_keep(f.swap_rates);
   if (p.shown) fprintf(stderr, "\r\033[K");
   bool partial = !*draws && save_partial(c, &f, draws, energy);
   finish(L, s, &f, at, partial, sc);

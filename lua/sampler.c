@@ -43,26 +43,47 @@ static int sampler_tostring (lua_State *L) {
   return 1;
 }
 
-/* s:state() -> what it can be brought back to: its step size */
+/* pushes what s can be brought back to: its step size, and its kernel's */
+static void push_state (lua_State *L, const neap_sampler *s) {
+  neap_sampler *kernel = neap_sampler_kernel(s);
+  lua_createtable(L, 0, 2);
+  if (!isnan(neap_sampler_step_size(s))) {
+    lua_pushnumber(L, neap_sampler_step_size(s));
+    lua_setfield(L, -2, "step_size");
+  }
+  if (!kernel) return;
+  push_state(L, kernel);
+  lua_setfield(L, -2, "kernel");
+}
+
 static int sampler_state (lua_State *L) {
-  neap_sampler *s = bind_checksampler(L, 1);
-  lua_createtable(L, 0, 1);
-  if (isnan(neap_sampler_step_size(s))) return 1;
-  lua_pushnumber(L, neap_sampler_step_size(s));
-  lua_setfield(L, -2, "step_size");
+  push_state(L, bind_checksampler(L, 1));
   return 1;
 }
 
-static int sampler_set_state (lua_State *L) {
-  static const char *const names[] = { "step_size", NULL };
-  neap_sampler *s = bind_checksampler(L, 1);
+/* s as the table at i says */
+static void read_state (lua_State *L, neap_sampler *s, int i) {
+  static const char *const names[] = { "step_size", "kernel", NULL };
   neap_context *c = bind_context(L);
-  luaL_checktype(L, 2, LUA_TTABLE);
-  bind_options(L, 2, "set_state", names);
-  double h = bind_optnumber(L, 2, "set_state", "step_size", NAN);
+  neap_sampler *kernel = neap_sampler_kernel(s);
+  bind_options(L, i, "set_state", names);
+  double h = bind_optnumber(L, i, "set_state", "step_size", NAN);
   neap_scope sc = neap_scope_open(c);
   if (!isnan(h)) neap_sampler_set_step_size(c, s, h);
   bind_close(L, sc);
+  if (bind_field(L, i, "kernel") != LUA_TNIL) {
+    if (!kernel || !lua_istable(L, -1))
+      luaL_error(L, "set_state: option 'kernel': %s", kernel ? "table expected" : "the sampler has none");
+    read_state(L, kernel, lua_gettop(L));
+  }
+  lua_pop(L, 1);
+}
+
+static int sampler_set_state (lua_State *L) {
+  neap_sampler *s = bind_checksampler(L, 1);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 2);
+  read_state(L, s, 2);
   lua_settop(L, 1);
   return 1;
 }
@@ -145,7 +166,7 @@ static int make_annealed_langevin (lua_State *L) {
   double eps = bind_neednumber(L, 1, f, "step_size");
   int64_t steps = bind_optinteger(L, 1, f, "steps", 100);
   int n = 0;
-  double *sigmas = bind_needsigmas(L, f, &n);
+  double *sigmas = bind_neednumbers(L, 1, f, "sigmas", &n);
   neap_context *c = bind_context(L);
   neap_sampler **box = bind_samplerbox(L);
   neap_scope sc = neap_scope_open(c);
@@ -291,8 +312,8 @@ static const luaL_Reg makers[] = {
   { "hmc", sampler_make_hmc }, { "nuts", sampler_make_nuts },
   { "underdamped", make_underdamped }, { "slice", make_slice }, { "annealed_langevin", make_annealed_langevin },
   { "dmala", make_dmala }, { "gibbs", make_gibbs }, { "gibbs_with_gradients", make_gibbs_with_gradients },
-  { "custom", sampler_make_custom }, { "sgld", sampler_make_sgld }, { "sghmc", sampler_make_sghmc },
-  { "blocks", sampler_make_blocks }, { NULL, NULL }
+  { "parallel_tempering", sampler_make_tempering }, { "smc", sampler_make_smc }, { "custom", sampler_make_custom },
+  { "sgld", sampler_make_sgld }, { "sghmc", sampler_make_sghmc }, { "blocks", sampler_make_blocks }, { NULL, NULL }
 };
 
 static const luaL_Reg methods[] = {

@@ -23,8 +23,8 @@ void bind_pushenergy (lua_State *L, neap_energy *E);
 
 /* table[name] as a number, which must be there. */
 double bind_neednumber (lua_State *L, int table, const char *fname, const char *name);
-/* sigmas of the options at 1, a table of numbers or a tensor [n], as *n doubles in a userdata on the stack. */
-double *bind_needsigmas (lua_State *L, const char *fname, int *n);
+/* table[name], a table of numbers or a tensor [n], as *n doubles in a userdata on the stack. */
+double *bind_neednumbers (lua_State *L, int table, const char *fname, const char *name, int *n);
 /* table.init: a string, or {"uniform", lower, upper}; anything else raises, saying what else may stand there. */
 neap_start bind_start (lua_State *L, int i, const char *fname, const char *also);
 
@@ -44,6 +44,8 @@ int sampler_make_blocks (lua_State *L);
 int sampler_make_mala (lua_State *L);
 int sampler_make_hmc (lua_State *L);
 int sampler_make_nuts (lua_State *L);
+int sampler_make_tempering (lua_State *L);
+int sampler_make_smc (lua_State *L);
 void open_run (lua_State *L);
 
 #endif

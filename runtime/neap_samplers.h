@@ -48,12 +48,26 @@ NEAP_API neap_sampler *neap_sampler_underdamped (neap_context *c, double step_si
 ** comes after all moves but the last: by default it keeps what 1 step then gives, where the schedule ends. */
 NEAP_API neap_sampler *neap_sampler_annealed_langevin (neap_context *c, int n, const double *sigmas, double step_size,
                                                        int64_t steps);
-/* Block Gibbs of a restricted Boltzmann machine: h ~ p(h | x), then x ~ p(x | h). */
+/* Gibbs sampling (Geman & Geman 1984): of a restricted Boltzmann machine, Gaussian or not, h ~ p(h | x), then
+** x ~ p(x | h); of an ising or potts each unit once, all of a colour at a time. */
 NEAP_API neap_sampler *neap_sampler_gibbs (neap_context *c);
 /* Flips of single units, 0 and 1 or −1 and 1, chosen by the gradient (Grathwohl et al. 2021). */
 NEAP_API neap_sampler *neap_sampler_gibbs_with_gradients (neap_context *c);
 /* Discrete Metropolis-adjusted Langevin (Zhang et al. 2022): flips of all units at once, 0 and 1 or −1 and 1. */
 NEAP_API neap_sampler *neap_sampler_dmala (neap_context *c, double step_size);
+
+/* Parallel tempering (Geyer 1991): replicas at n temperatures, the first 1, rising; each step is `moves` of the kernel
+** under E/T and swaps of neighbours.  Of an rbm with gibbs W/T and c/T, b as it is, so that T may be INFINITY.  tune: a
+** run's warm-up places the temperatures between the first and the last so that all pairs swap alike (Syed et al. 2022).
+** Draws are those at T = 1. */
+NEAP_API neap_sampler *neap_sampler_parallel_tempering (neap_context *c, neap_sampler *kernel, int n,
+                                                        const double *temperatures, bool tune, int64_t moves);
+/* Sequential Monte Carlo (Del Moral et al. 2006): particles go from a base to e^(−E), each step so long that a part ess
+** of them stays effective, with `moves` of the kernel after each.  For whole runs: chains are particles, by default so
+** many and 1 step, which is one of the kernel; first positions come from config.start (N(0, 1), a uniform law; units:
+** uniform, an rbm's: from its biases).  info has log_z. */
+NEAP_API neap_sampler *neap_sampler_smc (neap_context *c, neap_sampler *kernel, int64_t particles, double ess,
+                                         int64_t moves);
 
 /* Posteriors from minibatches: E(θ, y) is Σ −log p(yᵢ | θ) over the rows of y [chains, n, …], each chain's own, drawn
 ** from data [N, …] with replacement; what is sampled is exp(−prior(θ) − (N/n) E(θ, y)) of all rows. */
@@ -88,6 +102,8 @@ NEAP_API neap_sampler *neap_sampler_custom (neap_context *c, const neap_custom_s
 NEAP_API neap_sampler *neap_sampler_keep (neap_sampler *s);
 NEAP_API void neap_sampler_release (neap_sampler *s);                           /* NULL is ignored */
 NEAP_API const char *neap_sampler_name (const neap_sampler *s);
+/* What parallel_tempering and smc move by; NULL of others.  Lent. */
+NEAP_API neap_sampler *neap_sampler_kernel (const neap_sampler *s);
 /* step_size, scale or width; NAN for a sampler without one. */
 NEAP_API double neap_sampler_step_size (const neap_sampler *s);
 NEAP_API bool neap_sampler_set_step_size (neap_context *c, neap_sampler *s, double step_size);
@@ -148,11 +164,46 @@ typedef struct neap_sample_info {            /* up to date whenever progress is 
   neap_tensor *scale;
   double tree_depth;                         /* nuts, mean after warm-up; otherwise NAN */
   int64_t saturated;                         /* nuts: trees after warm-up that ended for their depth */
+  neap_tensor *temperatures;                 /* parallel_tempering, smc: float64 [n], lent; else NULL */
+  neap_tensor *swap_rates;                   /* parallel_tempering: float64 [n − 1], after warm-up, lent; else NULL */
+  double log_z, log_z_error;                 /* smc; else NAN */
 } neap_sample_info;
 
 /* Runs s on E: draws [kept, chains, event…], lent; info may be NULL.  Polls for interrupts at each step: an interrupted
 ** run fails with NEAP_EINTERRUPTED, and info tells what it had. */
 NEAP_API neap_tensor *neap_sampler_sample (neap_context *c, neap_sampler *s, neap_energy *E,
                                            const neap_sample_config *cfg, neap_sample_info *info);
+
+/* ---- log Z along a path ---- */
+typedef struct neap_log_z_config {           /* all may be zero */
+  neap_sampler *kernel;                      /* NULL: gibbs where it can, of other units gibbs_with_gradients, else hmc */
+  neap_energy *base;                         /* of continuous x: can be drawn from, and its log Z is known; NULL: law */
+  neap_start law;                            /* smc: DEFAULT N(0, 1); or uniform */
+  neap_tensor *bias;                         /* an rbm with gibbs: the base's biases [visible]; NULL: its own */
+  int64_t chains, moves;                     /* 0: 256 and 1; smc: 1024 and 10 */
+  int64_t temperatures; const double *betas; /* 0: 1000; betas NULL: evenly spaced; else so many, rising from 0 to 1 */
+  neap_tensor *x;                            /* reverse: where chains start */
+  bool exact;                                /* x are exact draws of e^(−E) */
+  int64_t burn;                              /* reverse, without x and exact draws: moves under E before */
+  double ess;                                /* smc: 0: 0.5 */
+  neap_rng *rng;
+} neap_log_z_config;
+
+typedef struct neap_log_z_info {
+  double log_z, error, lower, upper;         /* error: of log_z, one standard deviation; a 95 % interval */
+  double ess;                                /* of the chains' weights; smc: 0 */
+  int64_t chains, temperatures;
+  const char *starts;                        /* "exact", "given", or "annealed": the ends of chains that came forward */
+  double seconds;
+} neap_log_z_info;
+
+/* Annealed importance sampling (Neal 2001) from a base, or back to it from draws of e^(−E): the first is below log Z on
+** average, the other above it, if its starts are exact.  Bases: an rbm's visible units alone (with gibbs: by blocks,
+** Salakhutdinov & Murray 2008), other units uniform, continuous x N(0, 1) or `base`. */
+NEAP_API bool neap_energy_log_z_ais (neap_context *c, neap_energy *E, bool reverse, const neap_log_z_config *cfg,
+                                     neap_log_z_info *info);
+/* Sequential Monte Carlo (Del Moral et al. 2006); the error is that of independent islands of particles. */
+NEAP_API bool neap_energy_log_z_smc (neap_context *c, neap_energy *E, const neap_log_z_config *cfg,
+                                     neap_log_z_info *info);
 
 #endif

@@ -45,6 +45,7 @@ void energy_function_release (neap_context *c, energy_function *f) {
 static void release_tensors (neap_energy *E) {
   for (int i = 0; i < E->nslots; i++) neap_release(E->slots[i].value);
   for (int i = 0; i < ENERGY_DERIVED; i++) neap_release(E->derived[i]);
+  neap_release(E->colours);
   neap_release(E->mask);
   neap_release(E->mask_values);
 }

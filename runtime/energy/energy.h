@@ -57,6 +57,7 @@ struct neap_energy {
   double num[ENERGY_NUMBERS];
   int64_t choice;                          /* an activation, the size of a condition */
   neap_tensor *derived[ENERGY_DERIVED];    /* made from constant slots: float64, or indices */
+  neap_tensor *colours; int ncolours;      /* of a lattice, once they were asked for: colour.c; counted */
   energy_function *function;
   char *title;                             /* a function's name, or NULL */
   int nparams; energy_slot *params;        /* borrowed from the slots */

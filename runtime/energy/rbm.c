@@ -32,11 +32,14 @@ static neap_tensor *from_hidden (neap_context *c, neap_energy *E, neap_tensor *h
   return neap_matmul(c, h, energy_transpose(c, E->slots[RBM_W].value));
 }
 
+neap_tensor *rbm_from_hidden (neap_context *c, neap_energy *E, neap_tensor *h) {
+  neap_tensor *r = from_hidden(c, E, h);
+  return rbm_is_gaussian(E) ? neap_mul(c, r, energy_get(c, E, RBM_STD, h)) : r;
+}
+
 /* h [B, H] -> b + hWᵀ [B, V], b + std hWᵀ if Gaussian */
 static neap_tensor *to_visible (neap_context *c, neap_energy *E, neap_tensor *h) {
-  neap_tensor *r = from_hidden(c, E, h);
-  if (rbm_is_gaussian(E)) r = neap_mul(c, r, energy_get(c, E, RBM_STD, h));
-  return neap_add(c, r, E->slots[RBM_B].value);
+  return neap_add(c, rbm_from_hidden(c, E, h), E->slots[RBM_B].value);
 }
 
 /* [B, n] · [n] -> [B] */
@@ -53,10 +56,10 @@ static neap_tensor *eval (neap_context *c, neap_energy *E, neap_tensor *v, neap_
 
 enum { TAPE_ELEMENTS = 1 << 22 };          /* of all states by the other side: what a tape may hold */
 
-static bool is_machine (const neap_energy *E) { return neap_energy_is_rbm(E) || rbm_is_gaussian(E); }
+bool rbm_is_machine (const neap_energy *E) { return neap_energy_is_rbm(E) || rbm_is_gaussian(E); }
 
 bool energy_rbm_is_large (const neap_energy *E) {
-  if (!is_machine(E)) return false;
+  if (!rbm_is_machine(E)) return false;
   const int64_t *n = E->slots[RBM_W].value->shape;
   int64_t least = n[0] < n[1] && !rbm_is_gaussian(E) ? n[0] : n[1];
   return least > 22 || (n[0] + n[1] - least) << least > TAPE_ELEMENTS;
@@ -138,7 +141,7 @@ neap_energy *neap_energy_rbm (neap_context *c, int64_t visible, int64_t hidden, 
 static neap_tensor *units (neap_context *c, neap_energy *E, const char *who, const char *arg, int side,
                            neap_tensor *x) {
   if (!neap_ok(c) || !E || !x) return NULL;
-  if (!is_machine(E)) return neap_fail(c, NEAP_EARG, "%s: an rbm expected, got %s", who, energy_title(E));
+  if (!rbm_is_machine(E)) return neap_fail(c, NEAP_EARG, "%s: an rbm expected, got %s", who, energy_title(E));
   int64_t n = E->slots[RBM_W].value->shape[side];
   if (x->ndim != 2 || x->shape[1] != n)
     return neap_fail(c, NEAP_ESHAPE, "%s: %s must be [B, %lld], got %s", who, arg, (long long)n, SHAPE_TEXT(x));

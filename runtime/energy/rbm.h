@@ -17,6 +17,10 @@ neap_energy *rbm_new (neap_context *c, const energy_class *cls, int nslots, int6
 bool rbm_check (neap_context *c, neap_energy *E, int n);
 /* v [B, V] -> c + vW [B, H], (v/std)W if Gaussian */
 neap_tensor *rbm_to_hidden (neap_context *c, neap_energy *E, neap_tensor *v);
+/* h [B, H] -> hWᵀ [B, V], std hWᵀ if Gaussian: what h adds to b */
+neap_tensor *rbm_from_hidden (neap_context *c, neap_energy *E, neap_tensor *h);
+/* E is a machine, Gaussian or not. */
+bool rbm_is_machine (const neap_energy *E);
 /* h [S, H] -> log of the sum, or of the integral without its constant, of e^(−joint) over the visible units [S] */
 neap_tensor *rbm_hidden_weights (neap_context *c, neap_energy *E, neap_tensor *h);
 /* ½ |(v − b)/std|² [B] of a Gaussian one */

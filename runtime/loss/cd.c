@@ -91,7 +91,7 @@ static neap_tensor *some_rows (neap_context *c, loss_batch *b, neap_tensor *t, i
 /* n first positions [n, event…] */
 static neap_tensor *fresh (neap_context *c, neap_loss *l, loss_batch *b, int64_t n) {
   int64_t shape[NEAP_MAX_DIMS];
-  neap_start start = sampler_default_start(l->sampler, l->start);
+  neap_start start = sampler_default_start(l->sampler, b->E, l->start);
   if (start.kind == NEAP_START_DATA) return some_rows(c, b, b->x, n);
   for (int i = 0; i < b->x->ndim; i++) shape[i] = b->x->shape[i];
   shape[0] = n;

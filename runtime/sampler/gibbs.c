@@ -1,35 +1,67 @@
 /*
-** gibbs.c -- block Gibbs sampling of a restricted Boltzmann machine (Smolensky 1986, Hinton 2002).
-** The hidden units are independent given x and the visible ones given h, so each side is drawn exactly in turn.
-** Coordinates that E:fix holds keep their values: the rest is drawn from the conditional law.
+** gibbs.c -- Gibbs sampling: a restricted Boltzmann machine's sides in turn (Smolensky 1986, Hinton 2002), a lattice's
+** units by their colours (gibbs_lattice.c).
+** A machine's hidden units are independent given x and the visible ones given h, so each side is drawn exactly; visible
+** units of a Gaussian one are normal.  Coordinates that E:fix holds keep their values: the rest is drawn from the
+** conditional law.
 */
-#include "sampler/sampler.h"
-#include "energy/energy.h"
+#include "sampler/gibbs.h"
+#include "energy/rbm.h"
 
-/* the machine under any number of fix layers; NULL with an error when E is something else */
-static neap_energy *machine (neap_context *c, neap_energy *E) {
-  neap_energy *base = E;
-  while (base->cls == &energy_fix_class) base = base->parts[0];
-  if (neap_energy_is_rbm(base)) return base;
-  return neap_fail(c, NEAP_EARG, "gibbs: an rbm expected, got %s", neap_energy_name(E));
+static bool is_lattice (const neap_energy *E) { return E->cls == &energy_ising_class || E->cls == &energy_potts_class; }
+
+static bool is_layer (const neap_energy *E) {
+  return E->cls == &energy_scale_class || E->cls == &energy_divide_class || E->cls == &energy_offset_class;
+}
+
+neap_energy *gibbs_base (neap_energy *E) {
+  neap_energy *fixed = E, *base;
+  while (fixed->cls == &energy_fix_class) fixed = fixed->parts[0];
+  for (base = fixed; is_layer(base) || base->cls == &energy_fix_class; ) base = base->parts[0];
+  return is_lattice(base) ? base : fixed;
+}
+
+bool gibbs_takes (neap_energy *E) {
+  const neap_energy *base = gibbs_base(E);
+  return is_lattice(base) || rbm_is_machine(base);
+}
+
+/* NULL with an error when E is something else */
+static neap_energy *base_of (neap_context *c, neap_energy *E) {
+  if (gibbs_takes(E)) return gibbs_base(E);
+  return neap_fail(c, NEAP_EARG, "gibbs: an rbm, gaussian_rbm, ising or potts expected, got %s", neap_energy_name(E));
 }
 
 static bool init (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {
-  (void)s, (void)st;
-  return machine(c, E) != NULL;
+  (void)s;
+  neap_energy *base = base_of(c, E);
+  return base && (!is_lattice(base) || gibbs_check_lattice(c, E, base, neap_state_get(st, "x")));
+}
+
+/* h [chains, hidden] -> v [chains, visible] */
+static neap_tensor *draw_visible (neap_context *c, neap_energy *rbm, neap_rng *rng, neap_tensor *h) {
+  neap_tensor *mean = neap_rbm_visible(c, rbm, h);
+  if (!rbm_is_gaussian(rbm)) return mean ? neap_rng_bernoulli(c, rng, mean) : NULL;
+  return neap_add(c, mean, neap_mul(c, rows_normal(c, rng, mean), energy_get(c, rbm, RBM_STD, mean)));
 }
 
 /* x [chains, visible] -> h [chains, hidden] -> x */
-static bool step (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {
-  (void)s;
-  neap_energy *rbm = machine(c, E);
-  if (!rbm) return false;
+static bool step_machine (neap_context *c, neap_energy *rbm, neap_energy *E, neap_state *st) {
   neap_tensor *x = neap_state_get(st, "x"), *mask = neap_energy_mask(E);
   neap_tensor *ph = neap_rbm_hidden(c, rbm, x), *h = ph ? neap_rng_bernoulli(c, st->rng, ph) : NULL;
-  neap_tensor *pv = h ? neap_rbm_visible(c, rbm, h) : NULL, *v = pv ? neap_rng_bernoulli(c, st->rng, pv) : NULL;
+  neap_tensor *v = h ? draw_visible(c, rbm, st->rng, h) : NULL;
   if (v && v->dtype != x->dtype) v = energy_cast(c, v, x->dtype);
   if (mask && v) v = neap_where(c, mask, x, v);
   return v && neap_state_set(c, st, "h", h) && neap_state_set(c, st, "x", v);
+}
+
+static bool step (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {
+  (void)s;
+  neap_energy *base = base_of(c, E);
+  if (!base) return false;
+  if (!is_lattice(base)) return step_machine(c, base, E, st);
+  neap_tensor *x = gibbs_sweep(c, E, base, st);
+  return x && neap_state_set(c, st, "x", x);
 }
 
 static const neap_sampler_kind gibbs = { "gibbs", false, NEAP_START_BERNOULLI, init, step };

@@ -78,7 +78,7 @@ static void record (sampler_program *k, neap_context *c, neap_sampler *s, neap_e
     strcpy(to->in[i], st->entries[i].name);
   }
   capture w = { .fn = record_step, .arg = &r, .n = to->nin, .in = in, .by_rows = by_rows, .rows = rows };
-  w.origin = (program_origin){ E->serial, s->serial, 0 };
+  w.origin = (program_origin){ E->serial, s->serial, s->kernel ? s->kernel->serial : 0 };
   w.carry = to->carry;
   w.fixed = energy_is_fixed(E) && !sampler_calls_host(s);
   w.rng = st->rng;
@@ -96,7 +96,7 @@ static bool worth_it (const sampler_program *k) {
 
 /* What a step of the host's adds to the state the next one may read. */
 static bool adds_entries (const sampler_program *k, const neap_sampler *s) {
-  for (int j = 0; s->custom.step && j < k->layout.nout; j++) if (k->layout.carry[j] < 0) return true;
+  for (int j = 0; sampler_calls_host(s) && j < k->layout.nout; j++) if (k->layout.carry[j] < 0) return true;
   return false;
 }
 

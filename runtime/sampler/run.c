@@ -40,9 +40,9 @@ static bool at_least (run *r, const char *option, int64_t *v, int64_t least, int
 
 static bool settings (run *r) {
   neap_sample_config *f = &r->cfg;
-  int64_t rows = f->x && f->x->ndim > 0 ? f->x->shape[0] : 4;
+  int64_t rows = f->x && f->x->ndim > 0 ? f->x->shape[0] : r->s->particles ? r->s->particles : 4;
   if (!at_least(r, "chains", &f->chains, 1, rows) ||
-      !at_least(r, "steps", &f->steps, 1, r->s->schedule ? 1 : 1000) ||
+      !at_least(r, "steps", &f->steps, 1, r->s->schedule || r->s->hooks.begin ? 1 : 1000) ||
       !at_least(r, "warmup", &f->warmup, 0, 0) || !at_least(r, "thin", &f->thin, 1, 1))
     return false;
   if (f->x && f->chains != rows)
@@ -61,15 +61,9 @@ static bool settings (run *r) {
 
 static neap_dtype start_dtype (run *r) {
   if (r->cfg.dtype) return *r->cfg.dtype;
+  if (energy_units_of(r->E).lo == 1) return NEAP_INT64;
   if (neap_energy_nparams(r->E) > 0) return neap_energy_param(r->E, 0)->dtype;
   return neap_default_dtype(r->c);
-}
-
-/* bits as the two values of E's units */
-static neap_tensor *as_units (run *r, neap_tensor *x) {
-  energy_units u = energy_units_of(r->E);
-  if (u.base != 2 || u.lo == 0) return x;
-  return x ? neap_add(r->c, rows_scale(r->c, x, u.step), neap_scalar(r->c, x->dtype, u.lo)) : NULL;
 }
 
 /* [chains, event…] */
@@ -81,9 +75,10 @@ static neap_tensor *first (run *r) {
     return neap_fail(r->c, NEAP_EARG, "%s: init: the shape of one x is not known: give a tensor [chains, event…], or "
                      "tell neap.energy its event", r->s->kind->name);
   shape[0] = r->cfg.chains;
-  neap_start start = sampler_default_start(r->s, r->cfg.start);
-  neap_tensor *x = sampler_start(r->c, r->s->kind->name, start, r->cfg.rng, start_dtype(r), n + 1, shape, NULL);
-  return r->cfg.start.kind == NEAP_START_DEFAULT && start.kind == NEAP_START_BERNOULLI ? as_units(r, x) : x;
+  neap_start start = sampler_default_start(r->s, r->E, r->cfg.start);
+  if (r->cfg.start.kind == NEAP_START_DEFAULT && start.kind == NEAP_START_BERNOULLI)
+    return sampler_start_units(r->c, r->E, r->cfg.rng, start_dtype(r), n + 1, shape);
+  return sampler_start(r->c, r->s->kind->name, start, r->cfg.rng, start_dtype(r), n + 1, shape, NULL);
 }
 
 /* Chains of such an energy run away, unless something holds them. */
@@ -101,9 +96,21 @@ static bool begin (run *r) {
   if (!r->cfg.rng) r->cfg.rng = neap_rng_default(r->c);
   if (!warn_if_improper(r)) return false;
   neap_scope sc = neap_scope_open(r->c);
-  r->st = neap_sampler_init(r->c, r->s, r->E, first(r), r->cfg.condition, r->cfg.rng);
+  if (r->s->hooks.begin) r->st = r->s->hooks.begin(r->c, r->s, r->E, &r->cfg);
+  else r->st = neap_sampler_init(r->c, r->s, r->E, first(r), r->cfg.condition, r->cfg.rng);
   neap_scope_close(r->c, sc);
   return r->st != NULL;
+}
+
+/* what is told of a path: where it led, and its log Z */
+static bool allocate_path (run *r) {
+  neap_tensor *betas = neap_state_get(r->st, "betas"), *z = neap_state_get(r->st, "log_z");
+  int64_t n = betas ? neap_numel(betas) : 0, pairs = n - 1;
+  if (r->s->hooks.tell && !(r->info->swap_rates = neap_empty(r->c, NEAP_FLOAT64, 1, &pairs))) return false;
+  if (betas) r->info->temperatures = neap_reciprocal(r->c, neap_reshape(r->c, betas, 1, &n));
+  if (betas && !r->info->temperatures) return false;
+  return !z || (neap_item(r->c, z, &r->info->log_z) &&
+                neap_item(r->c, neap_state_get(r->st, "log_z_error"), &r->info->log_z_error));
 }
 
 /* draws [asked, chains, event…], energy [asked, chains], lent by the caller's scope */
@@ -116,7 +123,7 @@ static bool allocate (run *r) {
   memcpy(shape + 1, x->shape, (size_t)x->ndim * sizeof *shape);
   r->info->draws = neap_empty(r->c, x->dtype, x->ndim + 1, shape);
   r->info->energy = neap_empty(r->c, neap_is_float(x->dtype) ? x->dtype : NEAP_FLOAT64, 2, shape);
-  return r->info->draws && r->info->energy;
+  return r->info->draws && r->info->energy && allocate_path(r);
 }
 
 /* ---- what is kept ---- */
@@ -150,6 +157,8 @@ static bool keep (run *r) {
 
 /* ---- the loop ---- */
 
+enum { FIRST_TUNED = 32 };                   /* a power of 2 */
+
 static bool restart_count (run *r, const char *name) {
   neap_tensor *t = neap_state_get(r->st, name);
   return !t || neap_state_set(r->c, r->st, name, neap_zeros_like(r->c, t));
@@ -159,14 +168,21 @@ static void report (run *r, double started);
 
 /* what is counted from the end of warm-up on */
 static bool restart_counts (run *r) {
-  static const char *const names[] = { "accepted", "divergences", "depth", "saturated", NULL };
+  static const char *const names[] = { "accepted", "divergences", "depth", "saturated", "swapped", "proposed",
+                                       NULL };
   for (int i = 0; names[i]; i++) if (!restart_count(r, names[i])) return false;
   return true;
+}
+
+/* after 32, 64, 128 … steps of warm-up, and all of it */
+static bool tunes_at (const run *r, int64_t done) {
+  return r->s->hooks.tune && done >= FIRST_TUNED && ((done & (done - 1)) == 0 || done == r->cfg.warmup);
 }
 
 static bool after_step (run *r) {
   int64_t i = r->done - r->cfg.warmup;
   if (r->owes && !put_energy(r, carried(r, "energy_before"))) return false;
+  if (i <= 0 && tunes_at(r, r->done) && !r->s->hooks.tune(r->c, r->s, r->st)) return false;
   if (i == 0 && !restart_counts(r)) return false;
   if (i > 0 && i % r->cfg.thin == 0 && !keep(r)) return false;
   if (!r->cfg.progress) return true;
@@ -178,7 +194,9 @@ static bool after_step (run *r) {
 static int64_t steps_to_next (const run *r) {
   int64_t i = r->done - r->cfg.warmup, left = r->cfg.steps - i;
   if (r->owes || r->cfg.progress) return 1;
-  int64_t next = i < 0 ? -i : r->cfg.thin - i % r->cfg.thin;
+  int64_t next = i < 0 ? -i : r->cfg.thin - i % r->cfg.thin, tuned = FIRST_TUNED;
+  while (tuned <= r->done) tuned *= 2;
+  if (i < 0 && r->s->hooks.tune && tuned - r->done < next) next = tuned - r->done;
   return next < left ? next : left;
 }
 
@@ -257,15 +275,18 @@ static double total (run *r, const char *name) {
 
 static void report (run *r, double started) {
   neap_sample_info *f = r->info;
-  int64_t after = r->done - r->cfg.warmup;
+  int64_t after = r->done - r->cfg.warmup, before = 0;
+  if (r->s->hooks.begin && r->st) before = (neap_numel(neap_state_get(r->st, "betas")) - 1) * r->s->moves;
   bool rejects = r->st && neap_state_get(r->st, "accepted");
   f->accept_rate = !rejects ? 1 : after > 0 ? total(r, "accepted") / ((double)after * (double)r->cfg.chains) : NAN;
   f->divergences = (int64_t)total(r, "divergences");
-  f->grad_evals = r->cfg.chains * (r->s->grads_init + r->s->grads_step * r->done) + (int64_t)total(r, "grad_evals");
+  f->grad_evals = r->cfg.chains * (r->s->grads_init + r->s->grads_step * (before + r->done)) +
+                  (int64_t)total(r, "grad_evals");
   f->saturated = (int64_t)total(r, "saturated");
   f->tree_depth = r->s->walk && after > 0 ? total(r, "depth") / ((double)after * (double)r->cfg.chains) : NAN;
   neap_tensor *h = r->st ? neap_state_get(r->st, "step_size") : NULL;
   f->step_size = h && h->dtype == NEAP_FLOAT64 ? *(double *)neap_ptr(h) : r->s->step_size;
+  if (r->st && r->s->hooks.tell && f->temperatures) r->s->hooks.tell(r->st, f);
   f->seconds = now() - started;
 }
 
@@ -280,6 +301,7 @@ neap_tensor *neap_sampler_sample (neap_context *c, neap_sampler *s, neap_energy 
   neap_sample_info own;
   run r = { .c = c, .s = s, .E = E, .cfg = cfg ? *cfg : all_default, .info = info ? info : &own };
   memset(r.info, 0, sizeof *r.info);
+  r.info->log_z = r.info->log_z_error = NAN;
   r.started = now();
   if (!neap_ok(c)) return NULL;
   neap_mode m = neap_no_grad(c);

@@ -3,6 +3,7 @@
 ** Invariant: a sampler holds settings only, so one object may serve any number of chains and energies.
 */
 #include "sampler/sampler.h"
+#include "energy/energy.h"
 #include "program/program.h"
 #include <math.h>
 #include <stdlib.h>
@@ -28,12 +29,17 @@ void neap_sampler_release (neap_sampler *s) {
   if (!s || --s->refs > 0) return;
   neap_program_forget(s->ctx, s->serial);
   neap_release(s->sigmas);
+  neap_release(s->bias);
+  neap_release(s->betas);
+  neap_sampler_release(s->kernel);
+  neap_energy_release(s->base);
   if (s->custom.free) s->custom.free(s->custom.arg);
   if (s->release_own) s->release_own(s->ctx, s->own);
   neap_object_free(s->ctx, s, sizeof *s);
 }
 
 const char *neap_sampler_name (const neap_sampler *s) { return s->kind->name; }
+neap_sampler *neap_sampler_kernel (const neap_sampler *s) { return s->kernel; }
 double neap_sampler_step_size (const neap_sampler *s) { return s->step_size; }
 bool sampler_calls_host (const neap_sampler *s) { return s->custom.step || s->host; }
 

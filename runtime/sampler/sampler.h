@@ -53,8 +53,18 @@ typedef struct sampler_adaptation {          /* what warm-up sets in the state: 
   bool langevin;                             /* step_size ε is Langevin's: that of the leapfrog step is √(2ε) */
 } sampler_adaptation;
 
+typedef struct sampler_hooks {               /* what a whole run asks of some samplers; each may be NULL */
+  /* Called now and then in warm-up, and at its end. */
+  bool (*tune)(neap_context *c, neap_sampler *s, neap_state *st);
+  /* Fills info's temperatures and swap rates, which are allocated; an error may be pending. */
+  void (*tell)(const neap_state *st, neap_sample_info *info);
+  /* Makes first positions, in place of init, cfg with defaults filled in. */
+  neap_state *(*begin)(neap_context *c, neap_sampler *s, neap_energy *E, const neap_sample_config *cfg);
+} sampler_hooks;
+
 struct neap_sampler {
   const neap_sampler_kind *kind;
+  sampler_hooks hooks;
   neap_context *ctx;
   int refs;
   uint64_t serial;                           /* its number in the context; another one after a change */
@@ -70,6 +80,13 @@ struct neap_sampler {
   int64_t max_depth;                         /* nuts */
   sampler_adaptation adapt;
   const sampler_walk *walk;                  /* NULL: steps are recorded */
+  neap_sampler *kernel;                      /* of what moves along a path (path.h); counted */
+  neap_energy *base;                         /* the path's easy end, or NULL; counted */
+  neap_start law;                            /* what base is when it is no energy of the host's; else DEFAULT */
+  neap_tensor *bias;                         /* of a machine's visible units there; NULL: the machine's own; counted */
+  neap_tensor *betas;                        /* the path's points, float64 [n]; counted */
+  int64_t moves, particles;                  /* of the kernel at each point; smc */
+  double ess;                                /* smc: what part of the particles shall count after a step of the path */
   int64_t grads_init, grads_step;            /* gradients of the energy for each chain */
   neap_custom_sampler custom;
   void *own; void (*release_own) (neap_context *c, void *own);   /* what a kind has besides: data, blocks; or NULL */
@@ -141,7 +158,10 @@ bool sampler_refresh (neap_context *c, neap_sampler *s, neap_energy *E, neap_sta
 /* First positions of this shape; data is what NEAP_START_DATA takes (may be NULL). */
 neap_tensor *sampler_start (neap_context *c, const char *who, neap_start start, neap_rng *r, neap_dtype d,
                             int ndim, const int64_t *shape, neap_tensor *data);
-neap_start sampler_default_start (const neap_sampler *s, neap_start start);
+neap_start sampler_default_start (const neap_sampler *s, const neap_energy *E, neap_start start);
+/* The same of E's units, each value as likely. */
+neap_tensor *sampler_start_units (neap_context *c, neap_energy *E, neap_rng *r, neap_dtype d, int ndim,
+                                  const int64_t *shape);
 /* n steps without computing anything anew first: for chains that came from init just now.  k: their program (see
 ** sampler/program.h), closed when a step fails in it; NULL: eagerly.  How many were made; fewer than n: with an
 ** error. */

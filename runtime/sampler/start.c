@@ -3,10 +3,30 @@
 ** Invariant: first positions are drawn from the caller's random stream, in one draw.
 */
 #include "sampler/sampler.h"
+#include "energy/states.h"
 
-neap_start sampler_default_start (const neap_sampler *s, neap_start start) {
-  if (start.kind == NEAP_START_DEFAULT) start.kind = s->kind->start;
+static bool is_normal (const neap_energy *E) {
+  while (E->nparts) E = E->parts[0];
+  return E->cls == &energy_gaussian_rbm_class;
+}
+
+neap_start sampler_default_start (const neap_sampler *s, const neap_energy *E, neap_start start) {
+  if (start.kind != NEAP_START_DEFAULT) return start;
+  if (s->kernel) s = s->kernel;
+  start.kind = s->kind->start == NEAP_START_BERNOULLI && is_normal(E) ? NEAP_START_NORMAL : s->kind->start;
   return start;
+}
+
+neap_tensor *sampler_start_units (neap_context *c, neap_energy *E, neap_rng *r, neap_dtype d, int ndim,
+                                  const int64_t *shape) {
+  energy_units u = energy_units_of(E);
+  if (u.lo == 1) {
+    neap_tensor *x = neap_rng_randint(c, r, 1, u.base, ndim, shape);
+    return x ? neap_cast(c, x, d) : NULL;
+  }
+  neap_tensor *half = neap_full(c, d, ndim, shape, .5), *x = half ? neap_rng_bernoulli(c, r, half) : NULL;
+  if (u.lo == 0 || !x) return x;
+  return neap_add(c, rows_scale(c, x, u.step), neap_scalar(c, d, u.lo));
 }
 
 static neap_tensor *uniform (neap_context *c, const char *who, neap_start start, neap_tensor *u) {

@@ -167,8 +167,10 @@ return {
     ["E:laplacian"] = {"E:laplacian(x [, c] [, {method=\"exact\" | \"hutchinson\", samples=1, rng=}])", "tr ∇²E [B]"},
     ["E:log_ratio"] = {"E:log_ratio(x, y [, c])", "log p(x)/p(y)"},
     ["E:log_prob"] = {"E:log_prob(x [, c] [, {log_z=}])", "−E − log Z; without log_z where a closed form is known"},
-    ["E:log_z"] = {"E:log_z([{method=\"exact\" | \"enumerate\" | \"quadrature\", values=, lower=, upper=, points=}])",
-      "a number, and info {method=, error=, stderr=, interval=}"},
+    ["E:log_z"] = {"E:log_z([{method=\"exact\" | \"enumerate\" | \"quadrature\" | \"ais\" | \"reverse_ais\" | \"smc\""
+      .. ", …}])",
+      "a number, and info {method=, stderr=, interval=, …}: exact, or along a path from a base: sampler=, base=, " ..
+      "chains=256, temperatures=1000, steps=1 (smc: particles=, ess=, steps=10)"},
     ["E:normalizable"] = {"E:normalizable()", "\"yes\", \"no\" or \"unknown\", and why: decided by how E grows far out"},
     ["E:logits"] = {"E:logits(x [, c])", "of a classifier: f(x) [B, K]"},
     ["E:sample"] = {"E:sample(n [, rng | {rng=, dtype=}])", "exact draws [n, event…], where there are any"},
@@ -201,7 +203,8 @@ return {
       "Langevin with a momentum (BAOAB); never rejects"},
     ["sampler.annealed_langevin"] = {"neap.sampler.annealed_langevin{sigmas=, step_size=, steps=100}",
       "steps moves of Langevin at each σ, the largest first, with step_size·(σ/σ_min)²"},
-    ["sampler.gibbs"] = {"neap.sampler.gibbs{}", "an RBM's hidden, then visible units"},
+    ["sampler.gibbs"] = {"neap.sampler.gibbs{}",
+      "an RBM's hidden, then visible units; of ising and potts each unit once, colour by colour"},
     ["sampler.gibbs_with_gradients"] = {"neap.sampler.gibbs_with_gradients{}",
       "of units 0 and 1 or −1 and 1: flips one that the gradient proposes"},
     ["sampler.dmala"] = {"neap.sampler.dmala{step_size=}",
@@ -212,6 +215,11 @@ return {
       "the same with a momentum and friction"},
     ["sampler.blocks"] = {"neap.sampler.blocks{{dims, sampler}, …}",
       "a step of each sampler in turn on its coordinates, the others given: for mixed states"},
+    ["sampler.parallel_tempering"] = {
+      "neap.sampler.parallel_tempering{temperatures= | n=, hottest=100, kernel=, moves=1}",
+      "replicas at several temperatures that swap; with n warm-up places them. Draws are those at T = 1"},
+    ["sampler.smc"] = {"neap.sampler.smc{particles=1024, kernel=, ess=0.5, moves=10}",
+      "particles from N(0, 1), or init's law, to e^(−E) by steps that keep a part ess effective; info.log_z"},
     ["sampler.custom"] = {"neap.sampler.custom{init=, step=}",
       "yours: init(E, x, rng) and step(E, state, rng) give tables of tensors"},
     ["s:sample"] = {"s:sample(E [, {chains=4, steps=1000, warmup=0, thin=1, init=\"normal\","
@@ -222,7 +230,7 @@ return {
     ["s:warmup"] = {"s:warmup(E, state, n)",
       "n steps in which mala, hmc and nuts without a step_size set state.step_size and state.scale"},
     ["s:partial"] = {"s:partial()", "draws and info of a run that Ctrl-C or an error ended"},
-    ["s:state"] = {"s:state()", "what s remembers: {step_size=}"},
+    ["s:state"] = {"s:state()", "what s remembers: {step_size=, kernel=}"},
     ["s:set_state"] = {"s:set_state(t)", "takes it back"},
   }},
 

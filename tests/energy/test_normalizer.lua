@@ -144,7 +144,8 @@ function T.test_what_cannot_be_summed ()
       hidden = 25}:log_z() end)
   t.raises("enumerate needs the event's shape",
            function () return neap.energy(function (x) return x:sum(2) end):log_z {method = "enumerate"} end)
-  t.raises("method 'ais' is not known; there are exact, enumerate, quadrature", function () return e.banana {}:log_z {method = "ais"} end)
+  t.raises("method 'aix' is not known; there are exact, enumerate, quadrature, ais, reverse_ais, smc",
+           function () return e.banana {}:log_z {method = "aix"} end)
   t.raises("option 'lower': a number or a table", function () return e.banana {}:log_z {method = "quadrature"} end)
   t.raises("lower must lie below upper", function () return e.banana {}:log_z {method = "quadrature", lower = 1,
                                                                                upper = 0} end)

@@ -275,7 +275,8 @@ function T.test_errors_name_what_is_wrong ()
   lu.assertStrContains(run({steps = 2}, neap.energy(function (x) return x:sum(2) end)), "shape of one x is not known")
   lu.assertStrContains(message(s.sample, s, 3), "energy expected")
   local gibbs = neap.sampler.gibbs{}
-  lu.assertStrContains(message(gibbs.sample, gibbs, E, {steps = 1}), "an rbm expected, got gaussian")
+  lu.assertStrContains(message(gibbs.sample, gibbs, E, {steps = 1}),
+                       "gibbs: an rbm, gaussian_rbm, ising or potts expected, got gaussian")
   lu.assertEquals(s:sample(E, {steps = 2}).shape, {2, 4, 2})     -- all works on
 end
 

@@ -1,0 +1,18 @@
+/*
+** gibbs.h -- what Gibbs sampling draws: machines whole sides at once, lattices units of one colour at once.
+*/
+#ifndef NEAP_SAMPLER_GIBBS_H
+#define NEAP_SAMPLER_GIBBS_H
+
+#include "sampler/sampler.h"
+
+/* E without fix, and without what multiplies, divides or shifts an energy of a lattice. */
+neap_energy *gibbs_base (neap_energy *E);
+/* Gibbs sampling knows E's conditional laws. */
+bool gibbs_takes (neap_energy *E);
+/* x holds states of E's lattice, base; held coordinates may be any. */
+bool gibbs_check_lattice (neap_context *c, neap_energy *E, neap_energy *base, neap_tensor *x);
+/* x [chains, event…] with each unit drawn once, colour by colour. */
+neap_tensor *gibbs_sweep (neap_context *c, neap_energy *E, neap_energy *base, neap_state *st);
+
+#endif
