@@ -196,28 +196,30 @@ static neap_units units_field (lua_State *L, const char *fname) {
 }
 
 static int make_pseudo_likelihood (lua_State *L) {
-  static const char *const names[] = { "units", "states", NULL };
+  static const char *const names[] = { "units", "states", "linear", NULL };
   static const char *const f = "loss.pseudo_likelihood";
   bind_options(L, 1, f, names);
   neap_units units = units_field(L, f);
   if (bind_field(L, 1, "states") != LUA_TNIL && bind_optinteger(L, 1, f, "states", 0) == 0)
     return luaL_error(L, "%s: option 'states': an integer from 2 up expected, got 0", f);
   int64_t states = bind_optinteger(L, 1, f, "states", 0);
+  bool linear = bind_optboolean(L, 1, f, "linear", false);
   neap_context *c = bind_context(L);
   neap_loss **box = loss_box(L);
   neap_scope sc = neap_scope_open(c);
-  *box = neap_loss_pseudo_likelihood(c, units, states);
+  *box = neap_loss_pseudo_likelihood(c, units, states, linear);
   return made(L, sc);
 }
 
 static int make_ratio_matching (lua_State *L) {
-  static const char *const names[] = { "units", NULL };
+  static const char *const names[] = { "units", "linear", NULL };
   bind_options(L, 1, "loss.ratio_matching", names);
   neap_units units = units_field(L, "loss.ratio_matching");
+  bool linear = bind_optboolean(L, 1, "loss.ratio_matching", "linear", false);
   neap_context *c = bind_context(L);
   neap_loss **box = loss_box(L);
   neap_scope sc = neap_scope_open(c);
-  *box = neap_loss_ratio_matching(c, units);
+  *box = neap_loss_ratio_matching(c, units, linear);
   return made(L, sc);
 }
 

@@ -67,11 +67,14 @@ NEAP_API neap_loss *neap_loss_multi_dsm (neap_context *c, int n, const double *s
 ** means spins, a 0 bits; of units that all are 1 what the loss saw before is taken, and if that was nothing it fails. */
 typedef enum neap_units { NEAP_UNITS_OPEN, NEAP_UNITS_BITS, NEAP_UNITS_SPINS } neap_units;    /* 0 and 1; −1 and 1 */
 /* Pseudo-likelihood (Besag 1975): −mean Σᵢ log p(xᵢ | x's other units), an energy for each other state of each unit.
-** states q ≥ 2: units 1 … q (units is then NEAP_UNITS_OPEN); 0: as a Potts model has them, else binary units. */
-NEAP_API neap_loss *neap_loss_pseudo_likelihood (neap_context *c, neap_units units, int64_t states);
+** states q ≥ 2: units 1 … q (units is then NEAP_UNITS_OPEN); 0: as a Potts model has them, else binary units.  linear: E
+** has no products of a unit with itself, so that one gradient tells all neighbours' energies; known of lattices. */
+NEAP_API neap_loss *neap_loss_pseudo_likelihood (neap_context *c, neap_units units, int64_t states,
+                                                bool linear);
 
-/* Ratio matching (Hyvärinen 2007) of binary units: mean Σᵢ (1 / (1 + p(x)/p(x with unit i turned over)))². */
-NEAP_API neap_loss *neap_loss_ratio_matching (neap_context *c, neap_units units);
+/* Ratio matching (Hyvärinen 2007) of binary units: mean Σᵢ (1 / (1 + p(x)/p(x with unit i turned over)))².
+** linear: as of pseudo-likelihood. */
+NEAP_API neap_loss *neap_loss_ratio_matching (neap_context *c, neap_units units, bool linear);
 
 /* Energy discrepancy (Schröder et al. 2023), M = samples: mean log(w/M + (1/M) Σⱼ e^(E(x) − E(x + √t n + √t nⱼ))), no
 ** derivative by x, no chains.  w > 0 bounds it from below where samples are few. */

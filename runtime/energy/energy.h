@@ -149,6 +149,8 @@ neap_tensor *energy_logsumexp_last (neap_context *c, neap_tensor *x);     /* [B,
 neap_tensor *energy_unit (neap_context *c, const neap_tensor *x, int64_t D, int64_t i);
 /* labels x [B, event…] of ndim dimensions as [B, event…, q], in which x may be already */
 neap_tensor *energy_one_hot (neap_context *c, neap_tensor *x, int ndim, int64_t q);
+/* labels x of E's units 1 … q, in the dtype of E's parameters, if it has any, else x's where that is a float's */
+neap_tensor *energy_one_hot_of (neap_context *c, const neap_energy *E, neap_tensor *x);
 neap_tensor *energy_signs (neap_context *c, const neap_tensor *x, neap_rng *rng);       /* ±1, evenly, in x's shape */
 
 #endif

@@ -94,3 +94,10 @@ neap_tensor *energy_one_hot (neap_context *c, neap_tensor *x, int ndim, int64_t 
   if (x->ndim == ndim + 2) return x;
   return neap_one_hot(c, x->dtype == NEAP_INT64 ? x : energy_cast(c, x, NEAP_INT64), q);
 }
+
+neap_tensor *energy_one_hot_of (neap_context *c, const neap_energy *E, neap_tensor *x) {
+  double first, step;
+  neap_dtype d = E->nparams > 0 ? E->params[0].value->dtype : neap_is_float(x->dtype) ? x->dtype : c->default_dtype;
+  neap_tensor *z = energy_one_hot(c, x, x->ndim - 1, neap_energy_units(E, &first, &step));
+  return z ? energy_cast(c, z, d) : NULL;
+}

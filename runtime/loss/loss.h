@@ -42,6 +42,7 @@ struct neap_loss {
                                              /* jem: w, the weight of log p(x) */
   neap_units units, seen;                    /* of conditionals' losses: asked for; shown by a batch last */
   int64_t states;                            /* pseudo_likelihood; 0: binary units */
+  bool linear;                               /* E is linear in each unit by itself */
   int conditional;                           /* multi_dsm, diffusion_recovery */
   neap_tensor *sigmas;                       /* of both: [n], float64 */
   neap_energy *law;                          /* diffusion_recovery: of z, for the last E; or NULL */

@@ -121,6 +121,39 @@ static neap_tensor *over_units (neap_context *c, neap_loss *l, loss_batch *b, un
   return rows_mean(c, sum);
 }
 
+/* ---- all neighbours by one gradient ---- */
+
+/* Each unit by itself changes E by what the gradient tells, whatever the others are: the loss was told so, or E's own
+** formula has no products of a unit with itself. */
+static bool is_linear (const neap_energy *E) {
+  for (int i = 0; i < E->nparts; i++) if (!is_linear(E->parts[i])) return false;
+  if (E->nparts) return E->cls == &energy_sum_class || E->cls == &energy_scale_class || E->cls == &energy_divide_class ||
+                        E->cls == &energy_offset_class;
+  return E->cls == &energy_ising_class || E->cls == &energy_potts_class || energy_is_classical_hopfield(E);
+}
+
+/* of units 1 … q by x one-hot, which E must take, of binary ones by x itself */
+static bool by_gradient (const neap_loss *l, const loss_batch *b) {
+  static const neap_loss plain;
+  int64_t states = states_of(l, b->E);
+  bool can = states ? states == states_of(&plain, b->E) : neap_is_float(b->x->dtype);
+  return can && (l->linear || is_linear(b->E));
+}
+
+/* E(x) − E(x with the unit turned over) of every unit, [B, event…] */
+static neap_tensor *rises (neap_context *c, loss_batch *b) {
+  neap_tensor *g = neap_energy_grad(c, b->E, b->x, b->cond);
+  return g ? neap_mul(c, g, neap_sub(c, b->x, b->neg)) : NULL;
+}
+
+/* −log p(xᵢ | others) of units 1 … q, [B, event…]: log Σₖ e^(−gᵢₖ) + g at xᵢ, by x one-hot */
+static neap_tensor *minus_logs (neap_context *c, loss_batch *b) {
+  neap_tensor *z = energy_one_hot_of(c, b->E, b->x);
+  neap_tensor *g = z ? neap_energy_grad(c, b->E, z, b->cond) : NULL;
+  neap_tensor *own = g ? energy_sum_last(c, neap_mul(c, g, z)) : NULL;
+  return own ? neap_add(c, energy_logsumexp_last(c, neap_neg(c, g)), own) : NULL;
+}
+
 /* ---- pseudo-likelihood (Besag 1975): −log p(xᵢ | others) = log(1 + Σ e^(E(x) − E(neighbour))) ---- */
 
 /* grows to log(e^sum + e^rise), sum ≥ 0 */
@@ -134,12 +167,14 @@ static neap_tensor *minus_log_conditional (neap_context *c, const neap_loss *l, 
 }
 
 static neap_tensor *eval_pseudo (neap_context *c, neap_loss *l, loss_batch *b) {
-  return over_units(c, l, b, minus_log_conditional);
+  if (!by_gradient(l, b)) return over_units(c, l, b, minus_log_conditional);
+  neap_tensor *t = states_of(l, b->E) ? minus_logs(c, b) : neap_softplus(c, rises(c, b), 1);
+  return t ? rows_mean(c, rows_sum(c, t)) : NULL;
 }
 
 static const neap_loss_kind pseudo = { "pseudo_likelihood", NULL, prepare, eval_pseudo };
 
-neap_loss *neap_loss_pseudo_likelihood (neap_context *c, neap_units units, int64_t states) {
+neap_loss *neap_loss_pseudo_likelihood (neap_context *c, neap_units units, int64_t states, bool linear) {
   if (states < 0 || states == 1 || states > INT32_MAX)
     return neap_fail(c, NEAP_EARG, "pseudo_likelihood: states: an integer from 2 up expected, got %lld",
                      (long long)states);
@@ -149,6 +184,7 @@ neap_loss *neap_loss_pseudo_likelihood (neap_context *c, neap_units units, int64
   if (!l) return NULL;
   l->units = units;
   l->states = states;
+  l->linear = linear;
   return l;
 }
 
@@ -165,13 +201,17 @@ static bool prepare_ratio (neap_context *c, neap_loss *l, loss_batch *b) {
 }
 
 static neap_tensor *eval_ratio (neap_context *c, neap_loss *l, loss_batch *b) {
-  return over_units(c, l, b, squared_conditional);
+  if (!by_gradient(l, b)) return over_units(c, l, b, squared_conditional);
+  neap_tensor *t = neap_square(c, neap_sigmoid(c, rises(c, b)));
+  return t ? rows_mean(c, rows_sum(c, t)) : NULL;
 }
 
 static const neap_loss_kind ratio = { "ratio_matching", NULL, prepare_ratio, eval_ratio };
 
-neap_loss *neap_loss_ratio_matching (neap_context *c, neap_units units) {
+neap_loss *neap_loss_ratio_matching (neap_context *c, neap_units units, bool linear) {
   neap_loss *l = loss_new(c, &ratio);
-  if (l) l->units = units;
+  if (!l) return NULL;
+  l->units = units;
+  l->linear = linear;
   return l;
 }

@@ -21,14 +21,14 @@ bool categorical_is (const neap_energy *E) { return states(E) > 0; }
 
 /* x [chains, event…] -> [chains, n, q] */
 static neap_tensor *one_hot (neap_context *c, neap_energy *E, neap_tensor *x) {
-  neap_tensor *z = x ? energy_one_hot(c, x, x->ndim - 1, states(E)) : NULL;
+  neap_tensor *z = x ? energy_one_hot_of(c, E, x) : NULL;
   return z ? neap_reshape(c, z, 3, (int64_t[]){ x->shape[0], -1, states(E) }) : NULL;
 }
 
 /* E(x) [chains] and ∂E/∂z [chains, n, q] */
 static bool gradient (neap_context *c, neap_energy *E, neap_state *st, neap_tensor *x, neap_tensor **e,
                       neap_tensor **g) {
-  neap_tensor *z = x ? energy_one_hot(c, x, x->ndim - 1, states(E)) : NULL;
+  neap_tensor *z = x ? energy_one_hot_of(c, E, x) : NULL;
   if (!z || !sampler_gradient(c, E, st, z, e, g)) return false;
   *g = neap_reshape(c, *g, 3, (int64_t[]){ x->shape[0], -1, states(E) });
   return *g != NULL;

@@ -178,4 +178,42 @@ function T.test_errors ()
   lu.assertStrContains(message(pseudo{states = 3}, E, neap.zeros(2, 3)), "whole numbers from 1 to 3 expected")
 end
 
+-- ---- all neighbours by one gradient ----
+
+-- The loss of E, and its gradient by p, are those of E behind a function, where each neighbour is evaluated.
+local function same_as_neighbours (name, E, p, x, options)
+  local plain = neap.energy(function (y) return E(y) end, {params = {p}, event = E.event, states = options.states})
+  local one, all = neap.loss[name](options.fast or {}), neap.loss[name](options.slow or {})
+  local a, b = one(E, x), all(options.states and E or plain, x)
+  near(number(a), number(b), 1e-10)
+  local ga, gb = neap.gradients(a, p), neap.gradients(b, p)
+  near(number((ga - gb):abs():max()), 0, 1e-10)
+end
+
+function T.test_linear_energies ()
+  local options = {dtype = "float64"}
+  local field = neap.randn(3, 4, options):requires_grad()
+  local spins = neap.rng(1):bernoulli(neap.full({6, 3, 4}, .5, options)) * 2 - 1
+  local ising = 2 * neap.energy.ising{shape = {3, 4}, beta = .3, field = field} + 1
+  for _, name in ipairs {"pseudo_likelihood", "ratio_matching"} do
+    same_as_neighbours(name, ising, field, spins, {slow = {units = "spins"}})
+  end
+  local W = neap.randn(3, 3, options):requires_grad()
+  local chain = neap.energy(function (z)
+    return -(z:double():slice(2, 1, 3):matmul(W) * z:double():slice(2, 2, 4)):sum {2, 3}
+  end, {params = {W}, event = {4}, states = 3})
+  local x = neap.rng(2):categorical(neap.zeros(6, 4, 3))
+  same_as_neighbours("pseudo_likelihood", chain, W, x, {fast = {linear = true}, states = 3})
+end
+
+-- A machine's softplus is not linear in a unit: its neighbours are evaluated, and a promise would be broken.
+function T.test_machines_are_not_linear ()
+  neap.seed(3)
+  local E = neap.energy.rbm{visible = 4, hidden = 3}
+  E.W[{}] = neap.randn(4, 3)
+  local v = neap.rng(1):bernoulli(neap.full({5, 4}, .5))
+  local exact, promised = neap.loss.pseudo_likelihood{}(E, v), neap.loss.pseudo_likelihood{linear = true}(E, v)
+  lu.assertTrue(math.abs(number(exact) - number(promised)) > 1e-3)
+end
+
 return T

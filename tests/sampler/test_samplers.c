@@ -206,8 +206,8 @@ static neap_loss *make_loss (neap_context *c, int which, neap_sampler *s, neap_e
     case 7: return neap_loss_fd_ssm(c, .1);
     case 8: return neap_loss_energy_discrepancy(c, .25, 2, 1);
     case 9: return neap_loss_flow_contrastive(c, noise);
-    case 10: return neap_loss_pseudo_likelihood(c, NEAP_UNITS_BITS, 0);
-    case 11: return neap_loss_ratio_matching(c, NEAP_UNITS_OPEN);
+    case 10: return neap_loss_pseudo_likelihood(c, NEAP_UNITS_BITS, 0, false);
+    case 11: return neap_loss_ratio_matching(c, NEAP_UNITS_OPEN, false);
     default: return neap_loss_nce(c, &(neap_nce_config){ .noise = noise, .ratio = 2 });
   }
 }
