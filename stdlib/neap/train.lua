@@ -206,9 +206,10 @@ local function loop (run, o, total, next_batch, show, write)
   end
 end
 
-local function make_ema (o, params)
+-- Averages of the energy's parameters, as E:with takes them.
+local function make_ema (o, E)
   if o.ema == nil then return nil end
-  return type(o.ema) == "number" and neap.ema(params, {decay = o.ema}) or o.ema
+  return type(o.ema) == "number" and neap.ema((E:params()), {decay = o.ema}) or o.ema
 end
 
 -- What a run consists of, as checkpoint.lua has it.
@@ -221,7 +222,7 @@ local function make_run (E, o, loader, history)
     run.rng = run.rng or neap.rng(neap.randint(1, 1 << 31, {1}):item())        -- of the default stream
   end
   local function say (text) if o.progress ~= false then program.warn(text) end end
-  run.ema, run.guard = make_ema(o, run.params), o.guard and guard.new(o.guard, say) or nil
+  run.ema, run.guard = make_ema(o, E), o.guard and guard.new(o.guard, say) or nil
   history.ema, history.rollbacks = run.ema, run.guard and run.guard.rollbacks
   return run
 end
@@ -232,7 +233,7 @@ local function go_on (run, o, path, history)
   local from = o.resume == true and path or o.resume
   if o.resume == true and not checkpoint.exists(from) then return end
   if checkpoint.load(run, from).ema or type(o.ema) ~= "number" then return end
-  run.ema = make_ema(o, run.params)
+  run.ema = make_ema(o, run.E)
   history.ema = run.ema
 end
 

@@ -94,6 +94,15 @@ function T.test_ema_and_functions_as_data_and_loss ()
   lu.assertEquals(E:with(h.ema:params())(neap.zeros(1, 1, {dtype = "float64"})):item(), 0)
 end
 
+-- The averages are those of the energy alone, whatever parameters the loss has.
+function T.test_averages_beside_a_loss_with_parameters ()
+  local E, law = neap.energy.mlp{sizes = {1, 4}}, neap.energy.gaussian{mean = neap.zeros(1), std = 1}
+  local h = neap.train(E, law:sample(50), {loss = neap.loss.nce{noise = law}, batch = 25, steps = 4, ema = .5,
+                                           progress = false})
+  lu.assertEquals(#h.ema:params(), #E:params())
+  lu.assertEquals(E:with(h.ema:params())(neap.zeros(3, 1)).shape, {3})
+end
+
 -- The log normaliser of NCE is trained with the energy: that of ½|x|² in the plane is log 2π.
 function T.test_the_loss_has_parameters_of_its_own ()
   neap.seed(1)
