@@ -9,9 +9,9 @@ local likelihood = {}
 
 local any = options.any
 local KNOWN = {every = any "integer", data = any "tensor", method = any "string", lower = any("number", "table"),
-  upper = any("number", "table"), points = any "integer", chains = any "integer", temperatures = any("integer", "table"),
-  base = any "energy"}
-local FOR_LOG_Z = {"lower", "upper", "points", "chains", "temperatures", "base"}
+  upper = any("number", "table"), points = any "integer", chains = any "integer", temperatures = any(), base = any(),
+  sampler = any(), steps = any "integer", particles = any "integer", ess = any "number"}
+local FOR_LOG_Z = {"lower", "upper", "points", "chains", "temperatures", "base", "sampler", "steps", "particles", "ess"}
 local MOST_ROWS = 2000           -- of the training data
 
 -- The grid's ends: a width of the data beyond them on each side.

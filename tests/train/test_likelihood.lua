@@ -59,6 +59,20 @@ function T.test_of_an_rbm ()
   lu.assertAlmostEquals(h.log_likelihood[1].value, want, 1e-5)
 end
 
+-- Beyond three dimensions by annealed importance sampling, whose interval is told.
+function T.test_by_annealed_importance_sampling ()
+  local G = neap.energy.gaussian{mean = neap.tensor({.5, 0, 0, 0, -1}, f64), std = 1.5}
+  local theta, x = neap.zeros(1, f64):requires_grad(), G:sample(200, {dtype = "float64"})
+  local E = neap.energy(function (v) return G(v) + 0 * theta end, {params = {theta}, event = {5}})
+  local h = train(E, x, {loss = function (e, v) return e(v):mean() end, log_likelihood = {every = 30, chains = 400,
+                                                                                       temperatures = 200}})
+  local l = h.log_likelihood[1]
+  lu.assertEquals(l.method, "ais")
+  local stderr = (l.upper - l.lower) / (2 * 1.96)
+  lu.assertTrue(stderr > 0 and stderr < .1, "standard error " .. stderr)
+  lu.assertTrue(math.abs(l.value - G:log_prob(x):mean():item()) < 4 * stderr)
+end
+
 -- Measuring changes nothing else, and is kept by checkpoints.
 function T.test_the_run_is_the_same ()
   local function run (o)
