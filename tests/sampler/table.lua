@@ -156,13 +156,19 @@ M.rows = {
   slice = function (t)
     if continuous(t) then return neap.sampler.slice{width = t.size}, {thin = t.funnel and 100 or nil} end
   end,
-  mala = steady(function (t) return neap.sampler.mala{step_size = .7 * t.small ^ 2} end),
+  mala = steady(function (t)                            -- longer steps are rejected where a tail is steep, for long
+    return neap.sampler.mala{step_size = .7 * (t.steep or t.small) ^ 2}, {thin = t.steep and 10 * t.thin or nil}
+  end),
   hmc = function (t)
     if t.funnel then return neap.sampler.hmc{step_size = .02, leapfrog_steps = 75}, {thin = 2, chains = 256} end
     if continuous(t) then                               -- no path may be half a period of an axis: it would make −x of x
       local h = t.steep or t.small
       return neap.sampler.hmc{step_size = h, leapfrog_steps = math.ceil(1.1 * t.size / h)}, {thin = 2}
     end
+  end,
+  nuts = function (t)
+    if t.funnel then return neap.sampler.nuts{step_size = .05}, {thin = 1} end
+    if continuous(t) then return neap.sampler.nuts{}, {thin = 2} end
   end,
   gibbs = function (t) if t.bits then return neap.sampler.gibbs{} end end,
   gibbs_with_gradients = function (t)
