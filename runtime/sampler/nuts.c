@@ -18,7 +18,7 @@ typedef struct chain {
   tree t;                                    /* t.whole: where it stands */
   int64_t row, done;                         /* steps of this walk */
   double accepted, diverged, depth, saturated, gradients;
-  double *g;                                 /* [n]: the row's gradient */
+  double *room;                              /* [n] */
 } chain;
 
 struct walker {
@@ -37,9 +37,15 @@ struct walker {
 
 /* ---- elements of float32 and float64 ---- */
 
-static void read_row (const neap_tensor *t, int64_t at, int64_t n, double *to) {
-  if (t->dtype == NEAP_FLOAT64) memcpy(to, (double *)neap_ptr(t) + at, (size_t)n * sizeof *to);
-  else for (int64_t i = 0; i < n; i++) to[i] = (double)((float *)neap_ptr(t))[at + i];
+static double read_one (const neap_tensor *t, int64_t at) {
+  return t->dtype == NEAP_FLOAT64 ? ((double *)neap_ptr(t))[at] : (double)((float *)neap_ptr(t))[at];
+}
+
+/* n elements, where they lie or in `room` */
+static const double *see_row (const neap_tensor *t, int64_t at, int64_t n, double *room) {
+  if (t->dtype == NEAP_FLOAT64) return (double *)neap_ptr(t) + at;
+  for (int64_t i = 0; i < n; i++) room[i] = (double)((float *)neap_ptr(t))[at + i];
+  return room;
 }
 
 static void write_row (const neap_tensor *t, int64_t at, int64_t n, const double *from) {
@@ -134,12 +140,10 @@ static void end (chain *k) {
 static void land (chain *k) {
   walker *w = k->w;
   tree_edge *e = &k->t.edge[k->t.toward];
-  double energy;
-  read_row(w->q.e, k->row, 1, &energy);
-  read_row(w->q.g, k->row * w->n, w->n, k->g);
-  whiten(w, k->g, e->g);
+  const double *g = see_row(w->q.g, k->row * w->n, w->n, k->room);
+  whiten(w, g, e->g);
   kick(w, time_step(w, &k->t), e);
-  if (tree_add(&k->t, energy, k->g)) leap(k);
+  if (tree_add(&k->t, read_one(w->q.e, k->row), g)) leap(k);
   else end(k);
 }
 
@@ -304,7 +308,7 @@ static bool open_memory (walker *w) {
   for (int64_t i = 0; i < w->chains; i++) {
     chain *k = &w->chain[i];
     double *at = w->memory + (size_t)i * each;
-    *k = (chain){ .w = w, .row = i, .g = at };
+    *k = (chain){ .w = w, .row = i, .room = at };
     tree_lay(&k->t, w->n, (int)w->s->max_depth, at + w->n);
     k->t.tiles = w->c->tiles;
   }

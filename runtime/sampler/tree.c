@@ -56,9 +56,13 @@ static double uniform (tree *t) {
   return t->uniform[t->used++];
 }
 
-static double log_add (double a, double b) {
-  if (a < b) { double c = a; a = b; b = c; }
-  return b == -INFINITY ? a : a + log1p(exp(b - a));
+typedef struct odds { double total, of_all, of_old; } odds;            /* log(e^a + e^b); e^b / (e^a + e^b); e^b / e^a */
+
+static odds odds_of (double a, double b) {
+  double less = exp(-fabs(a - b));                     /* the smaller against the larger */
+  if (a == b && a == -INFINITY) return (odds){ a, 0, 0 };
+  if (a < b) return (odds){ b + log1p(less), 1 / (1 + less), 1 };
+  return (odds){ a + log1p(less), less / (1 + less), less };
 }
 
 static double kinetic (int64_t n, const double *p) {
@@ -69,8 +73,8 @@ static double kinetic (int64_t n, const double *p) {
 
 /* ---- parts ---- */
 
-/* b comes after a: a becomes both, and b's state its own if it is taken.  Does that go on without a U-turn? */
-static bool join (int64_t n, tree_part *a, tree_part *b, bool take) {
+/* b comes after a: a becomes both, of that weight, and b's state its own if it is taken.  Is there no U-turn in it? */
+static bool join (int64_t n, tree_part *a, tree_part *b, double weight, bool take) {
   double whole[2] = { 0 }, left[2] = { 0 }, right[2] = { 0 };
   for (int64_t i = 0; i < n; i++) {
     double ra = a->rho[i], rb = b->rho[i];
@@ -89,18 +93,22 @@ static bool join (int64_t n, tree_part *a, tree_part *b, bool take) {
     swap(&a->g, &b->g);
     a->energy = b->energy;
   }
-  a->weight = log_add(a->weight, b->weight);
+  a->weight = weight;
   a->level++;
   return whole[0] > 0 && whole[1] > 0 && left[0] > 0 && left[1] > 0 && right[0] > 0 && right[1] > 0;
 }
 
-/* the momenta and weight of a part that is one state */
-static void set_leaf (const tree *t, tree_part *p, const double *momentum, double weight) {
-  copy(t->n, p->first, momentum);
-  copy(t->n, p->last, momentum);
-  copy(t->n, p->rho, momentum);
-  p->weight = weight;
-  p->level = 0;
+/* a part that is one state: e, with its gradient g as the energy gives it */
+static void set_leaf (int64_t n, tree_part *leaf, const tree_edge *e, const double *g, double weight) {
+  double *restrict first = leaf->first, *restrict last = leaf->last, *restrict rho = leaf->rho;
+  double *restrict x = leaf->x, *restrict to = leaf->g;
+  for (int64_t i = 0; i < n; i++) {
+    first[i] = last[i] = rho[i] = e->p[i];
+    x[i] = e->x[i];
+    to[i] = g[i];
+  }
+  leaf->weight = weight;
+  leaf->level = 0;
 }
 
 /* ---- a step ---- */
@@ -114,13 +122,16 @@ static void choose (tree *t) {
 
 void tree_begin (tree *t) {
   tree_edge *a = &t->edge[0], *b = &t->edge[1];
+  double *momenta[3] = { t->whole.first, t->whole.last, t->whole.rho };
   copy(t->n, a->x, t->whole.x);
   copy(t->n, b->x, t->whole.x);
   copy(t->n, b->p, a->p);
   copy(t->n, b->g, a->g);
+  for (int i = 0; i < 3; i++) copy(t->n, momenta[i], a->p);
   t->h0 = t->whole.energy + kinetic(t->n, a->p);
   if (isnan(t->h0)) t->h0 = INFINITY;
-  set_leaf(t, &t->whole, a->p, t->h0 < INFINITY ? 0 : -INFINITY);
+  t->whole.weight = t->h0 < INFINITY ? 0 : -INFINITY;
+  t->whole.level = 0;
   t->height = t->depth = 0;
   t->facing = 1;
   t->leaves = 0;
@@ -133,10 +144,11 @@ void tree_begin (tree *t) {
 /* the doubling is complete: it becomes part of the whole */
 static bool grow (tree *t) {
   tree_part *doubling = &t->part[0];
-  bool take = log1p(-uniform(t)) < doubling->weight - t->whole.weight;
+  odds w = odds_of(t->whole.weight, doubling->weight);
+  bool take = uniform(t) < w.of_old;
   t->height = 0;
   t->depth++;
-  if (!join(t->n, &t->whole, doubling, take) || t->depth == t->max_depth) return false;
+  if (!join(t->n, &t->whole, doubling, w.total, take) || t->depth == t->max_depth) return false;
   choose(t);
   return true;
 }
@@ -146,8 +158,9 @@ static bool merge (tree *t) {
   while (t->height > 1) {
     tree_part *a = &t->part[t->height - 2], *b = a + 1;
     if (a->level != b->level) return true;
-    bool take = log1p(-uniform(t)) < b->weight - log_add(a->weight, b->weight);
-    if (!join(t->n, a, b, take)) return false;
+    odds w = odds_of(a->weight, b->weight);
+    bool take = uniform(t) < w.of_all;
+    if (!join(t->n, a, b, w.total, take)) return false;
     t->height--;
   }
   return t->part[0].level < t->depth || grow(t);
@@ -164,9 +177,7 @@ bool tree_add (tree *t, double energy, const double *g) {
     return false;
   }
   tree_part *leaf = &t->part[t->height++];
-  set_leaf(t, leaf, e->p, t->h0 < INFINITY ? gain : -h);
-  copy(t->n, leaf->x, e->x);
-  copy(t->n, leaf->g, g);
+  set_leaf(t->n, leaf, e, g, t->h0 < INFINITY ? gain : -h);
   leaf->energy = energy;
   return merge(t);
 }

@@ -70,7 +70,7 @@ return function (E, x, rng, step, variances, max_depth)
     local b = a and build(a.last, h, depth - 1)
     if not b then return nil end
     local weight = log_add(a.weight, b.weight)
-    local sample = math.log(1 - uniform()) < b.weight - weight and b.sample or a.sample
+    local sample = uniform() < math.exp(b.weight - weight) and b.sample or a.sample
     if not joined(a, b) then return nil end
     return {first = a.first, last = b.last, rho = plus(a.rho, b.rho), weight = weight, sample = sample}
   end
@@ -82,7 +82,7 @@ return function (E, x, rng, step, variances, max_depth)
     local new = build(tree.last, forwards and step or -step, out.depth)
     if not new then break end
     out.depth = out.depth + 1
-    local sample = math.log(1 - uniform()) < new.weight - tree.weight and new.sample or tree.sample
+    local sample = uniform() < math.exp(new.weight - tree.weight) and new.sample or tree.sample
     local more = joined(tree, new)
     tree = {first = tree.first, last = new.last, rho = plus(tree.rho, new.rho),
             weight = log_add(tree.weight, new.weight), sample = sample}
