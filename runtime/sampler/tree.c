@@ -56,7 +56,8 @@ static double uniform (tree *t) {
   return t->uniform[t->used++];
 }
 
-typedef struct odds { double total, of_all, of_old; } odds;            /* log(e^a + e^b); e^b / (e^a + e^b); e^b / e^a */
+/* log(e^a + e^b); e^b / (e^a + e^b); e^b / e^a, 1 at most */
+typedef struct odds { double total, of_all, of_old; } odds;
 
 static odds odds_of (double a, double b) {
   double less = exp(-fabs(a - b));                     /* the smaller against the larger */
