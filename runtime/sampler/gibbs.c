@@ -1,6 +1,6 @@
 /*
 ** gibbs.c -- Gibbs sampling: a restricted Boltzmann machine's sides in turn (Smolensky 1986, Hinton 2002), a lattice's
-** units by their colours (gibbs_lattice.c).
+** units by their colours (gibbs_lattice.c), other discrete units one by one (gibbs_single.c).
 ** A machine's hidden units are independent given x and the visible ones given h, so each side is drawn exactly; visible
 ** units of a Gaussian one are normal.  Coordinates that E:fix holds keep their values: the rest is drawn from the
 ** conditional law.
@@ -26,16 +26,14 @@ bool gibbs_takes (neap_energy *E) {
   return is_lattice(base) || rbm_is_machine(base);
 }
 
-/* NULL with an error when E is something else */
-static neap_energy *base_of (neap_context *c, neap_energy *E) {
-  if (gibbs_takes(E)) return gibbs_base(E);
-  return neap_fail(c, NEAP_EARG, "gibbs: an rbm, gaussian_rbm, ising or potts expected, got %s", neap_energy_name(E));
-}
-
 static bool init (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {
+  double first, step;
+  neap_energy *base = gibbs_base(E);
   (void)s;
-  neap_energy *base = base_of(c, E);
-  return base && (!is_lattice(base) || gibbs_check_lattice(c, E, base, neap_state_get(st, "x")));
+  if (is_lattice(base)) return gibbs_check_lattice(c, E, base, neap_state_get(st, "x"));
+  if (gibbs_takes(E) || neap_energy_units(E, &first, &step) > 0) return true;
+  return neap_fail(c, NEAP_EARG, "gibbs: a gaussian_rbm or an energy of discrete units (rbm, ising, potts, a function with "
+                   "states) expected, got %s", neap_energy_name(E));
 }
 
 /* h [chains, hidden] -> v [chains, visible] */
@@ -57,10 +55,9 @@ static bool step_machine (neap_context *c, neap_energy *rbm, neap_energy *E, nea
 
 static bool step (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {
   (void)s;
-  neap_energy *base = base_of(c, E);
-  if (!base) return false;
-  if (!is_lattice(base)) return step_machine(c, base, E, st);
-  neap_tensor *x = gibbs_sweep(c, E, base, st);
+  neap_energy *base = gibbs_base(E);
+  if (rbm_is_machine(base)) return step_machine(c, base, E, st);
+  neap_tensor *x = is_lattice(base) ? gibbs_sweep(c, E, base, st) : gibbs_sweep_single(c, E, st);
   return x && neap_state_set(c, st, "x", x);
 }
 

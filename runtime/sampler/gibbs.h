@@ -12,6 +12,8 @@ neap_energy *gibbs_base (neap_energy *E);
 bool gibbs_takes (neap_energy *E);
 /* x holds states of E's lattice, base; held coordinates may be any. */
 bool gibbs_check_lattice (neap_context *c, neap_energy *E, neap_energy *base, neap_tensor *x);
+/* x [chains, event…] with each unit drawn once, one after the other. */
+neap_tensor *gibbs_sweep_single (neap_context *c, neap_energy *E, neap_state *st);
 /* x [chains, event…] with each unit drawn once, colour by colour. */
 neap_tensor *gibbs_sweep (neap_context *c, neap_energy *E, neap_energy *base, neap_state *st);
 

@@ -148,7 +148,7 @@ function T.test_errors ()
   local function run (s) return s:sample(E, {steps = 4}) end
   says("blocks: coordinate 2 of x is in no block", run, blocks{{{1}, mala}})
   says("blocks: block 1: coordinates 1 to 2 expected, as x has, got 3", run, blocks{{{1, 2, 3}, mala}})
-  says("gibbs: an rbm, gaussian_rbm, ising or potts expected, got block", run, blocks{{{1, 2}, neap.sampler.gibbs{}}})
+  says("a function with states) expected, got block", run, blocks{{{1, 2}, neap.sampler.gibbs{}}})
 end
 
 return T

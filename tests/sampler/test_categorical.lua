@@ -1,6 +1,7 @@
 -- test_categorical.lua -- units of states 1 … q: Lua functions of x one-hot, gibbs_with_gradients and dmala on them.
 
 local lu = require "luaunit"
+local enumerate = require "sampler.enumerate"
 local near = require "energy.near"
 local T = {}
 
@@ -42,7 +43,8 @@ end
 function T.test_laws ()
   local E = model()
   local want, start = exact(E), neap.rng(3):categorical(neap.zeros(CHAINS, 4, 3))
-  local samplers = {neap.sampler.gibbs_with_gradients{}, neap.sampler.dmala{step_size = .8}, neap.sampler.dmala{step_size = 3}}
+  local samplers = {neap.sampler.gibbs_with_gradients{}, neap.sampler.dmala{step_size = .8},
+    neap.sampler.dmala{step_size = 3}, neap.sampler.gibbs{}}
   for i, s in ipairs(samplers) do
     local z, info = worst(s, E, want, start)
     lu.assertTrue(z < 4, ("sampler %d: |z| = %g"):format(i, z))
@@ -61,6 +63,21 @@ function T.test_floats_hold_the_same_chain ()
   lu.assertEquals(a:double():totable(), b:totable())
 end
 
+-- Gibbs draws any discrete unit from its energy at each value: of bits and spins, with conditions, too.
+function T.test_gibbs_of_any_units ()
+  neap.seed(4)
+  local machine = neap.energy.rbm{visible = 4, hidden = 2, dtype = "float64"}
+  machine.W[{}] = neap.randn(4, 2)
+  local pull = neap.energy(function (x, c) return (x * c):sum(2) end, {event = {4}})
+  local shift = neap.tensor({{.5, -1, 0, .3}}, {dtype = "float64"})
+  for _, units in ipairs {{0, machine}, {-1, neap.energy.ising{edges = {{1, 2}, {2, 3}, {1, 4}}, beta = .6}}} do
+    local E = units[2] + pull
+    local draws = neap.sampler.gibbs{}:sample(E, {chains = 300, steps = 300, warmup = 20, seed = 2, dtype = "float64",
+      condition = shift:repeat_interleave(300, 1), progress = false})
+    enumerate.check(draws, E:given(shift:select(1, 1)), enumerate.states(4, units[1]), units[1])
+  end
+end
+
 -- A held unit keeps its value; the others follow the conditional law.
 function T.test_held ()
   local E = model()
@@ -70,7 +87,7 @@ function T.test_held ()
   local p = (-E(x)):double():masked_fill(given:logical_not(), -math.huge):softmax(1)
   local want, start = statistics(x):t():matmul(p), neap.rng(3):categorical(neap.zeros(CHAINS, 4, 3))
   start:select(2, 4)[{}] = 3
-  for _, s in ipairs {neap.sampler.gibbs_with_gradients{}, neap.sampler.dmala{step_size = 1}} do
+  for _, s in ipairs {neap.sampler.gibbs_with_gradients{}, neap.sampler.dmala{step_size = 1}, neap.sampler.gibbs{}} do
     local z = worst(s, held, want, start)
     lu.assertTrue(z < 4, ("|z| = %g"):format(z))
   end
