@@ -28,7 +28,9 @@ for _, method in ipairs{"ais", "reverse_ais"} do
       T[("test_%s_of_ising_%d_at_%g"):format(method, size, beta)] = function ()
         local E = neap.energy.ising{shape = {size, size}, beta = beta}
         lu.assertAlmostEquals(E:log_z(), truth, 1e-6)
-        local held, widest = cover(E, truth, {method = method, chains = 256, temperatures = 500})
+        local hard = method == "ais" and size == 6 and beta > .4         -- an ordered phase is entered on the way
+        local held, widest = cover(E, truth, {method = method, chains = hard and 400 or 256,
+                                              temperatures = hard and 2000 or 500})
         print(("%s, Ising %d at %g: %d of 100 intervals hold log Z, the widest %.3f"):format(method, size, beta, held,
                                                                                               widest))
         if method == "ais" then
