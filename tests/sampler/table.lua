@@ -133,7 +133,6 @@ M.targets = {
 -- ---- samplers --------------------------------------------------------------------------------------
 
 local function continuous (t) return not (t.spins or t.labels or t.bits) end
-local function of_two (t) return t.spins or t.bits end
 
 -- a random walk written by a user
 local function by_hand (scale)
@@ -170,12 +169,18 @@ M.rows = {
     if t.funnel then return neap.sampler.nuts{step_size = .05}, {thin = 1} end
     if continuous(t) then return neap.sampler.nuts{}, {thin = 2} end
   end,
-  gibbs = function (t) if t.bits then return neap.sampler.gibbs{} end end,
+  gibbs = function (t) if not continuous(t) then return neap.sampler.gibbs{} end end,
   gibbs_with_gradients = function (t)
-    if of_two(t) then return neap.sampler.gibbs_with_gradients{}, {thin = 2 * t.thin} end
+    if not continuous(t) then return neap.sampler.gibbs_with_gradients{}, {thin = 2 * t.thin} end
   end,
   dmala = function (t)
-    if of_two(t) then return neap.sampler.dmala{step_size = t.spins and 2 or .4}, {thin = 2 * t.thin} end
+    if not continuous(t) then return neap.sampler.dmala{step_size = t.spins and 2 or .4}, {thin = 2 * t.thin} end
+  end,
+  parallel_tempering = function (t)
+    local s = neap.sampler
+    if not continuous(t) then return s.parallel_tempering{n = 3, hottest = 3, kernel = s.gibbs{}} end
+    local kernel = s.slice{width = t.size}
+    return s.parallel_tempering{n = 3, hottest = 4, kernel = kernel}, {thin = t.funnel and 100 or nil}
   end,
 }
 
@@ -189,7 +194,7 @@ M.biased = {
 }
 
 -- Samplers that have no column: what they draw from is not e^(−E).
-M.elsewhere = {annealed_langevin = "its law is that of the last noise level"}
+M.elsewhere = {annealed_langevin = "its law is that of the last noise level", smc = "a run is one set of particles"}
 
 -- ---- cells -----------------------------------------------------------------------------------------
 
