@@ -2,9 +2,9 @@
 --
 --   build/neap examples/letters.lua [text.txt [steps]]
 --
--- E(x) = −Σᵢ b[xᵢ] − Σ_d Σᵢ W_d[xᵢ, xᵢ₊d], a Potts model with a table for each distance d, is written for x one-hot: that is
--- what states = 27 asks for.  It learns by pseudo-likelihood (Besag 1975), which needs neither sampling nor a normaliser,
--- from pieces of the given text, or of the project's own pages, and is sampled by Gibbs and by Gibbs with gradients.
+-- E(x) = −Σᵢ b[xᵢ] − Σ_d Σᵢ W_d[xᵢ, xᵢ₊d], a Potts model with a table for each distance d, is written for x one-hot: that
+-- is what states = 27 asks for.  It learns by pseudo-likelihood (Besag 1975), which needs neither sampling nor a
+-- normaliser, from pieces of the given text, or of the project's own pages, and is sampled by Gibbs and by Gibbs with gradients.
 -- Pairs of letters should then be as frequent as in the text, whichever sampler draws them.
 
 local neap = require "neap"
@@ -86,8 +86,8 @@ print(("nats a letter given the others: %.3f; of letters by themselves %.3f"):fo
   loss(E, text:slice(1, 1, 5000)):item() / LENGTH, -(letters * (letters + 1e-12):log()):sum():item()))
 local CHAINS, KEPT = 500, 4
 local as_many = distance(wanted, pairs_of(text:index_select(1, neap.randint(1, text.shape[1], {CHAINS * KEPT}))))
-print(("pairs, distance from the text's (0 to 1): independent letters %.3f, as many pieces of the text itself %.3f"):format(
-  distance(wanted, letters:unsqueeze(2) * letters), as_many))
+print(("pairs, distance from the text's (0 to 1): independent letters %.3f, as many pieces of the text itself %.3f")
+  :format(distance(wanted, letters:unsqueeze(2) * letters), as_many))
 
 local function report (name, sampler, options)
   options.chains, options.init, options.progress = CHAINS, neap.randint(1, STATES, {CHAINS, LENGTH}), false
@@ -100,8 +100,8 @@ local function report (name, sampler, options)
 end
 
 local off = {report("Gibbs", neap.sampler.gibbs{}, {warmup = 20, steps = 5 * KEPT, thin = 5, seed = 2}),
-             report("Gibbs with gradients", neap.sampler.gibbs_with_gradients{}, {warmup = 800, steps = 200 * KEPT, thin = 200,
-               seed = 3})}
+             report("Gibbs with gradients", neap.sampler.gibbs_with_gradients{},
+                    {warmup = 800, steps = 200 * KEPT, thin = 200, seed = 3})}
 for _, d in ipairs(off) do
   if d > as_many + .04 then error(("samples are farther from the text than chance: %.3f"):format(d)) end
 end

@@ -127,8 +127,9 @@ static neap_tensor *over_units (neap_context *c, neap_loss *l, loss_batch *b, un
 ** formula has no products of a unit with itself. */
 static bool is_linear (const neap_energy *E) {
   for (int i = 0; i < E->nparts; i++) if (!is_linear(E->parts[i])) return false;
-  if (E->nparts) return E->cls == &energy_sum_class || E->cls == &energy_scale_class || E->cls == &energy_divide_class ||
-                        E->cls == &energy_offset_class;
+  if (E->nparts)
+    return E->cls == &energy_sum_class || E->cls == &energy_scale_class || E->cls == &energy_divide_class ||
+           E->cls == &energy_offset_class;
   return E->cls == &energy_ising_class || E->cls == &energy_potts_class || energy_is_classical_hopfield(E);
 }
 

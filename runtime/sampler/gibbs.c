@@ -32,8 +32,8 @@ static bool init (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *
   (void)s;
   if (is_lattice(base)) return gibbs_check_lattice(c, E, base, neap_state_get(st, "x"));
   if (gibbs_takes(E) || neap_energy_units(E, &first, &step) > 0) return true;
-  return neap_fail(c, NEAP_EARG, "gibbs: a gaussian_rbm or an energy of discrete units (rbm, ising, potts, a function with "
-                   "states) expected, got %s", neap_energy_name(E));
+  return neap_fail(c, NEAP_EARG, "gibbs: a gaussian_rbm or an energy of discrete units (rbm, ising, potts, a function "
+                   "with states) expected, got %s", neap_energy_name(E));
 }
 
 /* h [chains, hidden] -> v [chains, visible] */

@@ -1,7 +1,7 @@
 /*
 ** gibbs_single.c -- Gibbs sampling of single units of any energy (Geman & Geman 1984).
-** A unit's law given the others needs E at each of its q values: chains × q rows at once, unit after unit.  A step draws
-** each unit once.
+** A unit's law given the others needs E at each of its q values: chains × q rows at once, unit after unit.  A step
+** draws each unit once.
 ** Invariant: units that E:fix holds keep their values.
 */
 #include "sampler/gibbs.h"
@@ -19,7 +19,8 @@ static neap_tensor *candidates (neap_context *c, neap_tensor *x, neap_tensor *un
 }
 
 /* E of y [chains, q, n], [chains, q]; like: x as E takes it */
-static neap_tensor *energies (neap_context *c, neap_energy *E, neap_state *st, neap_tensor *y, const neap_tensor *like) {
+static neap_tensor *energies (neap_context *c, neap_energy *E, neap_state *st, neap_tensor *y,
+                              const neap_tensor *like) {
   int64_t shape[NEAP_MAX_DIMS], q = y->shape[1];
   neap_tensor *cond = neap_state_get(st, "condition");
   for (int i = 1; i < like->ndim; i++) shape[i] = like->shape[i];

@@ -33,7 +33,8 @@ end
 
 -- The largest |z| of s's chains, whose means are independent.
 local function worst (s, E, want, init)
-  local draws, info = s:sample(E, {chains = CHAINS, steps = STEPS, warmup = 50, seed = 7, init = init, progress = false})
+  local options = {chains = CHAINS, steps = STEPS, warmup = 50, seed = 7, init = init, progress = false}
+  local draws, info = s:sample(E, options)
   lu.assertEquals(draws.dtype, init.dtype)
   local means = statistics(draws:to "int64":reshape(-1, 4)):reshape(STEPS, CHAINS, 13):mean(1)
   local z = (means:mean(1) - want) / (means:std(1) / math.sqrt(CHAINS) + 1e-12)

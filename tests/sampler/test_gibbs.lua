@@ -146,7 +146,7 @@ function T.test_errors ()
   local s, E = neap.sampler.gibbs{}, e.ising{shape = {2, 2}, beta = 1}
   lu.assertStrContains(message(s.sample, s, e.mlp{sizes = {2, 4}}, {steps = 1}),
                        "a function with states) expected, got mlp")
-  lu.assertStrContains(message(s.sample, s, e.rbm{visible = 3, hidden = 2} / 2, {steps = 1}), "got divide")
+  lu.assertStrContains(message(s.sample, s, e.gaussian_rbm{visible = 3, hidden = 2} / 2, {steps = 1}), "got divide")
   lu.assertStrContains(message(s.init, s, E, neap.zeros(3, 2, 2)),
                        "gibbs: x: units -1 and 1 expected, got others in [3, 2, 2]")
   lu.assertStrContains(message(s.init, s, E, neap.ones({3, 2, 2}, {dtype = "int64"})), "float32 or float64 expected")
