@@ -306,7 +306,7 @@ return {
       .. " ema=, every=, log=, on_step=, progress=, checkpoint=, resume=, guard=, log_likelihood=})",
       "history {step, loss, grad_norm, time, steps, seconds, interrupted, ema, rollbacks, log_likelihood}; "
       .. "Ctrl-C ends it early"},
-    verify = {"neap.verify(sampler, E [, {chains=4000, steps=10, seed=1, draws=, condition=}])",
+    verify = {"neap.verify(sampler, E [, {chains=4000, steps=10, seed=1, draws=, lower=, upper=, condition=}])",
       "whether the sampler leaves e^(−E) as it is: a list of checks with .ok, .biased, .reversible; prints as a table"},
   }},
 

@@ -189,8 +189,39 @@ local function check_states (r, sampler, E, o, rng, states)
              ("the change of %%s in %d steps"):format(o.steps))
 end
 
+-- option lower or upper as a tensor [numbers of an event]
+local function bound (o, name, numbers)
+  local v = options.argument("verify", ("option '%s'"):format(name), o[name], "number", "table")
+  local t = type(v) == "table" and neap.tensor(v, f64):flatten() or neap.full({numbers}, v, f64)
+  if #t ~= numbers then error(("verify: option '%s': %d numbers expected, got %d"):format(name, numbers, #t)) end
+  return t
+end
+
+local PROPOSALS = 100000                   -- at a time
+
+-- Exact draws of exp(-E) inside a box, by rejection under the lowest energy seen; a lower one begins anew.
+local function boxed (E, o, rng)
+  local event, numbers, tries = E.event, 1, 0
+  for _, size in ipairs(event or {}) do numbers = numbers * size end
+  if not event or numbers > 3 then error "verify: lower and upper: an event of at most 3 numbers expected" end
+  local lower, upper = bound(o, "lower", numbers), bound(o, "upper", numbers)
+  local least, parts, count = math.huge, {}, 0
+  while count < o.chains do
+    tries = tries + 1
+    if tries > 200 then error "verify: lower and upper: a box with more of the law in it expected" end
+    local x = (lower + (upper - lower) * rng:uniform({PROPOSALS, numbers}, f64)):reshape({PROPOSALS, table.unpack(event)})
+    local e = E(x)
+    local lowest = e:amin():item()
+    if lowest < least then least, parts, count = lowest, {}, 0 end
+    local taken = x[(1 - rng:uniform({PROPOSALS}, f64)):log():le(least - e)]
+    parts[#parts + 1], count = taken, count + #taken
+  end
+  return neap.cat(parts, 1):slice(1, 1, o.chains)
+end
+
 -- exact draws [n, event…]
 local function exact (E, o, rng)
+  if o.lower ~= nil or o.upper ~= nil then return boxed(E, o, rng) end
   if o.draws ~= nil then
     if options.argument("verify", "option 'draws'", o.draws, "tensor").ndim == 0 or #o.draws < 2 then
       error(("verify: option 'draws': [n, event...] with n of at least 2 expected, got [%s]"):format(
@@ -201,7 +232,7 @@ local function exact (E, o, rng)
   local ok, x = pcall(E.sample, E, o.chains, rng)
   if ok then return x end
   error(("verify: %s has no exact sampler: give exact draws of exp(-E) as the option draws, a tensor " ..
-         "[n, event...]"):format(E.name))
+         "[n, event...], or a box that holds nearly all of it as the options lower and upper"):format(E.name))
 end
 
 -- name -> mean change and its error after so many steps; whether the kernel rejects
@@ -223,6 +254,7 @@ local function falls (sampler, E, x, o, rng, changed)
   sampler:set_state{step_size = step_size}
   if not ok then error(half, 0) end
   local whole, shorter = changed[name], half[name]
+  if whole[1] ~= whole[1] then return shorter[1] == shorter[1] end     -- the long steps led to no number
   local allowed = .75 * math.abs(whole[1]) + 2 * math.sqrt(whole[2] ^ 2 + shorter[2] ^ 2)
   return math.abs(shorter[1]) < allowed and math.abs(shorter[1]) < math.abs(whole[1])
 end
@@ -238,7 +270,7 @@ local function check_draws (r, sampler, E, o, rng)
 end
 
 --- Checks a sampler on an energy. options: chains = 4000, steps = 10, seed = 1, draws (exact ones [n, event…], where
--- E:sample has none), condition.  Returns a list of {check, value, limit, ok, text} with the field ok, and biased where
+-- E:sample has none), lower and upper (a box to draw them in), condition.  Returns a list of {check, value, limit, ok, text} with the field ok, and biased where
 -- only the length of the step is to blame; prints as a table.
 local function verify (sampler, E, given)
   if options.type_of(sampler) ~= "neap.sampler" then
@@ -246,7 +278,8 @@ local function verify (sampler, E, given)
   end
   options.argument("verify", "E", E, "energy")
   local any = options.any()
-  local o = options("verify", given, {chains = 4000, steps = 10, seed = 1, draws = any, condition = any})
+  local o = options("verify", given, {chains = 4000, steps = 10, seed = 1, draws = any, lower = any, upper = any,
+                                     condition = any})
   local rng, r = neap.rng(o.seed), setmetatable({ok = true, biased = false}, report)
   local count, numbers
   if not o.draws and not o.condition then count, numbers = count_states(E) end

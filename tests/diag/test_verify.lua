@@ -8,7 +8,8 @@ local function gaussian () return neap.energy.gaussian{mean = {1, -1}, cov = {{1
 
 function T.test_right_kernels_pass ()
   for _, s in ipairs{neap.sampler.random_walk{scale = 1}, neap.sampler.mala{step_size = .3},
-      neap.sampler.slice{width = 1},
+      neap.sampler.slice{width = 1}, neap.sampler.nuts{step_size = .4},
+      neap.sampler.blocks{{{1}, neap.sampler.slice{width = 1}}, {{2}, neap.sampler.mala{step_size = .3}}},
       neap.sampler.hmc{step_size = .4, leapfrog_steps = 3}} do
     local r = verify(s, gaussian())
     lu.assertTrue(r.ok, tostring(r))
@@ -34,6 +35,16 @@ function T.test_a_wrong_gradient_is_caught ()
   local r = verify(neap.sampler.random_walk{scale = 1}, E, {draws = neap.randn(4000, 2) - 1})
   lu.assertFalse(r[1].ok)
   lu.assertTrue(r[2].ok)
+end
+
+-- Draws by rejection inside a box, where there is no other way.
+function T.test_a_box ()
+  local well, ring = neap.energy.double_well{barrier = 2}, neap.energy.ring{radius = 2, std = .3}
+  for _, s in ipairs{neap.sampler.mala{step_size = .05}, neap.sampler.slice{width = 1}} do
+    lu.assertTrue(verify(s, well, {lower = -3, upper = 3}).ok)
+    lu.assertTrue(verify(s, ring, {lower = -4, upper = {4, 4}}).ok)
+  end
+  lu.assertFalse(verify(neap.sampler.langevin{step_size = .05}, well, {lower = -3, upper = 3, chains = 20000}).ok)
 end
 
 local function machine ()
@@ -160,7 +171,12 @@ function T.test_errors ()
   local s, E = neap.sampler.mala{step_size = .1}, neap.energy.double_well{barrier = 1}
   local raises = lu.assertErrorMsgContains
   raises("verify: double_well has no exact sampler: give exact draws of exp(-E) as the option draws, a tensor " ..
-         "[n, event...]", verify, s, E)
+         "[n, event...], or a box", verify, s, E)
+  raises("option 'upper': number or table expected, got nil", verify, s, E, {lower = -2})
+  raises("option 'upper': 1 numbers expected, got 2", verify, s, E, {lower = -2, upper = {1, 2}})
+  raises("at most 3 numbers", verify, s, neap.energy.double_well{dim = 4}, {lower = -2, upper = 2})
+  raises("a box with more of the law in it", verify, s, neap.energy.gaussian{mean = {0, 0, 0}, std = 1e-4},
+         {lower = -2, upper = 2})
   raises("verify: a sampler expected, as in verify(sampler, E), got nil", verify)
   raises("verify: a sampler expected, as in verify(sampler, E), got energy", verify, E, s)
   raises("verify: E: energy expected, got nil", verify, s)

@@ -1,4 +1,5 @@
--- The table of samplers and targets in docs/samplers.md has the rows and columns of tests/sampler/table.lua.
+-- The table of samplers and targets in docs/samplers.md has the rows and columns of tests/sampler/table.lua, and
+-- every sampler is in it, or stands there with the reason why not.
 local lu = require "luaunit"
 local sheet = require "sampler.table"
 local T = {}
@@ -32,6 +33,12 @@ function T.test_rows_and_columns ()
     rows[name] = nil
   end
   lu.assertEquals(rows, {})
+end
+
+function T.test_every_sampler_is_judged ()
+  for name in pairs(neap.sampler) do
+    lu.assertTrue((sheet.rows[name] or sheet.biased[name] or sheet.elsewhere[name]) ~= nil, name)
+  end
 end
 
 return T

@@ -48,7 +48,7 @@ local function funnel ()
 end
 
 local function banana ()
-  return {E = neap.energy.banana{}, small = .4, steep = .1, size = 1.5, thin = 8, statistics = {
+  return {E = neap.energy.banana{}, small = .4, steep = .12, size = 1.5, thin = 8, statistics = {
     x1 = {function (x) return at(x, 1) end, 0}, ["x1^2"] = {function (x) return at(x, 1):square() end, 1},
     x2 = {function (x) return at(x, 2) end, 0}, ["x2^2"] = {function (x) return at(x, 2):square() end, 2.25},
     ["x1^2 x2"] = {function (x) return at(x, 1):square() * at(x, 2) end, 2},
@@ -149,15 +149,16 @@ local function steady (make)
   return function (t) if continuous(t) and not t.funnel then return make(t) end end
 end
 
+-- short enough for where the target is steep: a chain that comes there must get away
+local function langevin (t) return neap.sampler.mala{step_size = .7 * (t.steep or t.small) ^ 2} end
+
 M.rows = {
   random_walk = steady(function (t) return neap.sampler.random_walk{scale = 1.5 * t.small} end),
   custom = steady(function (t) return by_hand(1.5 * t.small) end),
   slice = function (t)
     if continuous(t) then return neap.sampler.slice{width = t.size}, {thin = t.funnel and 100 or nil} end
   end,
-  mala = steady(function (t)                            -- longer steps are rejected where a tail is steep, for long
-    return neap.sampler.mala{step_size = .7 * (t.steep or t.small) ^ 2}, {thin = t.steep and 10 * t.thin or nil}
-  end),
+  mala = steady(function (t) return langevin(t), {thin = t.steep and 10 * t.thin or nil} end),
   hmc = function (t)
     if t.funnel then return neap.sampler.hmc{step_size = .02, leapfrog_steps = 75}, {thin = 2, chains = 256} end
     if continuous(t) then                               -- no path may be half a period of an axis: it would make −x of x
@@ -166,8 +167,34 @@ M.rows = {
     end
   end,
   nuts = function (t)
-    if t.funnel then return neap.sampler.nuts{step_size = .05}, {thin = 1} end
-    if continuous(t) then return neap.sampler.nuts{}, {thin = 2} end
+    if t.funnel then return neap.sampler.nuts{target_accept = .999, metric = "unit"}, {thin = 2, warmup = 1000} end
+    if continuous(t) then return neap.sampler.nuts{}, {thin = 2, warmup = 500} end
+  end,
+  blocks = function (t)                                 -- a sampler for the first half, another for the rest
+    local n = #t.E.event == 1 and t.E.event[1] or 0
+    local half = t.bits and n // 2 or 1
+    if n < 2 or t.funnel or not (t.bits or continuous(t)) then return nil end
+    local first, rest = {}, {}
+    for i = 1, n do table.insert(i <= half and first or rest, i) end
+    if t.bits then
+      return neap.sampler.blocks{{first, neap.sampler.gibbs_with_gradients{}}, {rest, neap.sampler.dmala{step_size = .4}}},
+             {init = "bernoulli"}
+    end
+    return neap.sampler.blocks{{first, neap.sampler.slice{width = t.size}},
+                               {rest, neap.sampler.random_walk{scale = 1.5 * t.small}}}
+  end,
+  parallel_tempering = function (t)
+    local s = neap.sampler
+    if not continuous(t) then return s.parallel_tempering{n = 3, hottest = 3, kernel = s.gibbs{}} end
+    local kernel = s.slice{width = t.size}
+    return s.parallel_tempering{n = 3, hottest = 4, kernel = kernel}, {thin = t.funnel and 100 or nil}
+  end,
+  smc = function (t)
+    if t.funnel then return nil end
+    local kernel = continuous(t) and langevin(t) or neap.sampler.gibbs{}
+    if not t.steep then return neap.sampler.smc{particles = 1024, kernel = kernel}, {runs = 40} end
+    kernel = neap.sampler.slice{width = t.size}         -- N(0, 1) has too little where the target is
+    return neap.sampler.smc{particles = 4096, kernel = kernel, moves = 40}, {runs = 20, init = {"uniform", -20, 20}}
   end,
   gibbs = function (t) if not continuous(t) then return neap.sampler.gibbs{} end end,
   gibbs_with_gradients = function (t)
@@ -175,12 +202,6 @@ M.rows = {
   end,
   dmala = function (t)
     if not continuous(t) then return neap.sampler.dmala{step_size = t.spins and 2 or .4}, {thin = 2 * t.thin} end
-  end,
-  parallel_tempering = function (t)
-    local s = neap.sampler
-    if not continuous(t) then return s.parallel_tempering{n = 3, hottest = 3, kernel = s.gibbs{}} end
-    local kernel = s.slice{width = t.size}
-    return s.parallel_tempering{n = 3, hottest = 4, kernel = kernel}, {thin = t.funnel and 100 or nil}
   end,
 }
 
@@ -194,20 +215,39 @@ M.biased = {
 }
 
 -- Samplers that have no column: what they draw from is not e^(−E).
-M.elsewhere = {annealed_langevin = "its law is that of the last noise level", smc = "a run is one set of particles"}
+local minibatches = "its law is that of a posterior of rows of data, off by its step and by its batch"
+M.elsewhere = {annealed_langevin = "its law is that of the last noise level", sgld = minibatches, sghmc = minibatches}
 
 -- ---- cells -----------------------------------------------------------------------------------------
 
 local CHAINS, KEPT = 64, 1000
+
+-- Where a run is one sample of particles: the error is that of the means of runs.
+local function cell_of_runs (s, target, runs, init)
+  local means, zs = {}, {}
+  for run = 1, runs do
+    local draws = s:sample(target.E, {seed = run, init = init, dtype = continuous(target) and "float64" or nil})
+    for name, statistic in pairs(target.statistics) do
+      means[name] = means[name] or {}
+      means[name][run] = statistic[1](draws):double():mean():item()
+    end
+  end
+  for name, list in pairs(means) do
+    local v = neap.tensor(list, f64)
+    zs[name] = (v:mean():item() - target.statistics[name][2]) / (v:std():item() / math.sqrt(runs))
+  end
+  return law.worst(zs)
+end
 
 -- the largest |z| of a sampler on a target, and whose it is; nil where it does not apply
 function M.cell (row, target, seed)
   local s, o = row(target)
   if not s then return nil end
   o = o or {}
+  if o.runs then return cell_of_runs(s, target, o.runs, o.init) end
   local thin = o.thin or target.thin
-  local draws = s:sample(target.E, {chains = o.chains or CHAINS, steps = KEPT * thin, warmup = KEPT // 4 * thin,
-    thin = thin, seed = seed, dtype = continuous(target) and "float64" or nil})
+  local draws = s:sample(target.E, {chains = o.chains or CHAINS, steps = KEPT * thin, warmup = o.warmup or KEPT // 4 * thin,
+    init = o.init, thin = thin, seed = seed, dtype = continuous(target) and "float64" or nil})
   local zs = {}
   for name, statistic in pairs(target.statistics) do
     local v = statistic[1](draws):double()
