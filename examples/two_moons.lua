@@ -15,6 +15,7 @@ local neap = require "neap"
 local NOISE, STEPS, BATCH = .1, 6000, 256
 local SIGMAS = {}                                      -- 2 … 0.05, evenly in the logarithm
 for i = 0, 11 do SIGMAS[i + 1] = 2 * (.05 / 2) ^ (i / 11) end
+local LEVELS = {2, .8, .3, .05}                        -- of diffusion recovery: far apart, so that there is much to tell
 
 -- log density [n] of the moons blurred by N(0, std²), as neap.data.moons has them: the mean over both arcs
 local function log_density (x, std)
@@ -36,16 +37,18 @@ local mala, noise = neap.sampler.mala{step_size = .01}, neap.energy.gaussian{mea
 
 -- name -> energy, loss; blurred: the energy to judge is that of the data blurred by the least noise level
 local METHODS = {
-  {"cd", function () return network(), neap.loss.cd{sampler = mala, steps = 60, reg = .001} end},
-  {"pcd", function () return network(), neap.loss.pcd{sampler = mala, steps = 60, buffer = 8192, reg = .001} end},
+  {"cd", function () return network(), neap.loss.cd{sampler = mala, steps = 60} end},
+  {"pcd", function () return network(), neap.loss.pcd{sampler = mala, steps = 60, buffer = 8192} end},
   {"nce", function () return network(), neap.loss.nce{noise = noise, ratio = 4} end},
   {"ssm", function () return network(), neap.loss.ssm{} end},
   {"multi_dsm", function ()
-    return neap.energy.noise_conditional(network(1)), neap.loss.multi_dsm{sigmas = SIGMAS}
+    local sigmas = table.move(SIGMAS, 1, 12, 1, {})    -- the least, which is judged, is drawn five times as often
+    for _ = 1, 4 do sigmas[#sigmas + 1] = SIGMAS[12] end
+    return neap.energy.noise_conditional(network(1)), neap.loss.multi_dsm{sigmas = sigmas, antithetic = true}
   end, blurred = true},
   {"diffusion_recovery", function ()
-    local loss = neap.loss.diffusion_recovery{sigmas = SIGMAS, sampler = neap.sampler.mala{step_size = .3}, steps = 30}
-    return neap.energy.noise_conditional(network(1)), loss
+    local sampler = neap.sampler.mala{step_size = .1}
+    return neap.energy.noise_conditional(network(1)), neap.loss.diffusion_recovery{sigmas = LEVELS, sampler = sampler}
   end, blurred = true},
 }
 
@@ -65,7 +68,7 @@ local function train (method, steps)
   neap.seed(1)
   local start = neap.clock()
   local E, loss = method[2]()
-  local optimizer = neap.optim.adam{lr = neap.schedule.cosine{lr = 1e-3, steps = steps}}
+  local optimizer = neap.optim.adam{lr = neap.schedule.cosine{lr = 3e-3, steps = steps}}
   local o = {loss = loss, optimizer = optimizer, batch = BATCH, steps = steps, seed = 1}
   neap.train(E, neap.data.moons(8192, {seed = 2}), o)
   return E, neap.clock() - start

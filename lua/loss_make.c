@@ -148,15 +148,22 @@ static int make_fd_ssm (lua_State *L) {
   return made(L, sc);
 }
 
+/* closes sc, raises what is pending, returns the box on top: a denoising loss with its option antithetic */
+static int made_denoising (lua_State *L, neap_context *c, neap_scope sc, neap_loss *l, bool antithetic) {
+  if (antithetic) neap_loss_antithetic(c, l, true);
+  return made(L, sc);
+}
+
 static int make_dsm (lua_State *L) {
-  static const char *const names[] = { "sigma", NULL };
+  static const char *const names[] = { "sigma", "antithetic", NULL };
   bind_options(L, 1, "loss.dsm", names);
   double sigma = bind_neednumber(L, 1, "loss.dsm", "sigma");
+  bool antithetic = bind_optboolean(L, 1, "loss.dsm", "antithetic", false);
   neap_context *c = bind_context(L);
   neap_loss **box = loss_box(L);
   neap_scope sc = neap_scope_open(c);
   *box = neap_loss_dsm(c, sigma);
-  return made(L, sc);
+  return made_denoising(L, c, sc, *box, antithetic);
 }
 
 static int make_energy_discrepancy (lua_State *L) {
@@ -173,15 +180,16 @@ static int make_energy_discrepancy (lua_State *L) {
 }
 
 static int make_multi_dsm (lua_State *L) {
-  static const char *const names[] = { "sigmas", "conditional", NULL };
+  static const char *const names[] = { "sigmas", "conditional", "antithetic", NULL };
   bind_options(L, 1, "loss.multi_dsm", names);
+  bool antithetic = bind_optboolean(L, 1, "loss.multi_dsm", "antithetic", false);
   neap_context *c = bind_context(L);
   int n = 0, takes = conditional(L, "loss.multi_dsm");
   double *sigmas = bind_neednumbers(L, 1, "loss.multi_dsm", "sigmas", &n);
   neap_loss **box = loss_box(L);
   neap_scope sc = neap_scope_open(c);
   *box = neap_loss_multi_dsm(c, n, sigmas, takes);
-  return made(L, sc);
+  return made_denoising(L, c, sc, *box, antithetic);
 }
 
 /* ---- on conditionals of units ---- */

@@ -62,6 +62,9 @@ NEAP_API neap_loss *neap_loss_dsm (neap_context *c, double sigma);
 ** levels, and learns a blend of the blurred densities; −1: 1 if E may take a condition and the batch has none,
 ** else 0. */
 NEAP_API neap_loss *neap_loss_multi_dsm (neap_context *c, int n, const double *sigmas, int conditional);
+/* Whether either takes the mean over each noise n and −n: at twice the cost the gradient varies less, much less where σ
+** is small beside what E changes over. */
+NEAP_API bool neap_loss_antithetic (neap_context *c, neap_loss *l, bool on);
 
 /* What x's binary units are.  Left open, an RBM's are bits, an Ising model's spins, and else the batch shows it: a −1
 ** means spins, a 0 bits; of units that all are 1 what the loss saw before is taken, and if that was nothing it fails. */

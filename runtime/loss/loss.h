@@ -44,6 +44,7 @@ struct neap_loss {
   int64_t states;                            /* pseudo_likelihood; 0: binary units */
   bool linear;                               /* E is linear in each unit by itself */
   int conditional;                           /* multi_dsm, diffusion_recovery */
+  bool antithetic;                           /* dsm, multi_dsm */
   neap_tensor *sigmas;                       /* of both: [n], float64 */
   neap_energy *law;                          /* diffusion_recovery: of z, for the last E; or NULL */
   neap_energy *noise; bool trains_noise;     /* nce; flow_contrastive: its parameters are the loss's own */

@@ -19,13 +19,20 @@ neap_loss *neap_loss_score_matching (neap_context *c) { return loss_new(c, &exac
 
 /* ---- denoising (Vincent 2011): x̃ = x + σn has score −n/σ given x, so σs(x̃) + n has mean 0 at the truth ---- */
 
-/* sigma: 0-d, or [B, 1, …]; x [B, event…] -> ½ mean |n − σ∇E(x̃)|² */
+/* sigma: 0-d, or [B, 1, …]; x, n [B, event…] -> ½ mean |n − σ∇E(x + σn)|² */
+static neap_tensor *residual (neap_context *c, loss_batch *b, neap_tensor *sigma, neap_tensor *n, neap_tensor *cond) {
+  neap_tensor *noisy = neap_add(c, b->x, neap_mul(c, sigma, n));
+  neap_tensor *g = noisy ? neap_energy_grad(c, b->E, noisy, cond) : NULL;
+  return loss_half_square(c, neap_sub(c, n, neap_mul(c, sigma, g)));
+}
+
+/* the mean over noise n, or over n and −n: what is odd in n, most of the noise in a gradient where σ is small, cancels */
 static neap_tensor *denoise (neap_context *c, const neap_loss *l, loss_batch *b, neap_tensor *sigma,
                              neap_tensor *cond) {
   if (!loss_needs_float(c, l, b)) return NULL;
-  neap_tensor *n = rows_normal(c, b->rng, b->x), *noisy = neap_add(c, b->x, neap_mul(c, sigma, n));
-  neap_tensor *g = noisy ? neap_energy_grad(c, b->E, noisy, cond) : NULL;
-  return loss_half_square(c, neap_sub(c, n, neap_mul(c, sigma, g)));
+  neap_tensor *n = rows_normal(c, b->rng, b->x), *one = residual(c, b, sigma, n, cond);
+  if (!l->antithetic || !one) return one;
+  return rows_scale(c, neap_add(c, one, residual(c, b, sigma, neap_neg(c, n), cond)), .5);
 }
 
 static neap_tensor *eval_dsm (neap_context *c, neap_loss *l, loss_batch *b) {
@@ -73,6 +80,15 @@ neap_loss *neap_loss_multi_dsm (neap_context *c, int n, const double *sigmas, in
   if (l->sigmas) return l;
   neap_loss_release(l);
   return NULL;
+}
+
+bool neap_loss_antithetic (neap_context *c, neap_loss *l, bool on) {
+  if (!l || !neap_ok(c)) return false;
+  if (l->kind != &dsm && l->kind != &multi)
+    return neap_fail(c, NEAP_EARG, "%s: antithetic: dsm or multi_dsm expected", l->kind->name);
+  l->antithetic = on;
+  l->serial = ++c->serial;
+  return true;
 }
 
 /* ---- Fisher divergence to a known law: ½|s − s*|² ---- */

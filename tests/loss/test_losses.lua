@@ -356,4 +356,30 @@ function T.test_errors_name_what_is_wrong ()
   lu.assertEquals(loss(E, neap.zeros(3, 2, f64)).shape, {})
 end
 
+-- dsm over n and −n is the mean of two, with the same mean as dsm and, where σ is small, far less noise in its gradient.
+function T.test_antithetic_denoising ()
+  local x = common.correlated(50, neap.rng(1))
+  local E = neap.energy.mlp{sizes = {2, 6}, activation = "tanh", condition = 1, dtype = "float64"}
+  local F = neap.energy.mlp{sizes = {2, 6}, activation = "tanh", dtype = "float64"}
+  local function residual (e, s, n, c) return (n - s * e:grad(x + s * n, c)):square():sum(2):mean() / 2 end
+  local n = neap.rng(3):normal({50, 2}, f64)
+  local one = neap.loss.dsm{sigma = .3, antithetic = true}(F, x, neap.rng(3))
+  near(number(one), number(residual(F, .3, n) + residual(F, .3, -n)) / 2, 1e-10)
+  local rng = neap.rng(4)
+  local s = neap.tensor({.1, 1}, f64):index_select(1, rng:randint(1, 2, {50})):unsqueeze(2)
+  n = rng:normal({50, 2}, f64)
+  local many = neap.loss.multi_dsm{sigmas = {.1, 1}, antithetic = true}(E, x, neap.rng(4))
+  near(number(many), number(residual(E, s, n, s) + residual(E, s, -n, s)) / 2, 1e-10)
+  local function spread (antithetic)
+    local loss, g = neap.loss.dsm{sigma = .01, antithetic = antithetic}, {}
+    for i = 1, 100 do g[i] = neap.gradients(loss(F, x, neap.rng(i)), (F:params()))[1]:flatten() end
+    g = neap.stack(g, 1)
+    return g:mean(1), g:std(1)
+  end
+  local plain, wide = spread(false)
+  local mean, narrow = spread(true)
+  lu.assertTrue((narrow / wide):max():item() < .2)
+  lu.assertTrue(((plain - mean) / wide):abs():max():item() * 10 < 4)
+end
+
 return T
