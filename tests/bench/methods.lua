@@ -31,6 +31,20 @@ function methods.hmc (x, step_size, leapfrog_steps)
   return work, function () return state.x end
 end
 
+-- 4 chains of NUTS from a start of their own, half of their steps to warm up: about as many gradients as units; work
+-- returns how many there were.  The second result gives the last run's info.
+function methods.nuts (E)
+  local steps_per_unit = 1 / 60                        -- 4 chains, 2 halves, some 7 gradients a step
+  local sampler, info = neap.sampler.nuts{}, nil
+  local function work (units)
+    local steps = math.max(math.floor(units * steps_per_unit), 20)
+    local options = {chains = 4, warmup = steps, steps = steps, dtype = "float64", progress = false}
+    info = select(2, sampler:sample(E, options))
+    return info.grad_evals
+  end
+  return work, function () return info end
+end
+
 -- units training steps.  The second result gives the last run's history.
 function methods.training (E, batch, loss, optimizer)
   local history

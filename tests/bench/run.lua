@@ -118,8 +118,8 @@ local function neap_side (row, units, o, measured)
     collectgarbage()
     local began, done, seconds = neap.clock(), 0, 0
     repeat
-      work(units)
-      done, seconds = done + units, neap.clock() - began
+      done = done + (work(units) or units)
+      seconds = neap.clock() - began
     until seconds >= LEAST
     return 1e6 * seconds / done
   end
@@ -144,7 +144,7 @@ local function measure (row, o, peer, threads)
   local ok, problem = pcall(function ()
     neap.seed(1)
     local ours = neap_side(row, units, o, measured)
-    local theirs = peer and peer_side(row, units, o, measured, peer)
+    local theirs = peer and not row.alone and peer_side(row, units, o, measured, peer) or nil
     local run, began = 0, nil                    -- run 0 warms up
     repeat
       local a, b = ours(), theirs and theirs()
@@ -154,7 +154,7 @@ local function measure (row, o, peer, threads)
   end)
   if not ok and tostring(problem):find("interrupted!", 1, true) then error(problem, 0) end
   if not ok then measured = {threads = threads, units = units, neap = {}, peer = {}, error = tostring(problem)} end
-  if peer and not row.process then pcall(peer.ask, peer, "drop", row.name) end
+  if peer and not row.process and not row.alone then pcall(peer.ask, peer, "drop", row.name) end
   collectgarbage()
   return measured
 end

@@ -108,6 +108,23 @@ function T.test_rows ()
   lu.assertEquals(found, 7)
 end
 
+-- Rows of NUTS tell how many gradients they made.
+function T.test_rows_of_nuts ()
+  local found = 0
+  for _, row in ipairs(rows) do
+    if row.name:find "^nuts_" then
+      found = found + 1
+      local work, told = row.setup()
+      local done = work(1800)
+      lu.assertEquals(done, told().grad_evals, row.name)
+      lu.assertTrue(done > 4 * 60, row.name)
+      lu.assertEquals(told().draws.shape[1], 30)
+      lu.assertTrue(row.alone)
+    end
+  end
+  lu.assertEquals(found, 3)
+end
+
 function T.test_report ()
   lu.assertEquals({report.median{3, 1, 2}, report.median{4, 1, 2, 3}, report.median{}}, {2, 2.5})
   local peak = {flops = 1e9, bytes = 1e8}

@@ -1,6 +1,7 @@
 -- workloads.lua -- what make bench measures: an array of rows.
 -- A row has a name; what one unit of its work is called and how many units a run does; setup(), which returns
--- work(units); and what the unit needs at least, from which its limit on this machine follows:
+-- work(units), whose result, if it has one, is how many it did; alone, where the peer has no such row; and what the
+-- unit needs at least, from which its limit on this machine follows:
 --   flops   float32 operations of the matrix products and multiply-adds, at the measured peak
 --   ops     other operations of one number each (no multiply-add), at half that rate
 --   bytes   to and from memory, where the arrays do not fit in the caches, at the measured stream rate
@@ -10,6 +11,7 @@
 -- in peer_torch.py (check_peer.lua compares their numbers).
 
 local methods = require "bench.methods"
+local posteriors = require "bench.posteriors"
 
 -- multiply-adds of a network of these sizes with a scalar head, for one row, as operations
 local function forward (sizes, first, last)
@@ -76,6 +78,16 @@ end}
 row {name = "hmc_gauss_B1000_L10", unit = "step", units = 200, flops = 1000 * 10 * 2 * 2 * 2,
   ops = 1000 * (2 * 50 + 20 + 30),
   setup = function () return methods.hmc(neap.randn(1000, 2), .3, 10) end}
+
+-- ---- statistics: a unit is one chain's gradient, its share of the tree and of warm-up included ----
+
+local function nuts (name, energy)
+  row {name = name, unit = "gradient", units = 60000, alone = true,
+    setup = function () return methods.nuts(energy()) end}
+end
+nuts("nuts_eight_schools", posteriors.eight_schools)
+nuts("nuts_regression_434", function () return posteriors.regression(434) end)
+nuts("nuts_ar5_200", function () return posteriors.autoregression(200) end)
 
 -- one call from the language; no limit is known but the interpreter's
 row {name = "add_scalar", unit = "op", units = 20000, setup = function ()
