@@ -34,7 +34,7 @@ static neap_tensor *weights (neap_context *c, neap_tensor *b, const neap_tensor 
 static neap_tensor *visible_bias (neap_context *c, neap_sampler *s, neap_energy *rbm, neap_tensor *b) {
   neap_tensor *own = rbm->slots[RBM_B].value, *bias = s->bias ? neap_cast(c, s->bias, own->dtype) : NULL;
   if (!s->bias || rbm_is_gaussian(rbm)) return own;
-  b = b ? neap_reshape(c, neap_cast(c, b, own->dtype), 2, (int64_t[]){ -1, 1 }) : NULL;
+  b = b ? neap_reshape(c, neap_cast(c, b, own->dtype), 2, (int64_t[]){ b->shape[0], 1 }) : NULL;
   return bias && b ? neap_add(c, bias, neap_mul(c, b, neap_sub(c, own, bias))) : NULL;
 }
 

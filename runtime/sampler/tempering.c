@@ -16,7 +16,7 @@ static int64_t replicas (const neap_state *st) { return neap_numel(neap_state_ge
 
 /* [chains · n, …] -> [chains, n, …] */
 static neap_tensor *by_chain (neap_context *c, neap_tensor *t, int64_t n) {
-  int64_t shape[NEAP_MAX_DIMS] = { -1, n };
+  int64_t shape[NEAP_MAX_DIMS] = { t ? t->shape[0] / n : 0, n };
   if (!t) return NULL;
   for (int i = 1; i < t->ndim; i++) shape[i + 1] = t->shape[i];
   return neap_reshape(c, t, t->ndim + 1, shape);
@@ -24,7 +24,7 @@ static neap_tensor *by_chain (neap_context *c, neap_tensor *t, int64_t n) {
 
 /* [chains, n, …] -> [chains · n, …] */
 static neap_tensor *flat (neap_context *c, neap_tensor *t) {
-  int64_t shape[NEAP_MAX_DIMS] = { -1 };
+  int64_t shape[NEAP_MAX_DIMS] = { t ? t->shape[0] * t->shape[1] : 0 };
   if (!t) return NULL;
   for (int i = 2; i < t->ndim; i++) shape[i - 1] = t->shape[i];
   return neap_reshape(c, t, t->ndim - 1, shape);
@@ -217,7 +217,7 @@ static neap_tensor *exchange (neap_context *c, neap_tensor *t, const swap *w, in
   if (!order || !all) return NULL;
   int64_t width = 1, shape[3] = { order->shape[0], n, 1 };
   for (int i = 2; i < all->ndim; i++) width *= all->shape[i];
-  neap_tensor *wide = neap_reshape(c, all, 3, (int64_t[]){ -1, n, width });
+  neap_tensor *wide = neap_reshape(c, all, 3, (int64_t[]){ all->shape[0], n, width });
   order = neap_reshape(c, order, 3, shape);
   shape[2] = width;
   neap_tensor *y = wide && order ? neap_gather(c, wide, 2, neap_expand(c, order, 3, shape)) : NULL;

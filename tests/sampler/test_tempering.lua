@@ -117,6 +117,34 @@ function T.test_by_hand ()
   lu.assertEquals((st.replicas:select(2, 2) - before):abs():amax():item(), 0)
 end
 
+-- steps in a program are those made one by one; also without chains
+function T.test_programs ()
+  local s = neap.sampler
+  local gmm, ising = e.gmm{means = {{-1, 0}, {1, 0}}, std = .8}, e.ising{shape = {3, 3}, beta = .4}
+  local spins = 2 * neap.rng(2):bernoulli(neap.full({70, 3, 3}, .5)) - 1
+  local cases = {
+    {s.mala{step_size = .2}, gmm, neap.rng(1):normal({70, 2}, {dtype = "float64"})},
+    {s.hmc{step_size = .2, leapfrog_steps = 3}, gmm, neap.rng(1):normal({70, 2}, {dtype = "float64"})},
+    {s.gibbs{}, ising, spins}, {s.gibbs_with_gradients{}, ising, spins}, {s.dmala{step_size = 2}, ising, spins},
+    {s.gibbs{}, e.potts{shape = {3, 3}, states = 3, beta = .5}, neap.ones({70, 3, 3}, {dtype = "int64"})},
+    {s.gibbs{}, enumerate.machine(9, 5), spins:reshape(70, 9):relu()},
+  }
+  for i, case in ipairs(cases) do
+    for _, sampler in ipairs{case[1], tempering{kernel = case[1], temperatures = {1, 1.5, 3}}} do
+      for _, rows in ipairs{70, 1, 0} do
+        local x, E = case[3]:slice(1, 1, rows), case[2]
+        local one, many = sampler:init(E, x, neap.rng(3)), sampler:init(E, x, neap.rng(3))
+        for _ = 1, 12 do one = sampler:step(E, one) end
+        local made = neap.memory().programs
+        many = sampler:step(E, many, 12)
+        lu.assertTrue(rows < 70 or neap.memory().programs > made, tostring(i))
+        local apart = rows > 0 and (one.x - many.x):abs():amax():item() or 0
+        lu.assertTrue(apart < 1e-6, ("%d, %s, %d rows: %g"):format(i, tostring(sampler), rows, apart))
+      end
+    end
+  end
+end
+
 -- a state that is saved and brought back goes on as it would have
 function T.test_state_goes_on ()
   local E, s = apart(), tempering{temperatures = {1, 4, 16}, kernel = neap.sampler.mala{step_size = .5}}
