@@ -80,7 +80,7 @@ LUA_LINKS := $(patsubst stdlib/%,$(BUILD)/lua/%,$(STDLIB))
 TEST_BIN := $(patsubst %.c,$(BUILD)/%,$(TEST_C) $(TOOL_C))
 EXAMPLE_BIN := $(patsubst %.c,$(BUILD)/%,$(EXAMPLE_C))
 
-.PHONY: all demo test check bench bench-deps install deps clean hostile planted faults altered test-run tests lib
+.PHONY: all demo test check bench bench-rbm bench-deps install deps clean hostile planted faults altered test-run tests lib
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -189,6 +189,10 @@ bench:
 	@sh mk/deps.sh build
 	@$(again) all $(BUILD)/tests/bench/tool_peak
 	@$(BUILD)/neap tests/bench/run.lua --peak $(BUILD)/tests/bench/tool_peak --json $(BUILD)/bench.json $(BENCH_OPTIONS)
+# Twice MINUTES of training and some of measuring: an RBM beside scikit-learn's.
+bench-rbm:
+	@$(again) all
+	@$(BUILD)/neap tests/bench/rbm/compare.lua $(or $(MINUTES),20)
 bench-deps:
 	@sh mk/deps.sh bench
 hostile:

@@ -13,7 +13,7 @@ case "${1:-all}" in
   build) wanted="$build" ;;
   demo) wanted="$build $data" ;;
   test) wanted="$build $tests" ;;
-  bench) wanted="$build python3-torch libopenblas0-openmp" ;;      # what the benchmark compares with
+  bench) wanted="$build python3-torch python3-sklearn libopenblas0-openmp" ;;      # what the benchmark compares with
   check | all) wanted="$build $tests $checks" ;;
   *) echo "deps.sh: unknown set '$1' (build, demo, test, check, bench, all)" >&2; exit 2 ;;
 esac
