@@ -141,6 +141,47 @@ static void an_interrupted_run_has_what_it_had (void **state) {
   neap_close(c);
 }
 
+static bool stop_at_40 (void *arg, int64_t done, int64_t total) {
+  (void)total;
+  if (done == 40) neap_interrupt(arg);
+  return true;
+}
+
+/* 1000 steps of nuts, or as many as there are before it is stopped: the draws [kept, 5, 2] that were kept */
+static double *draws_of_nuts (neap_context *c, bool stopped, int64_t *kept) {
+  neap_energy *E = normal(c);
+  neap_sampler *s = neap_sampler_nuts(c, NAN, 6);
+  neap_rng *rng = neap_rng_new(c, 3);
+  neap_sample_info info;
+  neap_sample_config cfg = { .chains = 5, .steps = 1000, .warmup = 30, .rng = rng, .progress_arg = c };
+  if (stopped) cfg.progress = stop_at_40;
+  assert_true((neap_sampler_sample(c, s, E, &cfg, &info) == NULL) == stopped);
+  assert_int_equal(neap_status_of(c), stopped ? NEAP_EINTERRUPTED : NEAP_OK);
+  neap_clear_error(c);
+  *kept = info.kept;
+  double *out = malloc((size_t)info.kept * 10 * sizeof *out);
+  assert_true(neap_read(c, neap_slice(c, info.draws, 1, 1, info.kept, 1), NEAP_FLOAT64, out));
+  neap_rng_release(rng);
+  neap_sampler_release(s);
+  neap_energy_release(E);
+  return out;
+}
+
+static void an_interrupted_walk_has_whole_draws (void **state) {
+  (void)state;
+  neap_context *c = neap_open(NULL);
+  neap_scope sc = neap_scope_open(c);
+  int64_t some, all;
+  double *a = draws_of_nuts(c, true, &some), *b = draws_of_nuts(c, false, &all);
+  assert_int_equal(all, 1000);
+  assert_true(some >= 10 && some < 100);
+  assert_memory_equal(a, b, (size_t)some * 10 * sizeof *a);
+  free(a);
+  free(b);
+  neap_scope_close(c, sc);
+  neap_close(c);
+}
+
 /* ---- an object that outlives its context gives the last bytes back ---- */
 
 static void objects_after_closing (void **state) {
@@ -296,6 +337,7 @@ int main (void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_run_and_its_info), cmocka_unit_test(bad_settings), cmocka_unit_test(a_failed_step_is_undone),
     cmocka_unit_test(a_kernel_without_step_is_freed), cmocka_unit_test(an_interrupted_run_has_what_it_had),
+    cmocka_unit_test(an_interrupted_walk_has_whole_draws),
     cmocka_unit_test(objects_after_closing), cmocka_unit_test(failing_samplers), cmocka_unit_test(failing_warmups),
     cmocka_unit_test(failing_losses),
   };
