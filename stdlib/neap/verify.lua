@@ -172,7 +172,8 @@ end
 local function add_scores (r, check, zs, text, may_fail)
   local z, name, n = worst(zs)
   local bound = limit(n)
-  add(r, check, z, bound, ("z = %.2f of %s, limit %.2f for the largest of %d"):format(z, text:format(name), bound, n),
+  local told = z ~= z and "no number" or ("%.2f"):format(z)
+  add(r, check, z, bound, ("z = %s of %s, limit %.2f for the largest of %d"):format(told, text:format(name), bound, n),
       may_fail)
 end
 

@@ -131,6 +131,29 @@ function T.test_gibbs_with_a_stale_field ()
   lu.assertEquals({r.ok, r[2].check, r[2].ok}, {false, "stationarity", false})
 end
 
+-- Kernels of units, on every energy of units that they take.
+function T.test_right_kernels_of_units_pass ()
+  local s = neap.sampler
+  local ising = neap.energy.ising{shape = {2, 3}, beta = .3, field = .2}
+  local potts = neap.energy.potts{shape = {2, 2}, states = 3, beta = .5}
+  for name, case in pairs{
+    ["gibbs of spins"] = {s.gibbs{}, ising}, ["gibbs of states"] = {s.gibbs{}, potts},
+    ["gradients of spins"] = {s.gibbs_with_gradients{}, ising}, ["gradients of states"] = {s.gibbs_with_gradients{}, potts},
+    ["dmala of spins"] = {s.dmala{step_size = 2}, ising}, ["dmala of states"] = {s.dmala{step_size = .4}, potts},
+    ["tempering"] = {s.parallel_tempering{n = 3, hottest = 5, kernel = s.gibbs{}}, ising},
+    ["blocks"] = {s.blocks{{{1}, s.gibbs_with_gradients{}}, {{2, 3}, s.dmala{step_size = .4}}}, machine()},
+  } do
+    local r = verify(case[1], case[2])
+    lu.assertTrue(r.ok, name .. "\n" .. tostring(r))
+  end
+end
+
+function T.test_steps_that_lead_to_no_number ()
+  local r = verify(neap.sampler.langevin{step_size = .02}, neap.energy.banana{}, {chains = 20000})
+  lu.assertEquals({r.ok, r.biased}, {false, true})
+  lu.assertStrContains(tostring(r), "z = no number of the mean change of")
+end
+
 -- Every energy whose states can be listed: Potts, a lattice in two dimensions.
 function T.test_states_of_other_energies ()
   local potts = neap.energy.potts{shape = {2, 2}, states = 3, beta = .4}
