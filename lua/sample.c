@@ -104,8 +104,11 @@ static bool judge (progress *p, double t) {
 static bool tell_terminal (progress *p, double t) {
   double left = (t - p->started) / (double)p->done * (double)(p->total - p->done);
   if (!judge(p, t)) return false;
-  fprintf(stderr, "\r%s: %lld of %lld steps, %.0f s left%s \033[K", neap_sampler_name(p->s), (long long)p->done,
-          (long long)p->total, left, p->so_far);
+  fprintf(stderr, "\r%s: %lld of %lld steps, %.0f s left", neap_sampler_name(p->s), (long long)p->done,
+          (long long)p->total, left);
+  if (!isnan(p->info->accept_rate)) fprintf(stderr, ", accept rate %.3f", p->info->accept_rate);
+  if (p->info->divergences) fprintf(stderr, ", %lld divergences", (long long)p->info->divergences);
+  fprintf(stderr, "%s \033[K", p->so_far);
   fflush(stderr);
   p->shown = true;
   return true;

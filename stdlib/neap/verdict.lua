@@ -158,23 +158,18 @@ function M.of_run (info, key)
   return diag[key](info.draws)
 end
 
--- "accept rate 0.8", "ess 400", "rhat 1.002", as far as they are known
-local function figures (info)
-  local parts = {}
-  if info.accept_rate then parts[1] = ("accept rate %.3f"):format(info.accept_rate) end
+-- {"ess 400", "rhat 1.002"}, or nothing where there are too few draws
+local function judged (info)
   local ess = info.draws.shape[1] >= 4 and smallest(info.mask, info.ess)
-  if ess then
-    parts[#parts + 1] = "ess " .. text("%.0f", ess)
-    parts[#parts + 1] = "rhat " .. rhat_text((largest(info.mask, info.rhat)))
-  end
-  return parts
+  return ess and {"ess " .. text("%.0f", ess), "rhat " .. rhat_text((largest(info.mask, info.rhat)))} or {}
 end
 
 -- A run's info as parts of a line.
 local function describe (info)
   local shape = info.draws.shape
-  local parts = figures(info)
-  table.insert(parts, 1, ("%s: %d draws of %d chains in %.2f s"):format(info.sampler, shape[1], shape[2], info.seconds))
+  local parts = {("%s: %d draws of %d chains in %.2f s"):format(info.sampler, shape[1], shape[2], info.seconds)}
+  if info.accept_rate then parts[2] = ("accept rate %.3f"):format(info.accept_rate) end
+  for _, figure in ipairs(judged(info)) do parts[#parts + 1] = figure end
   parts[#parts + 1] = info.verdict
   return parts
 end
@@ -197,12 +192,10 @@ local function part (info, most)
   end}), (", of %d of %d coordinates"):format(few, all)
 end
 
---- What a run's progress line says of what there is so far, an info as at its end.
+--- What a run's progress line says of the draws so far, an info as at its end.
 function M.so_far (info)
   local view, which = part(info, MANY)
-  local parts = figures(view)
-  if info.divergences > 0 then table.insert(parts, 1, ("%d divergences"):format(info.divergences)) end
-  return table.concat(parts, ", ") .. which
+  return table.concat(judged(view), ", ") .. which
 end
 
 --- How a run that was watched ends.
