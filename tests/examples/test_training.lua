@@ -42,6 +42,18 @@ function T.test_nce ()
   lu.assertAlmostEquals(n[1], n[2], .05)
 end
 
+function T.test_rbm_likelihood ()
+  local out = run "examples/rbm_likelihood.lua"
+  local exact = numbers(out, "log Z exactly:")[1]
+  for _, method in ipairs {"ais ", "reverse_ais"} do
+    local n = numbers(out, method)                       -- the estimate, "95 %", its interval
+    lu.assertAlmostEquals(n[1], exact, .2)
+    lu.assertTrue(n[3] < n[1] and n[1] < n[4])
+  end
+  local nats = numbers(out, "test log-likelihood between")
+  lu.assertTrue(nats[1] > -4.5 and nats[1] < -3.3)
+end
+
 function T.test_rbm ()
   local out = run "examples/rbm.lua"
   local best = numbers(out, "the data")[1]
