@@ -43,7 +43,7 @@ static void push_verdict (lua_State *L, const char *name) {
   lua_remove(L, -2);
 }
 
-/* pushes an info of the draws so far, but for the last, whose energy may be missing; the run's energy function is at 2 */
+/* pushes an info of the draws so far, but for the last, whose energy may be missing; the run's energy is at 2 */
 static void push_so_far (lua_State *L, const progress *p) {
   int64_t n = p->info->kept > 0 ? p->info->kept - 1 : 0;
   int at = lua_gettop(L) + 1;

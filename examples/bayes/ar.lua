@@ -1,7 +1,7 @@
 -- ar.lua -- an autoregression: a series whose next value leans on the last five, and where it goes from here.
 --
 -- y[t] = alpha + Σ beta[k] y[t − k] + noise of standard deviation sigma, with weak priors.  The series is simulated, so
--- the coefficients behind it are known.  Simulation and forecast are neap.scan: a step that carries the last five values.
+-- the coefficients behind it are known.  Simulation and forecast are neap.scan: a step carries the last five values.
 
 local neap = require "neap"
 local dist, positive = neap.dist, neap.bijector.positive

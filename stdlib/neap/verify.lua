@@ -1,8 +1,8 @@
 -- neap.verify(sampler, E): does this kernel leave exp(-E) as it is?
 -- Checks, each a z-score or an error with its limit.  Gradient: E:grad against differences.  Stationarity: chains that
 -- start from exact draws must keep the law, so the mean change of a statistic is 0; being paired, small biases show.
--- Where all states can be listed the statistics are the counts of each, and as many moves i -> j as j -> i make detailed
--- balance, which a kernel may lack (a sweep in a fixed order does) and yet keep the law.
+-- Where all states can be listed the statistics are the counts of each, and as many moves i -> j as j -> i make
+-- detailed balance, which a kernel may lack (a sweep in a fixed order does) and yet keep the law.
 -- Invariant: a right kernel fails a check of z-scores in 1 run of 10,000 at most, however many scores there are.
 
 local neap = require "neap"
@@ -210,7 +210,8 @@ local function boxed (E, o, rng)
   while count < o.chains do
     tries = tries + 1
     if tries > 200 then error "verify: lower and upper: a box with more of the law in it expected" end
-    local x = (lower + (upper - lower) * rng:uniform({PROPOSALS, numbers}, f64)):reshape({PROPOSALS, table.unpack(event)})
+    local u = rng:uniform({PROPOSALS, numbers}, f64)
+    local x = (lower + (upper - lower) * u):reshape({PROPOSALS, table.unpack(event)})
     local e = E(x)
     local lowest = e:amin():item()
     if lowest < least then least, parts, count = lowest, {}, 0 end
@@ -271,8 +272,8 @@ local function check_draws (r, sampler, E, o, rng)
 end
 
 --- Checks a sampler on an energy. options: chains = 4000, steps = 10, seed = 1, draws (exact ones [n, event…], where
--- E:sample has none), lower and upper (a box to draw them in), condition.  Returns a list of {check, value, limit, ok, text} with the field ok, and biased where
--- only the length of the step is to blame; prints as a table.
+-- E:sample has none), lower and upper (a box to draw them in), condition.  Returns a list of {check, value, limit, ok,
+-- text} with the field ok, and biased where only the length of the step is to blame; prints as a table.
 local function verify (sampler, E, given)
   if options.type_of(sampler) ~= "neap.sampler" then
     error(("verify: a sampler expected, as in verify(sampler, E), got %s"):format(options.type_of(sampler)))

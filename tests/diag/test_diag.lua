@@ -63,7 +63,8 @@ function T.test_they_are_the_formulas ()
     independent = neap.rng(1):normal(60, 3), odd = ar1(.5, 61, 4, neap.rng(2)),
     antithetic = ar1(-.6, 80, 2, neap.rng(3)),
     ties = (ar1(.7, 64, 3, neap.rng(4)) * 2):round(), apart = ar1(.3, 50, 4, neap.rng(5)) + neap.tensor{0, 0, 0, 3},
-    scaled = ar1(.3, 50, 3, neap.rng(6)) * neap.tensor{1, 1, 5}, slow = neap.rng(7):normal(90, 2):cumsum(1), slower = neap.rng(8):normal(331, 2):cumsum(1),
+    scaled = ar1(.3, 50, 3, neap.rng(6)) * neap.tensor{1, 1, 5}, slow = neap.rng(7):normal(90, 2):cumsum(1),
+    slower = neap.rng(8):normal(331, 2):cumsum(1),
   }
   for name, draws in pairs(cases) do
     local x = plain.chains(draws)

@@ -138,7 +138,8 @@ function T.test_right_kernels_of_units_pass ()
   local potts = neap.energy.potts{shape = {2, 2}, states = 3, beta = .5}
   for name, case in pairs{
     ["gibbs of spins"] = {s.gibbs{}, ising}, ["gibbs of states"] = {s.gibbs{}, potts},
-    ["gradients of spins"] = {s.gibbs_with_gradients{}, ising}, ["gradients of states"] = {s.gibbs_with_gradients{}, potts},
+    ["gradients of spins"] = {s.gibbs_with_gradients{}, ising},
+    ["gradients of states"] = {s.gibbs_with_gradients{}, potts},
     ["dmala of spins"] = {s.dmala{step_size = 2}, ising}, ["dmala of states"] = {s.dmala{step_size = .4}, potts},
     ["tempering"] = {s.parallel_tempering{n = 3, hottest = 5, kernel = s.gibbs{}}, ising},
     ["blocks"] = {s.blocks{{{1}, s.gibbs_with_gradients{}}, {{2, 3}, s.dmala{step_size = .4}}}, machine()},

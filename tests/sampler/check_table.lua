@@ -1,5 +1,5 @@
 -- check_table.lua -- the table of samplers and targets (table.lua): every unbiased sampler within 4 standard errors of
--- the truth, every biased one off by what its order says.  Written to BUILD/sampler_table.md; docs/samplers.md shows it.
+-- the truth, every biased one off as its order says.  Written to BUILD/sampler_table.md; docs/samplers.md shows it.
 
 local lu = require "luaunit"
 local law = require "sampler.law"
@@ -29,7 +29,7 @@ local function bias (row, h)
   local well = targets[6]
   local s = row.make(h)
   local draws = s:sample(well.E, {chains = 2000, steps = math.ceil(row.time / h), warmup = math.ceil(20 / h), seed = 1,
-                                  init = {"uniform", -1.5, 1.5}, thin = math.ceil(row.time / 3000 / h), dtype = "float64"})
+    init = {"uniform", -1.5, 1.5}, thin = math.ceil(row.time / 3000 / h), dtype = "float64"})
   local statistic = well.statistics["x^2"]
   local means = statistic[1](draws):mean(1)
   return means:mean():item() - statistic[2], means:std():item() / math.sqrt(2000)

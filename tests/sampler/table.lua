@@ -1,7 +1,7 @@
 -- table.lua -- every sampler on every target it applies to, against exact probabilities and moments.
--- A target has `statistics`: name -> {f, truth}, f(draws [n, chains, event…]) -> [n, chains]; a row is a function of the
--- target -> sampler, options, or nil where it does not apply.  A cell is the largest |z| = |mean − truth| / MCSE, with the
--- MCSE that neap.diag finds in the draws themselves.  New samplers are one row each.
+-- A target has `statistics`: name -> {f, truth}, f(draws [n, chains, event…]) -> [n, chains]; a row is a function of
+-- the target -> sampler, options, or nil where it does not apply.  A cell is the largest |z| = |mean − truth| / MCSE,
+-- with the MCSE that neap.diag finds in the draws themselves.  New samplers are one row each.
 
 local law = require "sampler.law"
 local enumerate = require "sampler.enumerate"
@@ -161,7 +161,7 @@ M.rows = {
   mala = steady(function (t) return langevin(t), {thin = t.steep and 10 * t.thin or nil} end),
   hmc = function (t)
     if t.funnel then return neap.sampler.hmc{step_size = .02, leapfrog_steps = 75}, {thin = 2, chains = 256} end
-    if continuous(t) then                               -- no path may be half a period of an axis: it would make −x of x
+    if continuous(t) then                               -- a path of half a period of an axis would make −x of x
       local h = t.steep or t.small
       return neap.sampler.hmc{step_size = h, leapfrog_steps = math.ceil(1.1 * t.size / h)}, {thin = 2}
     end
@@ -177,8 +177,8 @@ M.rows = {
     local first, rest = {}, {}
     for i = 1, n do table.insert(i <= half and first or rest, i) end
     if t.bits then
-      return neap.sampler.blocks{{first, neap.sampler.gibbs_with_gradients{}}, {rest, neap.sampler.dmala{step_size = .4}}},
-             {init = "bernoulli"}
+      local one, two = neap.sampler.gibbs_with_gradients{}, neap.sampler.dmala{step_size = .4}
+      return neap.sampler.blocks{{first, one}, {rest, two}}, {init = "bernoulli"}
     end
     return neap.sampler.blocks{{first, neap.sampler.slice{width = t.size}},
                                {rest, neap.sampler.random_walk{scale = 1.5 * t.small}}}
@@ -246,8 +246,8 @@ function M.cell (row, target, seed)
   o = o or {}
   if o.runs then return cell_of_runs(s, target, o.runs, o.init) end
   local thin = o.thin or target.thin
-  local draws = s:sample(target.E, {chains = o.chains or CHAINS, steps = KEPT * thin, warmup = o.warmup or KEPT // 4 * thin,
-    init = o.init, thin = thin, seed = seed, dtype = continuous(target) and "float64" or nil})
+  local draws = s:sample(target.E, {chains = o.chains or CHAINS, steps = KEPT * thin,
+    warmup = o.warmup or KEPT // 4 * thin, init = o.init, thin = thin, seed = seed, dtype = continuous(target) and "float64" or nil})
   local zs = {}
   for name, statistic in pairs(target.statistics) do
     local v = statistic[1](draws):double()
