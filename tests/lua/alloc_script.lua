@@ -26,3 +26,15 @@ assert(bond:log_z{method = "smc", particles = 32, steps = 1} > 0)
 E:save(path)
 assert(neap.energy.load(path)(x):numel() == 3)
 assert(#tostring(x) > 0)
+local parts = neap.sampler.blocks{{{1}, neap.sampler.gibbs_with_gradients{}}, {{2}, neap.sampler.mala{step_size = 0.1}}}
+assert(parts:sample(own, {init = neap.tensor{{0, .5}, {1, -1}}, steps = 1}).ndim == 3)
+local rows = neap.energy(function(v, y) return ((y - v:unsqueeze(2)) ^ 2):sum{2, 3} end)
+local sgld = neap.sampler.sgld{step_size = 0.01, data = x, batch = 2, prior = neap.energy.gaussian{mean = {0, 0}}}
+assert(sgld:sample(rows, {init = x, steps = 1}).ndim == 3)
+local levels = neap.loss.diffusion_recovery{sigmas = {1, 0}, steps = 1}
+assert(neap.gradients(levels(E, x), (E:params()), {allow_unused = true})[1])
+local classes = neap.energy.classifier(neap.energy.mlp{sizes = {2, 2}})
+local jem = neap.loss.jem{sampler = neap.sampler.langevin{step_size = 0.1}, buffer = 3}
+assert(jem(classes, {x, neap.tensor({1, 2, 1}, {dtype = "int64"})}):item())
+jem:set_state(jem:state())
+jem:set_state{}
