@@ -1,4 +1,4 @@
--- check_two_moons.lua -- the quicker half of examples/two_moons.lua; it ends with an error where a figure is off.
+-- check_two_moons.lua -- the quicker half of examples/two_moons.lua comes near the truth.
 
 local lu = require "luaunit"
 local cli = require "cli.support"
