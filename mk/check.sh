@@ -13,7 +13,7 @@ tests() { $make --no-print-directory "$@" -j"$jobs" tests && $make --no-print-di
 
 stage_statistics() { tests CHECK=1 NEAP_TEST_TIMEOUT=600; }
 stage_address() {
-  ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 LSAN_OPTIONS="suppressions=$PWD/mk/leaks.supp:print_suppressions=0" \
+  NEAP_ALLOC_STEP=5 ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 LSAN_OPTIONS="suppressions=$PWD/mk/leaks.supp:print_suppressions=0" \
     UBSAN_OPTIONS=print_stacktrace=1 NEAP_TEST_TIMEOUT=400 tests SANITIZER=address,undefined
 }
 stage_thread() {                 # the C tests run work on pools of threads, and many contexts at once
