@@ -1,5 +1,6 @@
 #!/bin/sh
 # check.sh [STAGE ...] -- the slow half of the tests; closes with "N passed, N failed" over all stages.
+# What allocates is tried with each allocation failing by make test alone; the slow builds try some of them.
 # Each stage is a function that runs tests and prints their verdict; one that ends with an error and no failed test
 # counts as one failure, so nothing broken can look whole.
 set -u
@@ -13,11 +14,12 @@ tests() { $make --no-print-directory "$@" -j"$jobs" tests && $make --no-print-di
 
 stage_statistics() { tests CHECK=1 NEAP_TEST_TIMEOUT=600; }
 stage_address() {
-  NEAP_ALLOC_STEP=5 ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 LSAN_OPTIONS="suppressions=$PWD/mk/leaks.supp:print_suppressions=0" \
-    UBSAN_OPTIONS=print_stacktrace=1 NEAP_TEST_TIMEOUT=400 tests SANITIZER=address,undefined
+  ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 LSAN_OPTIONS="suppressions=$PWD/mk/leaks.supp:print_suppressions=0" \
+    UBSAN_OPTIONS=print_stacktrace=1 NEAP_ALLOC_STEP=5 NEAP_TEST_TIMEOUT=400 tests SANITIZER=address,undefined
 }
 stage_thread() {                 # the C tests run work on pools of threads, and many contexts at once
-  TSAN_OPTIONS="suppressions=$PWD/mk/races.supp:die_after_fork=0:allocator_may_return_null=1" NEAP_TEST_TIMEOUT=400 tests SANITIZER=thread ONLY=--c
+  TSAN_OPTIONS="suppressions=$PWD/mk/races.supp:die_after_fork=0:allocator_may_return_null=1" \
+    NEAP_ALLOC_STEP=40 NEAP_TEST_TIMEOUT=400 tests SANITIZER=thread ONLY=--c
 }
 stage_hostile() { NEAP_TEST_TIMEOUT=400 tests HOSTILE=1; }
 stage_valgrind() {               # which computes long double in 64 bits: no oracle for kernels/test_accuracy
