@@ -44,8 +44,7 @@ typedef struct job { const char *script; long step; } job;
 
 static void every_allocation_fails_once (void **state) {
   const job *j = *state;
-  const char *text = getenv("NEAP_ALLOC_STEP");
-  long step = text ? atol(text) : j->step, n = 1, failed = 0;
+  long step = failing_step(j->step), n = 1, failed = 0;
   char path[] = "/tmp/neap-test-XXXXXX.safetensors";
   int fd = mkstemps(path, 12);
   assert_true(fd >= 0);

@@ -94,7 +94,7 @@ static void failing_allocations (void **state) {
   assert_int_equal(f.bytes, 0);
   assert_true(isfinite(value) && isfinite(slope) && slope > 0);
   long n = 1;
-  for (;; n++) {
+  for (;; n += failing_step(1)) {
     f.countdown = n;
     bool ok = attempt(&f, &v, &s);
     assert_int_equal(f.bytes, 0);

@@ -287,7 +287,7 @@ static bool train_one (neap_context *c, int which) {
 /* Fails allocation n for n = 1, 2, … until run(which) succeeds: always a clean error, and no byte is left. */
 static void fail_each (bool (*run) (neap_context *c, int which), int which) {
   bool done = false;
-  for (long n = 1; !done; n++) {
+  for (long n = 1; !done; n += failing_step(1)) {
     failing f = { 0, 0 };
     neap_context *c = failing_open(&f);
     assert_non_null(c);
