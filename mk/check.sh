@@ -21,13 +21,13 @@ stage_thread() {                 # the C tests run work on pools of threads, and
   TSAN_OPTIONS="suppressions=$PWD/mk/races.supp:die_after_fork=0:allocator_may_return_null=1" \
     NEAP_ALLOC_STEP=40 NEAP_TEST_TIMEOUT=400 tests SANITIZER=thread ONLY=--c
 }
-stage_hostile() { NEAP_TEST_TIMEOUT=400 tests HOSTILE=1; }
+stage_hostile() { NEAP_ALLOC_STEP=5 NEAP_TEST_TIMEOUT=400 tests HOSTILE=1; }
 stage_valgrind() {               # which computes long double in 64 bits: no oracle for kernels/test_accuracy
   $make --no-print-directory -j"$jobs" tests || return 1
   NEAP_ALLOC_STEP=40 NEAP_TEST_WRAP="valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite,indirect" \
     NEAP_TEST_EXCEPT=kernels/test_accuracy NEAP_TEST_TIMEOUT=500 lua5.4 tests/run.lua --c
 }
-blas() { LD_LIBRARY_PATH=$(dirname "$(dirname "$(readlink -f /usr/lib/*/libopenblas.so.0)")")/openblas-$1 tests; }
+blas() { LD_LIBRARY_PATH=$(dirname "$(dirname "$(readlink -f /usr/lib/*/libopenblas.so.0)")")/openblas-$1 NEAP_ALLOC_STEP=40 tests; }
 stage_planted() { $make --no-print-directory -j"$jobs" planted; }
 stage_faults() { $make --no-print-directory -j"$jobs" faults; }
 stage_openmp() { blas openmp; }

@@ -75,7 +75,7 @@ end}
 
 -- 10 leapfrog steps of 2 multiply-adds for each of 2 coordinates; two normals of 50 operations (see randn_1m), a
 -- uniform number of 20, and 30 for two energies and the test
-row {name = "hmc_gauss_B1000_L10", unit = "step", units = 200, flops = 1000 * 10 * 2 * 2 * 2,
+row {name = "hmc_gauss_B1000_L10", unit = "step", units = 2000, flops = 1000 * 10 * 2 * 2 * 2,
   ops = 1000 * (2 * 50 + 20 + 30),
   setup = function () return methods.hmc(neap.randn(1000, 2), .3, 10) end}
 
