@@ -172,33 +172,73 @@ static double number (lua_State *L, const char *fname, const char *name, double 
   return v;
 }
 
-/* formulas that need no options may be called without */
-static void optional_options (lua_State *L, const char *fname, const char *const *names) {
-  if (lua_isnoneornil(L, 1)) { lua_settop(L, 0); lua_newtable(L); }
-  energy_options(L, fname, names);
+/* ---- formulas of numbers and a dimension ---- */
+
+enum { FORMULA_NUMBERS = 3 };
+typedef neap_energy *(*formula_maker) (neap_context *c, const double *v, int64_t dim);
+
+/* The options are numbers with their defaults, then dim; NAN: needed.  Where none is needed, no table is either. */
+typedef struct formula {
+  const char *name, *const *options;
+  double defaults[FORMULA_NUMBERS];
+  int64_t dim;
+  formula_maker make;
+} formula;
+
+static int make_formula (lua_State *L, const formula *f) {
+  double v[FORMULA_NUMBERS];
+  int n = 0;
+  if (lua_isnoneornil(L, 1) && !isnan(f->defaults[0])) { lua_settop(L, 0); lua_newtable(L); }
+  energy_options(L, f->name, f->options);
+  for (; strcmp(f->options[n], "dim") != 0; n++) v[n] = number(L, f->name, f->options[n], f->defaults[n]);
+  int64_t dim = bind_optinteger(L, 1, f->name, "dim", f->dim);
+  neap_context *c = bind_context(L);
+  neap_energy **box = bind_energybox(L);
+  neap_scope s = neap_scope_open(c);
+  *box = f->make(c, v, dim);
+  return bind_finishenergy(L, s, box);
 }
+
+#define FORMULA(name, ...) \
+  static neap_energy *name##_of (neap_context *c, const double *v, int64_t dim) { \
+    (void)v; \
+    return neap_energy_##name(c, __VA_ARGS__); \
+  }
+FORMULA(double_well, v[0], dim)
+FORMULA(funnel, dim)
+FORMULA(rosenbrock, v[0], v[1], dim)
+FORMULA(rastrigin, v[0], dim)
+FORMULA(ackley, v[0], v[1], v[2], dim)
+FORMULA(ring, v[0], v[1], dim)
 
 static int make_double_well (lua_State *L) {
   static const char *const names[] = { "barrier", "dim", NULL };
-  optional_options(L, "double_well", names);
-  neap_context *c = bind_context(L);
-  double barrier = number(L, "double_well", "barrier", 1);
-  int64_t dim = bind_optinteger(L, 1, "double_well", "dim", 1);
-  neap_energy **box = bind_energybox(L);
-  neap_scope s = neap_scope_open(c);
-  *box = neap_energy_double_well(c, barrier, dim);
-  return bind_finishenergy(L, s, box);
+  return make_formula(L, &(formula){ "double_well", names, { 1 }, 1, double_well_of });
 }
 
 static int make_funnel (lua_State *L) {
   static const char *const names[] = { "dim", NULL };
-  optional_options(L, "funnel", names);
-  neap_context *c = bind_context(L);
-  int64_t dim = bind_optinteger(L, 1, "funnel", "dim", 10);
-  neap_energy **box = bind_energybox(L);
-  neap_scope s = neap_scope_open(c);
-  *box = neap_energy_funnel(c, dim);
-  return bind_finishenergy(L, s, box);
+  return make_formula(L, &(formula){ "funnel", names, { 0 }, 10, funnel_of });
+}
+
+static int make_rosenbrock (lua_State *L) {
+  static const char *const names[] = { "a", "b", "dim", NULL };
+  return make_formula(L, &(formula){ "rosenbrock", names, { 1, 100 }, 2, rosenbrock_of });
+}
+
+static int make_rastrigin (lua_State *L) {
+  static const char *const names[] = { "a", "dim", NULL };
+  return make_formula(L, &(formula){ "rastrigin", names, { 10 }, 2, rastrigin_of });
+}
+
+static int make_ackley (lua_State *L) {
+  static const char *const names[] = { "a", "b", "c", "dim", NULL };
+  return make_formula(L, &(formula){ "ackley", names, { 20, .2, 2 * M_PI }, 2, ackley_of });
+}
+
+static int make_ring (lua_State *L) {
+  static const char *const names[] = { "radius", "std", "dim", NULL };
+  return make_formula(L, &(formula){ "ring", names, { NAN, NAN }, 2, ring_of });
 }
 
 static double pair_at (lua_State *L, const char *fname, const char *name, int i, double otherwise) {
@@ -214,62 +254,14 @@ static double pair_at (lua_State *L, const char *fname, const char *name, int i,
 
 static int make_banana (lua_State *L) {
   static const char *const names[] = { "b", "std", NULL };
-  optional_options(L, "banana", names);
+  if (lua_isnoneornil(L, 1)) { lua_settop(L, 0); lua_newtable(L); }
+  energy_options(L, "banana", names);
   neap_context *c = bind_context(L);
   double b = number(L, "banana", "b", 1);
   double s1 = pair_at(L, "banana", "std", 1, 1), s2 = pair_at(L, "banana", "std", 2, .5);
   neap_energy **box = bind_energybox(L);
   neap_scope s = neap_scope_open(c);
   *box = neap_energy_banana(c, b, s1, s2);
-  return bind_finishenergy(L, s, box);
-}
-
-static int make_rosenbrock (lua_State *L) {
-  static const char *const names[] = { "a", "b", "dim", NULL };
-  optional_options(L, "rosenbrock", names);
-  neap_context *c = bind_context(L);
-  double a = number(L, "rosenbrock", "a", 1), b = number(L, "rosenbrock", "b", 100);
-  int64_t dim = bind_optinteger(L, 1, "rosenbrock", "dim", 2);
-  neap_energy **box = bind_energybox(L);
-  neap_scope s = neap_scope_open(c);
-  *box = neap_energy_rosenbrock(c, a, b, dim);
-  return bind_finishenergy(L, s, box);
-}
-
-static int make_rastrigin (lua_State *L) {
-  static const char *const names[] = { "a", "dim", NULL };
-  optional_options(L, "rastrigin", names);
-  neap_context *c = bind_context(L);
-  double a = number(L, "rastrigin", "a", 10);
-  int64_t dim = bind_optinteger(L, 1, "rastrigin", "dim", 2);
-  neap_energy **box = bind_energybox(L);
-  neap_scope s = neap_scope_open(c);
-  *box = neap_energy_rastrigin(c, a, dim);
-  return bind_finishenergy(L, s, box);
-}
-
-static int make_ackley (lua_State *L) {
-  static const char *const names[] = { "a", "b", "c", "dim", NULL };
-  optional_options(L, "ackley", names);
-  neap_context *c = bind_context(L);
-  double a = number(L, "ackley", "a", 20), b = number(L, "ackley", "b", .2);
-  double freq = number(L, "ackley", "c", 2 * M_PI);
-  int64_t dim = bind_optinteger(L, 1, "ackley", "dim", 2);
-  neap_energy **box = bind_energybox(L);
-  neap_scope s = neap_scope_open(c);
-  *box = neap_energy_ackley(c, a, b, freq, dim);
-  return bind_finishenergy(L, s, box);
-}
-
-static int make_ring (lua_State *L) {
-  static const char *const names[] = { "radius", "std", "dim", NULL };
-  energy_options(L, "ring", names);
-  neap_context *c = bind_context(L);
-  double radius = number(L, "ring", "radius", NAN), std = number(L, "ring", "std", NAN);
-  int64_t dim = bind_optinteger(L, 1, "ring", "dim", 2);
-  neap_energy **box = bind_energybox(L);
-  neap_scope s = neap_scope_open(c);
-  *box = neap_energy_ring(c, radius, std, dim);
   return bind_finishenergy(L, s, box);
 }
 

@@ -34,42 +34,43 @@ static adaptive read_adaptive (lua_State *L, const char *f) {
   return a;
 }
 
-/* s: the sampler, or NULL with an error */
-static int finish (lua_State *L, neap_scope sc, neap_sampler **box, const adaptive *a, neap_sampler *s) {
-  *box = s;
-  if (s && a->asked) neap_sampler_adapt(bind_context(L), s, a->target, a->metric);
+typedef neap_sampler *(*adaptive_maker) (neap_context *c, double step_size, int64_t n);
+
+/* names: the options; count: the one that is an integer, or NULL */
+static int make (lua_State *L, const char *f, const char *const *names, const char *count, int64_t otherwise,
+                 adaptive_maker maker) {
+  bind_options(L, 1, f, names);
+  adaptive a = read_adaptive(L, f);
+  int64_t n = count ? bind_optinteger(L, 1, f, count, otherwise) : 0;
+  neap_context *c = bind_context(L);
+  neap_sampler **box = bind_samplerbox(L);
+  neap_scope sc = neap_scope_open(c);
+  *box = maker(c, a.step_size, n);
+  if (*box && a.asked) neap_sampler_adapt(c, *box, a.target, a.metric);
   bind_close(L, sc);
   return 1;
 }
 
+static neap_sampler *mala (neap_context *c, double step_size, int64_t n) {
+  (void)n;
+  return neap_sampler_mala(c, step_size);
+}
+
+static neap_sampler *nuts (neap_context *c, double step_size, int64_t n) {
+  return neap_sampler_nuts(c, step_size, n < 1 ? 0 : n > 1000 ? 1000 : (int)n);
+}
+
 int sampler_make_mala (lua_State *L) {
   static const char *const names[] = { "step_size", "target_accept", "metric", NULL };
-  bind_options(L, 1, "sampler.mala", names);
-  adaptive a = read_adaptive(L, "sampler.mala");
-  neap_context *c = bind_context(L);
-  neap_sampler **box = bind_samplerbox(L);
-  neap_scope sc = neap_scope_open(c);
-  return finish(L, sc, box, &a, neap_sampler_mala(c, a.step_size));
+  return make(L, "sampler.mala", names, NULL, 0, mala);
 }
 
 int sampler_make_hmc (lua_State *L) {
   static const char *const names[] = { "step_size", "leapfrog_steps", "target_accept", "metric", NULL };
-  bind_options(L, 1, "sampler.hmc", names);
-  adaptive a = read_adaptive(L, "sampler.hmc");
-  int64_t n = bind_optinteger(L, 1, "sampler.hmc", "leapfrog_steps", 10);
-  neap_context *c = bind_context(L);
-  neap_sampler **box = bind_samplerbox(L);
-  neap_scope sc = neap_scope_open(c);
-  return finish(L, sc, box, &a, neap_sampler_hmc(c, a.step_size, n));
+  return make(L, "sampler.hmc", names, "leapfrog_steps", 10, neap_sampler_hmc);
 }
 
 int sampler_make_nuts (lua_State *L) {
   static const char *const names[] = { "step_size", "max_depth", "target_accept", "metric", NULL };
-  bind_options(L, 1, "sampler.nuts", names);
-  adaptive a = read_adaptive(L, "sampler.nuts");
-  int64_t depth = bind_optinteger(L, 1, "sampler.nuts", "max_depth", 10);
-  neap_context *c = bind_context(L);
-  neap_sampler **box = bind_samplerbox(L);
-  neap_scope sc = neap_scope_open(c);
-  return finish(L, sc, box, &a, neap_sampler_nuts(c, a.step_size, depth < 1 ? 0 : depth > 1000 ? 1000 : (int)depth));
+  return make(L, "sampler.nuts", names, "max_depth", 10, nuts);
 }

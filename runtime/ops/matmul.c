@@ -59,10 +59,6 @@ static void loops_##T (const product *p, const void *xv, const void *yv, void *o
       out[i * p->n + j] = sum; \
     } \
 }
-LOOP_KERNEL(float)
-LOOP_KERNEL(double)
-LOOP_KERNEL(uint64_t)                      /* int64 wraps around as unsigned does */
-LOOP_KERNEL(uint8_t)
 
 /* out (+)= matrix · v, added to zeros: beta = 0 leaves it to BLAS whether NaN in unset memory survives */
 #define VECTOR_KERNEL(T, l) \
@@ -72,8 +68,6 @@ static void blas_vector_##l (bool t, int rows, int cols, const T *a, int ld, con
   if (t) cblas_##l##gemv(BLAS_ROWS, BLAS_T, cols, rows, 1, a, ld, v, incv, 1, out, inc); \
   else cblas_##l##gemv(BLAS_ROWS, BLAS_N, rows, cols, 1, a, ld, v, incv, 1, out, inc); \
 }
-VECTOR_KERNEL(float, s)
-VECTOR_KERNEL(double, d)
 
 /* the columns of a strip, from y on, h rows at a time; and its copy */
 #define STRIP_KERNEL(T, l) \
@@ -87,8 +81,6 @@ static const T *copy_strip_##l (const product *p, const T *y, int64_t n, T *stri
   for (int64_t q = 0; q < p->k; q++) memcpy(strip + q * n, y + q * p->ldy, (size_t)n * sizeof(T)); \
   return strip; \
 }
-STRIP_KERNEL(float, s)
-STRIP_KERNEL(double, d)
 
 #define BLAS_KERNEL(T, l) \
 static void blas_##l##_pieces (const product *p, const T *x, const T *y, T *out, int64_t m, int64_t n, T *strip) { \
@@ -107,8 +99,25 @@ static void blas_##l (const product *p, const void *x, const void *y, void *out,
   else if (n == 1) blas_vector_##l(p->xt, (int)m, k, x, p->ldx, y, p->yt ? 1 : p->ldy, out, (int)p->n, p->add); \
   else blas_##l##_pieces(p, x, y, out, m, n, strip); \
 }
+VECTOR_KERNEL(float, s)
+VECTOR_KERNEL(double, d)
+STRIP_KERNEL(float, s)
+STRIP_KERNEL(double, d)
 BLAS_KERNEL(float, s)
 BLAS_KERNEL(double, d)
+LOOP_KERNEL(float)
+LOOP_KERNEL(double)
+LOOP_KERNEL(uint64_t)                      /* int64 wraps around as unsigned does */
+LOOP_KERNEL(uint8_t)
+
+static multiply_fn loops_for (neap_dtype d) {
+  switch (d) {
+    case NEAP_FLOAT32: return loops_float;
+    case NEAP_FLOAT64: return loops_double;
+    case NEAP_INT64: return loops_uint64_t;
+    default: return loops_uint8_t;
+  }
+}
 
 /* ---- tasks ---- */
 
@@ -194,15 +203,6 @@ static bool readable (product *p, const neap_tensor **t, bool *transposed, int *
   if (layout(*t, transposed, ld)) return true;
   *t = neap_contiguous_data(p->c, (neap_tensor *)*t);
   return *t && layout(*t, transposed, ld);
-}
-
-static multiply_fn loops_for (neap_dtype d) {
-  switch (d) {
-    case NEAP_FLOAT32: return loops_float;
-    case NEAP_FLOAT64: return loops_double;
-    case NEAP_INT64: return loops_uint64_t;
-    default: return loops_uint8_t;
-  }
 }
 
 static bool choose (product *p) {

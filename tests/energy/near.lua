@@ -12,12 +12,7 @@ function M.near (got, want, tol)
   lu.assertTrue(worst <= (tol or 1e-10), ("differs by %g, at most %g allowed"):format(worst, tol or 1e-10))
 end
 
--- f(…) raises an error that holds text
-function M.raises (text, f, ...)
-  local ok, message = pcall(f, ...)
-  lu.assertFalse(ok, "an error was expected: " .. text)
-  lu.assertStrContains(tostring(message), text)
-end
+M.raises = require("errors").raises
 
 function M.points (n, d) return neap.randn(n, d, {dtype = "float64"}) end
 

@@ -5,11 +5,7 @@ local M = {}
 
 local f64 = {dtype = "float64"}
 function M.number (t) return t:item() end
-function M.message (f, ...)
-  local ok, err = pcall(f, ...)
-  lu.assertFalse(ok)
-  return tostring(err)
-end
+M.message = require("errors").message
 function M.near (a, b, tolerance, what)
   lu.assertTrue(math.abs(a - b) <= tolerance * math.max(1, math.abs(b)),
                 ("%s: %.12g and %.12g"):format(what or "values", a, b))

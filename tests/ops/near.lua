@@ -10,11 +10,6 @@ function M.apart (a, b)
   return a:numel() == 0 and 0 or (a - b):abs():amax():item()
 end
 
--- f(...) raises an error that holds this text
-function M.fails (text, f, ...)
-  local ok, message = pcall(f, ...)
-  lu.assertFalse(ok)
-  lu.assertStrContains(tostring(message), text)
-end
+M.fails = require("errors").raises
 
 return M

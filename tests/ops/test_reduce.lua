@@ -10,11 +10,7 @@ local function same(x, want, tolerance)
   if tolerance then lu.assertAlmostEquals(got, want, tolerance) else lu.assertEquals(got, want) end
 end
 
-local function fails(pattern, f, ...)
-  local ok, message = pcall(f, ...)
-  lu.assertFalse(ok)
-  lu.assertStrContains(tostring(message), pattern)
-end
+local fails = require("errors").raises
 
 local function matrix() return neap.tensor({ { 1, 2, 3 }, { 4, 5, 6 } }, f64) end
 

@@ -1,5 +1,6 @@
 -- neap.compile, neap.scan, neap.explain: equal to the function itself, eager where they must be.
 local lu = require "luaunit"
+local errors = require "errors"
 local neap = require "neap"
 local T = {}
 
@@ -97,14 +98,11 @@ end
 
 -- ---- numbers of rows ----
 
+-- what f(…), which must not fail, warns of
 local function warnings (f, ...)
-  local program, heard = neap.core._program, {}
-  local warn = program.warn
-  program.warn = function (text) heard[#heard + 1] = text end
-  local results = table.pack(pcall(f, ...))
-  program.warn = warn
-  if not results[1] then error(results[2], 0) end
-  return heard, table.unpack(results, 2, results.n)
+  local heard, ok, message = errors.warnings(f, ...)
+  if not ok then error(message, 0) end
+  return heard
 end
 
 function T.test_one_program_for_all_numbers_of_rows ()

@@ -211,14 +211,7 @@ end
 
 -- ---- what cannot be a loop ----
 
-local function warnings (f, ...)
-  local program, heard = neap.core._program, {}
-  local warn = program.warn
-  program.warn = function (text) heard[#heard + 1] = text end
-  local results = table.pack(pcall(f, ...))
-  program.warn = warn
-  return heard, table.unpack(results, 1, results.n)
-end
+local warnings = require("errors").warnings
 
 function T.test_steps_that_look_at_values ()
   local line

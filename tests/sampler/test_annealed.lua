@@ -5,11 +5,7 @@ local law = require "sampler.law"
 local T = {}
 
 local f64 = {dtype = "float64"}
-local function message (f, ...)
-  local ok, err = pcall(f, ...)
-  lu.assertFalse(ok)
-  return tostring(err)
-end
+local message = require("errors").message
 local function annealed (o) return neap.sampler.annealed_langevin(o) end
 
 -- N(0, 1 + σ²) in two dimensions, and what was asked for

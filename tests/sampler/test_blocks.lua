@@ -128,11 +128,7 @@ function T.test_custom_kernels_and_threads ()
 end
 
 function T.test_errors ()
-  local function says (text, f, ...)
-    local ok, message = pcall(f, ...)
-    lu.assertFalse(ok)
-    lu.assertStrContains(message, text)
-  end
+  local says = require("errors").raises
   local blocks, mala = neap.sampler.blocks, neap.sampler.mala{step_size = .1}
   says("blocks: at least one block expected, got none", blocks, {})
   says("block 1: {coordinates, sampler} expected, got neap.sampler", blocks, {mala})

@@ -12,11 +12,7 @@ local samplers = {
 -- a flip of a spin is twice as long, four times squared
 local of_spins = {samplers.gibbs_with_gradients, function () return neap.sampler.dmala{step_size = 2} end}
 
-local function message (f, ...)
-  local ok, err = pcall(f, ...)
-  lu.assertFalse(ok)
-  return tostring(err)
-end
+local message = require("errors").message
 
 -- −½ xᵀJx − h·x of six spins
 local function ising ()

@@ -7,11 +7,7 @@ local law = require "sampler.law"
 local T = {}
 local e = neap.energy
 
-local function message (f, ...)
-  local ok, err = pcall(f, ...)
-  lu.assertFalse(ok)
-  return tostring(err)
-end
+local message = require("errors").message
 
 local function run (E, options)
   local o = {chains = 200, steps = 300, warmup = 40, seed = 3}

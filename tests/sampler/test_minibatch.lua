@@ -150,11 +150,7 @@ function T.test_fixed_coordinates ()
 end
 
 function T.test_errors ()
-  local function says (text, f, ...)
-    local ok, message = pcall(f, ...)
-    lu.assertFalse(ok)
-    lu.assertStrContains(message, text)
-  end
+  local says = require("errors").raises
   local sgld, sghmc = neap.sampler.sgld, neap.sampler.sghmc
   says("sampler.sgld: option 'step_size': number expected, got none", sgld, {data = data})
   says("sampler.sgld: option 'data': a tensor [N, ...] expected, got nil", sgld, {step_size = 1})

@@ -6,11 +6,7 @@ local law = require "sampler.law"
 local T = {}
 
 local f64 = {dtype = "float64"}
-local function message (f, ...)
-  local ok, err = pcall(f, ...)
-  lu.assertFalse(ok)
-  return tostring(err)
-end
+local message = require("errors").message
 local function same (a, b) return a:eq(b):all():item() end
 local function f64_tensor (v) return neap.tensor(v, f64) end
 

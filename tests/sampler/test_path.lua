@@ -6,11 +6,7 @@ local enumerate = require "sampler.enumerate"
 local T = {}
 local e = neap.energy
 
-local function message (f, ...)
-  local ok, err = pcall(f, ...)
-  lu.assertFalse(ok)
-  return tostring(err)
-end
+local message = require("errors").message
 
 -- the estimate lies within 4 errors of the truth, and its error below most
 local function close (E, truth, options, most)

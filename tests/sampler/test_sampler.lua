@@ -5,11 +5,7 @@ local by_hand = require "sampler.slice_by_hand"
 local T = {}
 
 local function gaussian () return neap.energy.gaussian{mean = neap.tensor{0, 0}, std = 1} end
-local function message (f, ...)
-  local ok, err = pcall(f, ...)
-  lu.assertFalse(ok)
-  return tostring(err)
-end
+local message = require("errors").message
 local function same (a, b) return a:eq(b):all():item() end
 
 local all = {

@@ -7,11 +7,7 @@ local law = require "sampler.law"
 local T = {}
 local e = neap.energy
 
-local function message (f, ...)
-  local ok, err = pcall(f, ...)
-  lu.assertFalse(ok)
-  return tostring(err)
-end
+local message = require("errors").message
 
 local tempering = neap.sampler.parallel_tempering
 

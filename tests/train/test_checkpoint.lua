@@ -5,11 +5,7 @@ local kill = require "train.kill"
 
 local T = {tearDown = folder.clean}
 
-local function fails (text, f, ...)
-  local ok, message = pcall(f, ...)
-  lu.assertFalse(ok, "an error was expected: " .. text)
-  lu.assertStrContains(tostring(message), text)
-end
+local fails = require("errors").raises
 
 local langevin = neap.sampler.langevin{step_size = .01}
 

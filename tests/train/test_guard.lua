@@ -4,11 +4,7 @@ local folder = require "files.folder"
 
 local T = {tearDown = folder.clean}
 
-local function fails (text, f, ...)
-  local ok, message = pcall(f, ...)
-  lu.assertFalse(ok, "an error was expected: " .. text)
-  lu.assertStrContains(tostring(message), text)
-end
+local fails = require("errors").raises
 
 local AT = 150
 local function train (o)

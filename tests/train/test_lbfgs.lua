@@ -11,11 +11,7 @@ local function near (got, want, tol, message)
   lu.assertTrue(worst <= tol, ("%s differs by %g, at most %g allowed"):format(message or "", worst, tol))
 end
 
-local function raises (text, f, ...)
-  local ok, message = pcall(f, ...)
-  lu.assertFalse(ok, "an error was expected: " .. text)
-  lu.assertStrContains(tostring(message), text)
-end
+local raises = require("errors").raises
 
 -- H after the updates (7.16) of γI by all pairs
 local function dense (memory, n)

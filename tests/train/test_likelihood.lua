@@ -3,11 +3,7 @@ local lu = require "luaunit"
 local T = {}
 
 local f64 = {dtype = "float64"}
-local function fails (text, f, ...)
-  local ok, message = pcall(f, ...)
-  lu.assertFalse(ok, "an error was expected: " .. text)
-  lu.assertStrContains(tostring(message), text)
-end
+local fails = require("errors").raises
 
 local function data () return .5 + .8 * neap.rng(1):normal({3000, 1}, f64) end
 
