@@ -55,15 +55,24 @@ typedef struct job {
 
 typedef union accs { double f[COLUMNS]; int64_t i[COLUMNS]; } accs;
 
+/* by eights, which a compiler takes at once */
+#define STORE(T, member) { \
+    T *to = (T *)out; \
+    int64_t j = 0; \
+    for (; j + 8 <= w; j += 8) for (int k = 0; k < 8; k++) to[j + k] = (T)a->member[j + k]; \
+    for (; j < w; j++) to[j] = (T)a->member[j]; \
+  } \
+  break
+
 static void store (const accs *a, int64_t w, neap_dtype d, char *out) {
-  for (int64_t j = 0; j < w; j++)
-    switch (d) {
-      case NEAP_FLOAT32: ((float *)out)[j] = (float)a->f[j]; break;
-      case NEAP_FLOAT64: ((double *)out)[j] = a->f[j]; break;
-      case NEAP_INT64: ((int64_t *)out)[j] = a->i[j]; break;
-      default: ((uint8_t *)out)[j] = (uint8_t)a->i[j]; break;
-    }
+  switch (d) {
+    case NEAP_FLOAT32: STORE(float, f);
+    case NEAP_FLOAT64: STORE(double, f);
+    case NEAP_INT64: STORE(int64_t, i);
+    default: STORE(uint8_t, i);
+  }
 }
+#undef STORE
 
 static void run_unit (const job *b, int64_t unit) {
   const reduce_plan *p = b->p;

@@ -135,25 +135,45 @@ FOLD(max)
 FOLD(min)
 #undef FOLD
 
-/* x [rows, n], n short -> out [rows] */
-#define SHORT(name, START, COMBINE) \
+/* x [rows, n], n short -> out [rows]; for a length that the compiler knows there is no loop within a row */
+#define SHORT_ROWS(n) \
+  for (int64_t r = 0; r < rows; r++) { \
+    ACC s = START(r * n); \
+    for (int64_t i = 0; i < n; i++) COMBINE(r * n + i); \
+    out[r] = s; \
+  } \
+  break
+#define SHORT(name) \
   static void NAME(name##_short) (const void *data, int64_t rows, int64_t n, void *result) { \
     const T *x = data; \
     ACC *out = result; \
-    for (int64_t r = 0; r < rows; r++, x += n) { \
-      ACC s = START; \
-      for (int64_t i = 0; i < n; i++) COMBINE; \
-      out[r] = s; \
+    switch (n) { \
+      case 1: SHORT_ROWS(1); \
+      case 2: SHORT_ROWS(2); \
+      case 3: SHORT_ROWS(3); \
+      case 4: SHORT_ROWS(4); \
+      default: SHORT_ROWS(n); \
     } \
   }
+#define START(first) 0
 #ifdef BITS
-SHORT(sum, 0, s += x[i])
+#define COMBINE(i) s += x[i]
 #else
-SHORT(sum, 0, s = (ACC)((uint64_t)s + (uint64_t)x[i]))
+#define COMBINE(i) s = (ACC)((uint64_t)s + (uint64_t)x[i])
 #endif
-SHORT(max, x[0], if (x[i] > s || x[i] != x[i]) s = x[i])
-SHORT(min, x[0], if (x[i] < s || x[i] != x[i]) s = x[i])
+SHORT(sum)
+#undef START
+#undef COMBINE
+#define START(first) x[first]
+#define COMBINE(i) if (x[i] > s || x[i] != x[i]) s = x[i]
+SHORT(max)
+#undef COMBINE
+#define COMBINE(i) if (x[i] < s || x[i] != x[i]) s = x[i]
+SHORT(min)
+#undef COMBINE
+#undef START
 #undef SHORT
+#undef SHORT_ROWS
 
 #undef PASTE2
 #undef PASTE

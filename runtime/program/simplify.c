@@ -340,5 +340,5 @@ static bool contract (graph *g) { return g->scans || graph_contract(g); }
 bool graph_simplify (graph *g) {
   if (!tidy(g) || !graph_expand(g) || !tidy(g) || !factor(g)) return false;
   graph_turn(g);
-  return contract(g) && copy_weights(g) && copy_inputs(g) && finish(g) && graph_order(g);
+  return graph_double(g) && contract(g) && copy_weights(g) && copy_inputs(g) && finish(g) && graph_order(g);
 }

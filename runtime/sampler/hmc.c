@@ -12,16 +12,14 @@ typedef struct phase { neap_tensor *x, *p, *e, *g; } phase;
 
 /* p ← p + k·ε·Sᵀ∇E */
 static void kick (neap_context *c, neap_sampler *s, neap_state *st, double k, phase *z) {
-  neap_tensor *change = sampler_times_step(c, s, st, k, 1, sampler_scaled(c, s, st, z->g, true));
-  z->p = change && z->p ? neap_add(c, z->p, change) : NULL;
+  z->p = sampler_move(c, s, st, k, sampler_scaled(c, s, st, z->g, true), z->p);
 }
 
 /* L leapfrog steps: half a kick, then drifts and kicks in turn, the last kick a half */
 static bool leapfrog (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st, phase *z) {
   kick(c, s, st, -.5, z);
   for (int64_t i = 1; i <= s->leapfrog_steps; i++) {
-    neap_tensor *drift = sampler_times_step(c, s, st, 1, 1, sampler_scaled(c, s, st, z->p, false));
-    z->x = drift ? neap_add(c, z->x, drift) : NULL;
+    z->x = sampler_move(c, s, st, 1, sampler_scaled(c, s, st, z->p, false), z->x);
     if (!neap_poll(c) || !sampler_gradient(c, E, st, z->x, &z->e, &z->g)) return false;
     kick(c, s, st, i < s->leapfrog_steps ? -1 : -.5, z);
   }

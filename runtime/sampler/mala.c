@@ -10,7 +10,7 @@
 /* d [chains, event…] */
 static neap_tensor *move (neap_context *c, neap_sampler *s, neap_state *st, neap_tensor *n) {
   neap_tensor *g = sampler_scaled(c, s, st, neap_state_get(st, "grad"), true);
-  return neap_add(c, sampler_times_step(c, s, st, -1, 1, g), sampler_times_step(c, s, st, sqrt(2), .5, n));
+  return sampler_move(c, s, st, -1, g, sampler_times_step(c, s, st, sqrt(2), .5, n));
 }
 
 /* log q(x | y) − log q(y | x) [chains]; d + ε·Sᵀ∇E(x) is √(2ε)·n */

@@ -33,7 +33,7 @@ neap_tensor *rows_scale (neap_context *c, neap_tensor *x, double k) {
 }
 
 neap_tensor *rows_axpy (neap_context *c, double k, neap_tensor *y, neap_tensor *x) {
-  return neap_add(c, x, rows_scale(c, y, k));
+  return y ? neap_fma(c, y, neap_scalar(c, y->dtype, k), x) : NULL;
 }
 
 neap_tensor *rows_mean (neap_context *c, neap_tensor *x) {

@@ -136,6 +136,8 @@ neap_sampler *sampler_new_adaptive (neap_context *c, const neap_sampler_kind *ki
 /* k·ε^power·t, ε the state's "step_size" or the sampler's. */
 neap_tensor *sampler_times_step (neap_context *c, neap_sampler *s, neap_state *st, double k, double power,
                                  neap_tensor *t);
+/* x + k·ε·v */
+neap_tensor *sampler_move (neap_context *c, neap_sampler *s, neap_state *st, double k, neap_tensor *v, neap_tensor *x);
 /* S·v of each row, or Sᵀ·v: S is the state's "scale", the deviations of coordinates in x's event shape, or a Cholesky
 ** factor [D, D] of their covariance; v itself where there is none.  Momenta are white: x moves by S·p, p by Sᵀ·∇E. */
 neap_tensor *sampler_scaled (neap_context *c, neap_sampler *s, neap_state *st, neap_tensor *v, bool transposed);

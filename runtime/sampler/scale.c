@@ -38,13 +38,21 @@ static neap_tensor *state_step (neap_context *c, neap_sampler *s, neap_state *st
                    SHAPE_TEXT(e));
 }
 
+/* k·ε^power */
+static neap_tensor *step_power (neap_context *c, neap_sampler *s, neap_state *st, double k, double power, neap_dtype d) {
+  if (!neap_state_get(st, "step_size")) return neap_scalar(c, d, k * pow(s->step_size, power));
+  neap_tensor *e = state_step(c, s, st, d);
+  if (e && power != 1) e = neap_pow(c, e, neap_scalar(c, d, power));
+  return rows_scale(c, e, k);
+}
+
 neap_tensor *sampler_times_step (neap_context *c, neap_sampler *s, neap_state *st, double k, double power,
                                  neap_tensor *t) {
-  if (!t) return NULL;
-  if (!neap_state_get(st, "step_size")) return rows_scale(c, t, k * pow(s->step_size, power));
-  neap_tensor *e = state_step(c, s, st, t->dtype);
-  if (e && power != 1) e = neap_pow(c, e, neap_scalar(c, t->dtype, power));
-  return e ? neap_mul(c, t, rows_scale(c, e, k)) : NULL;
+  return t ? neap_mul(c, t, step_power(c, s, st, k, power, t->dtype)) : NULL;
+}
+
+neap_tensor *sampler_move (neap_context *c, neap_sampler *s, neap_state *st, double k, neap_tensor *v, neap_tensor *x) {
+  return v && x ? neap_fma(c, v, step_power(c, s, st, k, 1, v->dtype), x) : NULL;
 }
 
 int64_t sampler_scale_size (neap_context *c, const neap_sampler *s, const neap_state *st, bool *dense) {

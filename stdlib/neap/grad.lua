@@ -70,7 +70,8 @@ end
 local flag_of = {create_graph = tape.CREATE_GRAPH, retain = tape.RETAIN, allow_unused = tape.ALLOW_UNUSED}
 
 local function read_flags (given)
-  if type(given) == "table" and type(given[1]) == "string" then given = nil end    -- names: gradients(loss, E:params())
+  local names = type(given) == "table" and type(given[1]) == "string"              -- gradients(loss, E:params())
+  if given == nil or names then return 0 end
   local o = options("gradients", given, {grad_outputs = options.any "tensor", create_graph = false, retain = false,
                                          allow_unused = false})
   local flags = 0

@@ -6,6 +6,7 @@
 local neap = require "neap"
 local options = require "neap.options"
 local lbfgs = require "neap.lbfgs"
+local tree = require "neap.tree"
 local core = require("neap.core")._optim
 local error = options.error
 
@@ -13,38 +14,26 @@ local is_tensor = neap.is_tensor
 
 local optim = {}
 
--- Keys of a table in a fixed order: 1..n, then names sorted.
-local function keys_of (t)
-  local keys, names = {}, {}
-  for i = 1, #t do keys[i] = i end
-  for k in pairs(t) do
-    if type(k) == "string" then names[#names + 1] = k end
-  end
-  if #names == 0 then return keys end
-  table.sort(names)
-  return table.move(names, 1, #names, #keys + 1, keys)
-end
-
 local Optimizer = {__name = "neap.optim"}
 Optimizer.__index = Optimizer
 
--- The average `name` of the parameter at a key, zeros at first.
-local function average (self, name, key, p)
-  local of = self.averages[name]
-  of[key] = of[key] or neap.zeros_like(p:detach())
-  return of[key]
-end
-
--- Parallel arrays: parameters with a gradient, gradients, then one array per average.
+-- Parallel arrays: parameters with a gradient, gradients, then one array per average (zeros at first).
 local function line_up (self, params, grads)
-  local ps, gs, averages = {}, {}, {}
-  for i in ipairs(self.names) do averages[i] = {} end
-  for _, key in ipairs(keys_of(params)) do
-    if grads[key] ~= nil then
-      local n = #ps + 1
-      ps[n], gs[n] = params[key], grads[key]
-      for i, name in ipairs(self.names) do averages[i][n] = average(self, name, key, params[key]) end
+  local keys, ps, gs, averages = {}, {}, {}, {}
+  for _, key in ipairs(tree.keys(params)) do
+    local g = grads[key]
+    if g then
+      local n = #keys + 1
+      keys[n], ps[n], gs[n] = key, params[key], g
     end
+  end
+  for i, name in ipairs(self.names) do
+    local of, list = self.averages[name], {}
+    for n, key in ipairs(keys) do
+      list[n] = of[key] or neap.zeros_like(ps[n]:detach())
+      of[key] = list[n]
+    end
+    averages[i] = list
   end
   return ps, gs, averages
 end
@@ -86,8 +75,9 @@ local function check_step (self, params, grads)
   end
   for key, p in pairs(params) do
     if not is_tensor(p) then options.argument(self.name, ("params[%s]"):format(key), p, "tensor") end
-    if p.dtype ~= "float32" and p.dtype ~= "float64" then
-      error(("%s: params[%s]: a float tensor expected, got %s"):format(self.name, key, p.dtype))
+    local dtype = p.dtype
+    if dtype ~= "float32" and dtype ~= "float64" then
+      error(("%s: params[%s]: a float tensor expected, got %s"):format(self.name, key, dtype))
     end
   end
   for key, g in pairs(grads) do
@@ -96,7 +86,7 @@ local function check_step (self, params, grads)
   end
   if next(params) == nil then error(self.name .. ": params: at least one tensor expected, got an empty table") end
   if next(grads) == nil then
-    local key = keys_of(params)[1]
+    local key = tree.keys(params)[1]
     local wanted = ("a gradient expected, as grads[%s] for params[%s]"):format(key, key)
     error(("%s: grads: %s, got an empty table"):format(self.name, wanted))
   end
@@ -260,7 +250,7 @@ define("lbfgs", {lr = 1., memory = 10}, {}, update_lbfgs, true)
 function optim.norm (grads)
   options.argument("optim.norm", "grads", grads, "table")
   local list = {}
-  for _, key in ipairs(keys_of(grads)) do list[#list + 1] = grads[key] end
+  for _, key in ipairs(tree.keys(grads)) do list[#list + 1] = grads[key] end
   return core.norm(list)
 end
 

@@ -12,14 +12,16 @@ local function before (a, b)
   return type(a) == "number"
 end
 
--- The keys of t that are numbers and names, in order.
+-- The keys of t that are numbers and names, in order: 1 … #t, then the others.
 function tree.keys (t)
-  local keys = {}
+  local keys, others = {}, {}
+  for i = 1, #t do keys[i] = i end
   for k in pairs(t) do
-    if type(k) == "number" or type(k) == "string" then keys[#keys + 1] = k end
+    if not keys[k] and (type(k) == "number" or type(k) == "string") then others[#others + 1] = k end
   end
-  table.sort(keys, before)
-  return keys
+  if #others == 0 then return keys end
+  table.sort(others, before)
+  return table.move(others, 1, #others, #keys + 1, keys)
 end
 
 -- A copy of t with f(tensor) for each tensor; other leaves become other(leaf), themselves if other is left out.
