@@ -48,11 +48,19 @@ local function command_for (file, result, pattern)
     pattern and quote(pattern) or "")
 end
 
-local function start (file, o)
-  local job = {file = file, result = os.tmpname(), output = os.tmpname()}
+local function spill (path, text)
+  local f = assert(io.open(path, "wb"))
+  f:write(text)
+  f:close()
+end
+
+-- A file's job; its script ends with a line "number status begun ended".
+local function prepare (file, number, o)
+  local job = {file = file, result = os.tmpname(), output = os.tmpname(), script = os.tmpname()}
   local by_name = o.pattern and not file:find(o.pattern) and not file:match "%.c$"
   local command = command_for(file, job.result, by_name and o.pattern)
-  job.pipe = assert(io.popen(("timeout -k 5 %s env %s > %s 2>&1 < /dev/null; echo $?"):format(timeout, command, quote(job.output))))
+  spill(job.script, ("begun=$(date +%%s.%%N)\ntimeout -k 5 %s env %s > %s 2>&1 < /dev/null\necho %d $? $begun $(date +%%s.%%N)\n")
+    :format(timeout, command, quote(job.output), number))
   return job
 end
 
@@ -89,9 +97,8 @@ local function explain_end (job, code)
   return job.died_in and ("died in %s: %s"):format(job.died_in, how) or how
 end
 
-local function finish (job)
-  local code = job.pipe:read "l"
-  job.pipe:close()
+local function finish (job, code)
+  os.remove(job.script)
   local tally = {pass = 0, fail = 0, skip = 0, done = 0}
   local output, result = slurp(job.output), slurp(job.result)
   if job.file:match "%.c$" then count_c(job, output, tally) else count_lua(job, result, tally) end
@@ -112,33 +119,35 @@ local function report (job, tally, output, seconds)
   end
 end
 
-local function clock ()
-  local now = lines_of "date +%s.%N"
-  return tonumber(now[1])
+-- Runs the jobs, as many at once as there are cores; -> an iterator over number, status and seconds of each that ended.
+local function run (jobs)
+  local list, scripts = os.tmpname(), {}
+  for i, job in ipairs(jobs) do scripts[i] = job.script .. "\n" end
+  spill(list, table.concat(scripts))
+  local width = os.getenv "NEAP_JOBS" or lines_of("nproc")[1]
+  local pipe = assert(io.popen(("xargs -r -a %s -P %d -n 1 sh; rm %s"):format(quote(list), width, quote(list))))
+  return function ()
+    local number, code, begun, ended = (pipe:read "l" or ""):match "^(%d+) (%d+) (%S+) (%S+)$"
+    if number then return tonumber(number), code, ended - begun end
+    pipe:close()
+  end
 end
 
 local function main ()
-  local o = options()
-  local files = {}
+  local o, jobs, passed, failed = options(), {}, 0, 0
   for _, f in ipairs(discover(o)) do
     local wanted = not (o.pattern and f:match "%.c$") or f:find(o.pattern)
-    if wanted and not (except and f:find(except)) then files[#files + 1] = f end
+    if wanted and not (except and f:find(except)) then jobs[#jobs + 1] = prepare(f, #jobs + 1, o) end
   end
-  local width = tonumber(os.getenv "NEAP_JOBS" or lines_of("nproc")[1]) or 1
-  local jobs, next_file, passed, failed = {}, 1, 0, 0
-  while next_file <= #files or #jobs > 0 do
-    while #jobs < width and next_file <= #files do
-      local job = start(files[next_file], o)
-      job.begun = clock()
-      jobs[#jobs + 1], next_file = job, next_file + 1
-    end
-    local job = table.remove(jobs, 1)
-    local tally, output = finish(job)
-    report(job, tally, output, clock() - job.begun)
-    passed, failed = passed + tally.pass, failed + tally.fail
+  local left = #jobs
+  for number, code, seconds in run(jobs) do
+    local tally, output = finish(jobs[number], code)
+    report(jobs[number], tally, output, seconds)
+    passed, failed, left = passed + tally.pass, failed + tally.fail, left - 1
   end
-  print(("%d passed, %d failed"):format(passed, failed))
-  os.exit(failed == 0 and passed > 0)
+  if left > 0 then print(left .. " files were not run to their end") end
+  print(("%d passed, %d failed"):format(passed, failed + left))
+  os.exit(failed == 0 and left == 0 and passed > 0)
 end
 
 main()

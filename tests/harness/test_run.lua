@@ -6,10 +6,11 @@ local cli = require "cli.support"
 local T = {}
 
 -- Runs a folder of planted files; -> verdict line, whole output, exit code.
-local function verdict (files, options)
+local function verdict (files, options, environment)
   local folder = cli.folder()
   for name, text in pairs(files) do cli.spill(folder .. "/" .. name, text) end
-  local out, err, code = cli.run(("NEAP_TESTS=%s NEAP_TEST_TIMEOUT=5 lua5.4 tests/run.lua %s"):format(folder, options or ""))
+  local out, err, code = cli.run(("%s NEAP_TESTS=%s NEAP_TEST_TIMEOUT=5 lua5.4 tests/run.lua %s"):format(environment or "",
+    folder, options or ""))
   cli.remove(folder)
   return out:match "([^\n]*)\n$", out .. err, code
 end
@@ -51,6 +52,20 @@ function T.test_one_failure_among_passes ()
   local line, _, code = verdict(files)
   lu.assertEquals({line, code}, {"2 passed, 1 failed", 1})
   lu.assertEquals((verdict(files, "test_c")), "1 passed, 0 failed")
+end
+
+-- of two at a time the first waits for what the third does
+function T.test_a_long_one_holds_up_nothing ()
+  local mark = os.tmpname()
+  os.remove(mark)
+  local waits = ("local f repeat f = io.open(%q) until f f:close() os.remove(%q) lu.assertTrue(true)"):format(mark, mark)
+  local does = ("io.open(%q, 'w'):close() lu.assertTrue(true)"):format(mark)
+  local files = {}
+  for i, body in ipairs {waits, "lu.assertTrue(true)", does} do
+    files[("test_%d.lua"):format(i)] = header .. ("function T.test_it () %s end return T"):format(body)
+  end
+  local line, output = verdict(files, nil, "NEAP_JOBS=2")
+  lu.assertEquals(line, "3 passed, 0 failed", output)
 end
 
 function T.test_slow_ones_are_apart ()
