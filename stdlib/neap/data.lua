@@ -173,7 +173,7 @@ end
 
 -- ---- rows: x is a tensor [N, …] or a table {x, c} of tensors with the same N ----
 
-local function is_tensor (x) return options.type_of(x) == options.type_of(neap.zeros(1)) end
+local is_tensor = neap.is_tensor
 
 -- f of each tensor in x, a tensor or table.
 local function each (x, f)
