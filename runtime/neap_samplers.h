@@ -181,7 +181,7 @@ typedef struct neap_log_z_config {           /* all may be zero */
   neap_start law;                            /* smc: DEFAULT N(0, 1); or uniform */
   neap_tensor *bias;                         /* an rbm with gibbs: the base's biases [visible]; NULL: its own */
   int64_t chains, moves;                     /* 0: 256 and 1; smc: 1024 and 10 */
-  int64_t temperatures; const double *betas; /* 0: 1000; betas NULL: evenly spaced; else so many, rising from 0 to 1 */
+  int64_t temperatures; const double *betas; /* 0: 2000; betas NULL: evenly spaced; else so many, rising from 0 to 1 */
   neap_tensor *x;                            /* reverse: where chains start */
   bool exact;                                /* x are exact draws of e^(−E) */
   int64_t burn;                              /* reverse, without x and exact draws: moves under E before */

@@ -50,7 +50,7 @@ typedef struct run {
 
 static bool settings (run *r) {
   neap_log_z_config *f = &r->cfg;
-  if (f->temperatures == 0) f->temperatures = 1000;
+  if (f->temperatures == 0) f->temperatures = 2000;
   if (f->moves == 0) f->moves = 1;
   if (f->x && f->x->ndim > 0 && f->chains == 0) f->chains = f->x->shape[0];
   if (f->chains == 0) f->chains = 256;

@@ -170,7 +170,7 @@ return {
     ["E:log_z"] = {"E:log_z([{method=\"exact\" | \"enumerate\" | \"quadrature\" | \"ais\" | \"reverse_ais\" | \"smc\""
       .. ", …}])",
       "a number, and info {method=, stderr=, interval=, …}: exact, or along a path from a base: sampler=, base=, " ..
-      "chains=256, temperatures=1000, steps=1 (smc: particles=, ess=, steps=10)"},
+      "chains=256, temperatures=2000, steps=1 (smc: particles=, ess=, steps=10)"},
     ["E:normalizable"] = {"E:normalizable()", "\"yes\", \"no\" or \"unknown\", and why: decided by how E grows far out"},
     ["E:logits"] = {"E:logits(x [, c])", "of a classifier: f(x) [B, K]"},
     ["E:sample"] = {"E:sample(n [, rng | {rng=, dtype=}])", "exact draws [n, event…], where there are any"},
