@@ -27,7 +27,7 @@ static int distance (const char *a, const char *b) {
   return row[n];
 }
 
-const char *bind_nearest (const char *name, const char *const *names) {
+static const char *nearest (const char *name, const char *const *names) {
   const char *best = NULL;
   int least_edits = 0;
   for (; *names; names++) {
@@ -54,7 +54,7 @@ static void check_key (lua_State *L, const char *fname, const char *const *names
   if (strcmp(key, "requires_grad") == 0)
     luaL_error(L, "%s: unknown option 'requires_grad' (call x:requires_grad() on the tensor)", fname);
   if (!*names) luaL_error(L, "%s: unknown option '%s' (it takes none)", fname, key);
-  luaL_error(L, "%s: unknown option '%s' (did you mean '%s'?)", fname, key, bind_nearest(key, names));
+  luaL_error(L, "%s: unknown option '%s' (did you mean '%s'?)", fname, key, nearest(key, names));
 }
 
 bool bind_options (lua_State *L, int i, const char *fname, const char *const *names) {
@@ -115,7 +115,7 @@ int bind_dtype (lua_State *L, int i, const char *fname, const char *what) {
   const char *name = lua_tostring(L, i);
   int d = find_dtype(name);
   if (d >= 0) return d;
-  return luaL_error(L, "%s: unknown dtype '%s' (did you mean '%s'?)", fname, name, bind_nearest(name, names));
+  return luaL_error(L, "%s: unknown dtype '%s' (did you mean '%s'?)", fname, name, nearest(name, names));
 }
 
 int bind_optdtype (lua_State *L, int table, const char *fname, const char *name, int otherwise) {

@@ -218,7 +218,7 @@ neap_tensor *bind_lendtensor (lua_State *L, int i) {
 
 /* ---- tensors to Lua ---- */
 
-void bind_pushelement (lua_State *L, neap_dtype d, const void *data, int64_t i) {
+static void push_element (lua_State *L, neap_dtype d, const void *data, int64_t i) {
   switch (d) {
     case NEAP_FLOAT32: lua_pushnumber(L, ((const float *)data)[i]); break;
     case NEAP_FLOAT64: lua_pushnumber(L, ((const double *)data)[i]); break;
@@ -232,29 +232,14 @@ void bind_pushitem (lua_State *L, bind_state *S, neap_tensor *t) {
   int64_t value = 0;                                    /* large enough for any dtype */
   neap_dtype d = neap_dtype_of(t);
   if (!neap_read(S->c, t, d, &value)) bind_raise(L, S);
-  bind_pushelement(L, d, &value, 0);
+  push_element(L, d, &value, 0);
 }
 
 void bind_pushshape (lua_State *L, const neap_tensor *t) { bind_pushsizes(L, neap_ndim(t), neap_shape(t)); }
 
-const char *bind_shapetext (lua_State *L, const neap_tensor *t) {
-  luaL_Buffer b;
-  luaL_buffinit(L, &b);
-  luaL_addchar(&b, '[');
-  for (int i = 0; i < neap_ndim(t); i++) {
-    if (i) luaL_addstring(&b, ", ");
-    char number[32];
-    snprintf(number, sizeof number, "%lld", (long long)neap_shape(t)[i]);
-    luaL_addstring(&b, number);
-  }
-  luaL_addchar(&b, ']');
-  luaL_pushresult(&b);
-  return lua_tostring(L, -1);
-}
-
 /* the elements from k on, depth levels down; returns how many were taken */
 static int64_t push_nested (lua_State *L, const neap_tensor *t, const void *data, int depth, int64_t k) {
-  if (depth == neap_ndim(t)) { bind_pushelement(L, neap_dtype_of(t), data, k); return 1; }
+  if (depth == neap_ndim(t)) { push_element(L, neap_dtype_of(t), data, k); return 1; }
   int64_t n = neap_shape(t)[depth], taken = 0;
   luaL_checkstack(L, 3, "totable");
   lua_createtable(L, n < INT32_MAX ? (int)n : 0, 0);

@@ -14,14 +14,8 @@
 neap_tensor *energy_constant_at (lua_State *L, int i, const char *fname);
 /* The field name of the table at 1, likewise. */
 neap_tensor *energy_constant_field (lua_State *L, const char *fname, const char *name);
-/* The energies of the array at i, in a userdata pushed on the stack; raises when one is something else. */
-neap_energy **energy_array (lua_State *L, int i, const char *fname, int *n);
 /* The event of option event, a size or a table of sizes; returns ndim, -1 when it is not given. */
 int energy_event_field (lua_State *L, int table, const char *fname, int64_t *event);
-
-/* Pushes two tables: the parameter tensors' boxes and their names, from the value at i: a tensor, a nested table, or an
-** object with params().  Array places first, then names in alphabetical order. */
-void energy_flatten (lua_State *L, int i, const char *fname);
 
 /* Raises unless the value at 1 is a table whose keys are all known; leaves it alone on the stack. */
 void energy_options (lua_State *L, const char *fname, const char *const *names);

@@ -194,7 +194,9 @@ static void visit (walk *w, int prefix) {
   else add(w, prefix);                                  /* which says what is wrong with it */
 }
 
-void energy_flatten (lua_State *L, int i, const char *fname) {
+/* Pushes two tables: the parameter tensors' boxes and their names, from the value at i: a tensor, a nested table, or an
+** object with params().  Array places first, then names in alphabetical order. */
+static void flatten (lua_State *L, int i, const char *fname) {
   i = lua_absindex(L, i);
   lua_newtable(L);
   lua_newtable(L);
@@ -282,7 +284,7 @@ static int from_function (lua_State *L, const char *fname, bool logits) {
   lua_pushboolean(L, 0);
   lua_rawseti(L, anchor, BASE);
   push_params(L, fname, logits);
-  energy_flatten(L, -1, fname);
+  flatten(L, -1, fname);
   take_params(L, &m, anchor, lua_gettop(L) - 1, lua_gettop(L));
   return make(L, &m, anchor);
 }
@@ -340,7 +342,7 @@ int energy_exponential_family (lua_State *L) {
   lua_rawseti(L, 2, BASE);
   push_theta(L);
   neap_tensor *theta = bind_checktensor(L, -1);
-  if (neap_ndim(theta) != 1) return luaL_error(L, "%s: params must be [K], got %s", who, bind_shapetext(L, theta));
+  if (neap_ndim(theta) != 1) return luaL_error(L, "%s: params must be [K], got %s", who, SHAPE_TEXT(theta));
   lua_rawseti(L, 2, BOXES);
   m.cfg.name = who;
   m.cfg.nparams = 1;

@@ -37,7 +37,8 @@ neap_tensor *energy_constant_field (lua_State *L, const char *fname, const char 
   return t;
 }
 
-neap_energy **energy_array (lua_State *L, int i, const char *fname, int *n) {
+/* The energies of the array at i, in a userdata pushed on the stack; raises when one is something else. */
+static neap_energy **read_energies (lua_State *L, int i, const char *fname, int *n) {
   if (!lua_istable(L, i)) luaL_error(L, "%s: a table of energies expected, got %s", fname, luaL_typename(L, i));
   i = lua_absindex(L, i);
   lua_Unsigned count = lua_rawlen(L, i);
@@ -145,7 +146,7 @@ static int make_mixture (lua_State *L) {
   energy_options(L, "mixture", names);
   neap_context *c = bind_context(L);
   bind_field(L, 1, "energies");
-  neap_energy **list = energy_array(L, -1, "mixture: option 'energies'", &n), **box = bind_energybox(L);
+  neap_energy **list = read_energies(L, -1, "mixture: option 'energies'", &n), **box = bind_energybox(L);
   neap_scope s = neap_scope_open(c);
   neap_tensor *w = energy_constant_field(L, "mixture", "weights");
   if (neap_status_of(c) == NEAP_OK) *box = neap_energy_mixture(c, n, list, w);
@@ -155,7 +156,7 @@ static int make_mixture (lua_State *L) {
 static int make_any (lua_State *L) {
   int n;
   if (bind_toenergy(L, 1)) return luaL_error(L, "any{E1, E2, ...}: a table of energies expected, got energy");
-  neap_energy **list = energy_array(L, 1, "any", &n), **box = bind_energybox(L);
+  neap_energy **list = read_energies(L, 1, "any", &n), **box = bind_energybox(L);
   neap_context *c = bind_context(L);
   neap_scope s = neap_scope_open(c);
   *box = neap_energy_any(c, n, list);

@@ -62,7 +62,7 @@ static spec read_key (lua_State *L, const neap_tensor *x) {
   } else {
     lua_Unsigned n = lua_rawlen(L, 2);
     if ((int64_t)n > neap_ndim(x))
-      luaL_error(L, "index: %d indices for a tensor of shape %s", (int)n, bind_shapetext(L, x));
+      luaL_error(L, "index: %d indices for a tensor of shape %s", (int)n, SHAPE_TEXT(x));
     for (lua_Unsigned j = 1; j <= n; j++) {
       lua_rawgeti(L, 2, (lua_Integer)j);
       read_entry(L, &s);

@@ -276,7 +276,7 @@ static lua_State *main_thread (lua_State *L) {
   return m;
 }
 
-int sampler_make_custom (lua_State *L) {
+static int make_custom (lua_State *L) {
   static const char *const names[] = { "init", "step", NULL };
   bind_options(L, 1, "sampler.custom", names);
   check_function(L, "init", false);
@@ -312,7 +312,7 @@ static const luaL_Reg makers[] = {
   { "hmc", sampler_make_hmc }, { "nuts", sampler_make_nuts },
   { "underdamped", make_underdamped }, { "slice", make_slice }, { "annealed_langevin", make_annealed_langevin },
   { "dmala", make_dmala }, { "gibbs", make_gibbs }, { "gibbs_with_gradients", make_gibbs_with_gradients },
-  { "parallel_tempering", sampler_make_tempering }, { "smc", sampler_make_smc }, { "custom", sampler_make_custom },
+  { "parallel_tempering", sampler_make_tempering }, { "smc", sampler_make_smc }, { "custom", make_custom },
   { "sgld", sampler_make_sgld }, { "sghmc", sampler_make_sghmc }, { "blocks", sampler_make_blocks }, { NULL, NULL }
 };
 

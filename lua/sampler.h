@@ -37,7 +37,6 @@ int sampler_method_partial (lua_State *L);
 int sampler_method_init (lua_State *L);
 int sampler_method_step (lua_State *L);
 int sampler_method_warmup (lua_State *L);
-int sampler_make_custom (lua_State *L);
 int sampler_make_sgld (lua_State *L);
 int sampler_make_sghmc (lua_State *L);
 int sampler_make_blocks (lua_State *L);

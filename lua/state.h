@@ -64,15 +64,11 @@ neap_tensor *bind_scalar (lua_State *L, neap_context *c, int i, neap_dtype d);
 neap_tensor *bind_constant (lua_State *L, bind_state *S, int i, neap_dtype d);
 /* A nested table, number or boolean as a lent tensor; d < 0: booleans give bool, numbers the default dtype. */
 neap_tensor *bind_nested (lua_State *L, neap_context *c, int i, int d, const char *fname);
-void bind_pushelement (lua_State *L, neap_dtype d, const void *data, int64_t i);
 void bind_pushshape (lua_State *L, const neap_tensor *t);
 /* Pushes a boolean, integer or number; t has one element. */
 void bind_pushitem (lua_State *L, bind_state *S, neap_tensor *t);
 void bind_totable (lua_State *L, bind_state *S, neap_tensor *t);
 int bind_dtype (lua_State *L, int i, const char *fname, const char *what);      /* of a name; raises */
-const char *bind_nearest (const char *name, const char *const *names);
-/* "[2, 3]" as a new string on the stack */
-const char *bind_shapetext (lua_State *L, const neap_tensor *t);
 
 /* ---- functions that several parts install ---- */
 int bind_getindex (lua_State *L, bind_state *S, neap_tensor *x);                /* x[key], key at 2 */

@@ -46,7 +46,7 @@ static int set_grad (lua_State *L, neap_tensor *t) {
                       neap_dtype_name(neap_dtype_of(g)));
   bool fits = !g || neap_ndim(g) == neap_ndim(t);
   for (int i = 0; g && fits && i < neap_ndim(g); i++) fits = neap_shape(g)[i] == neap_shape(t)[i];
-  if (!fits) return luaL_error(L, "grad: shape %s expected, got %s", bind_shapetext(L, t), bind_shapetext(L, g));
+  if (!fits) return luaL_error(L, "grad: shape %s expected, got %s", SHAPE_TEXT(t), SHAPE_TEXT(g));
   neap_set_grad(t, g);
   return 0;
 }
@@ -66,7 +66,7 @@ static int tensor_newindex (lua_State *L) {
 static int64_t check_dim (lua_State *L, neap_tensor *t, int i) {
   int64_t d = luaL_checkinteger(L, i), n = neap_ndim(t);
   if (d < -n || d > n || d == 0)
-    luaL_error(L, "size: dim %d is out of range for a tensor of shape %s", (int)d, bind_shapetext(L, t));
+    luaL_error(L, "size: dim %d is out of range for a tensor of shape %s", (int)d, SHAPE_TEXT(t));
   return d > 0 ? d - 1 : d + n;
 }
 
@@ -92,7 +92,7 @@ static int tensor_numel (lua_State *L) {
 static int tensor_item (lua_State *L) {
   neap_tensor *t = self(L);
   if (neap_numel(t) != 1)
-    return luaL_error(L, "item: one element expected, got a tensor of shape %s", bind_shapetext(L, t));
+    return luaL_error(L, "item: one element expected, got a tensor of shape %s", SHAPE_TEXT(t));
   bind_pushitem(L, bind_state_of(L), t);
   return 1;
 }
@@ -187,7 +187,7 @@ static double check_one (lua_State *L, int i, const char *op, const char *method
   bind_state *S = bind_state_of(L);
   if (neap_numel(t) != 1)
     luaL_error(L, "%s compares tensors of one element, got shape %s; %s compare element by element", op,
-               bind_shapetext(L, t), methods);
+               SHAPE_TEXT(t), methods);
   if (!neap_item(S->c, t, &v)) bind_raise(L, S);
   return v;
 }

@@ -104,7 +104,6 @@ NEAP_API const neap_op *neap_op_find (const char *name);
 ** in: n tensors (NULL only where the signature says optional); a NULL = no attributes. */
 NEAP_API neap_tensor *neap_apply (neap_context *c, int op, neap_tensor **in, int n, const neap_attrs *a);
 
-neap_dtype neap_promote (neap_dtype a, neap_dtype b);
 /* The shape all n inputs broadcast to; false with an error that names op and both shapes. */
 bool neap_broadcast_shape (neap_context *c, const char *op, neap_tensor *const *in, int n, int *ndim, int64_t *shape);
 /* x itself, or a view of it of that shape (taped when x is tracked). */

@@ -102,8 +102,6 @@ bool energy_derive (neap_energy *E, int i, neap_tensor *t);
 
 /* Part i's energies; the condition only if it may take one. */
 neap_tensor *energy_part (neap_context *c, neap_energy *E, int i, neap_tensor *x, neap_tensor *cond);
-/* Part i's energies beside each other, [B, nparts]. */
-neap_tensor *energy_all_parts (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond);
 
 /* ---- classes ---- */
 extern const energy_class

@@ -7,7 +7,8 @@
 #include "spread.h"
 #include "tail.h"
 
-neap_tensor *energy_all_parts (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond) {
+/* The parts' energies beside each other, [B, nparts]. */
+static neap_tensor *all_parts (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond) {
   size_t bytes = (size_t)E->nparts * sizeof(neap_tensor *);
   neap_tensor **e = neap_malloc(c, bytes), *all = NULL;
   if (!e) return NULL;
@@ -33,7 +34,7 @@ static bool check_mixture (neap_context *c, neap_energy *E) {
 
 /* x [B, event…] -> [B] */
 static neap_tensor *eval (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond) {
-  neap_tensor *e = energy_all_parts(c, E, x, cond);
+  neap_tensor *e = all_parts(c, E, x, cond);
   return neap_neg(c, energy_logsumexp_last(c, weigh(c, E, e ? neap_neg(c, e) : NULL)));
 }
 

@@ -42,14 +42,11 @@ static neap_tensor *to_visible (neap_context *c, neap_energy *E, neap_tensor *h)
   return neap_add(c, rbm_from_hidden(c, E, h), E->slots[RBM_B].value);
 }
 
-/* [B, n] · [n] -> [B] */
-static neap_tensor *dot_rows (neap_context *c, neap_tensor *x, neap_tensor *a) { return neap_matmul(c, x, a); }
-
 /* v [B, V] -> [B] */
 static neap_tensor *eval (neap_context *c, neap_energy *E, neap_tensor *v, neap_tensor *cond) {
   (void)cond;
   neap_tensor *s = energy_sum_last(c, neap_softplus(c, rbm_to_hidden(c, E, v), 1));
-  return neap_neg(c, neap_add(c, dot_rows(c, v, E->slots[RBM_B].value), s));
+  return neap_neg(c, neap_add(c, neap_matmul(c, v, E->slots[RBM_B].value), s));
 }
 
 /* ---- log Z ---- */
@@ -75,7 +72,7 @@ static neap_tensor *completed (neap_context *c, neap_energy *E, neap_tensor *h) 
 neap_tensor *rbm_hidden_weights (neap_context *c, neap_energy *E, neap_tensor *h) {
   neap_tensor *v = rbm_is_gaussian(E) ? completed(c, E, h)
                                       : energy_sum_last(c, neap_softplus(c, to_visible(c, E, h), 1));
-  return neap_add(c, dot_rows(c, h, E->slots[RBM_C].value), v);
+  return neap_add(c, neap_matmul(c, h, E->slots[RBM_C].value), v);
 }
 
 neap_tensor *rbm_sum_hidden (neap_context *c, neap_energy *E) {
@@ -167,7 +164,7 @@ static neap_tensor *joint (neap_context *c, neap_energy *E, neap_tensor *v, neap
   if (!v || !h) return NULL;
   neap_tensor *inner = energy_sum_last(c, neap_mul(c, rbm_to_hidden(c, E, v), h));       /* (c + vW)·h */
   if (rbm_is_gaussian(E)) return neap_sub(c, rbm_half_square(c, E, v), inner);
-  return neap_neg(c, neap_add(c, dot_rows(c, v, E->slots[RBM_B].value), inner));
+  return neap_neg(c, neap_add(c, neap_matmul(c, v, E->slots[RBM_B].value), inner));
 }
 
 neap_tensor *neap_rbm_joint (neap_context *c, neap_energy *E, neap_tensor *v, neap_tensor *h) {

@@ -64,14 +64,15 @@ bool tail_proper (neap_context *c, neap_energy *E, energy_tail *t) {
 
 /* ---- wholes ---- */
 
-bool energy_tail_of (neap_context *c, neap_energy *E, energy_tail *t) {
+/* E's tail; t->D is set.  False with a pending error. */
+static bool tail_of (neap_context *c, neap_energy *E, energy_tail *t) {
   *t = (energy_tail){ .D = t->D };
   return !E->cls->tail || E->cls->tail(c, E, t);
 }
 
 static bool part (neap_context *c, neap_energy *E, int i, const energy_tail *whole, energy_tail *t) {
   t->D = whole->D;
-  return energy_tail_of(c, E->parts[i], t);
+  return tail_of(c, E->parts[i], t);
 }
 
 /* beside others, one part decides only if they do not go the other way */
@@ -227,7 +228,7 @@ int neap_energy_normalizable (neap_context *c, neap_energy *E, const char **why)
   if (E->ndim < 0) t.D = LARGEST + 1;
   neap_mode mode = neap_no_grad(c);
   neap_scope s = neap_scope_open(c);
-  int verdict = energy_tail_of(c, E, &t) ? judge(c, &t, why) : 0;
+  int verdict = tail_of(c, E, &t) ? judge(c, &t, why) : 0;
   neap_scope_close(c, s);
   neap_mode_restore(c, mode);
   return neap_ok(c) ? verdict : 0;

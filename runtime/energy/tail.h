@@ -26,9 +26,6 @@ typedef struct energy_tail {
   int integrable;                          /* known otherwise: 1 yes, −1 no */
 } energy_tail;
 
-/* E's tail; t->D is set.  False with a pending error. */
-bool energy_tail_of (neap_context *c, neap_energy *E, energy_tail *t);
-
 /* ---- what classes say of themselves ---- */
 bool tail_finite (neap_context *c, neap_energy *E, energy_tail *t);
 /* Bounded below and known to be normalised. */

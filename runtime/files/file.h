@@ -53,8 +53,6 @@ typedef enum neap_raw_kind { RAW_BOOL, RAW_U8, RAW_I8, RAW_U16, RAW_I16, RAW_U32
                              RAW_F32, RAW_F64, RAW_KINDS } neap_raw_kind;
 typedef struct neap_raw { neap_raw_kind kind; bool big_endian; } neap_raw;
 
-int neap_raw_size (neap_raw_kind kind);
-neap_dtype neap_raw_dtype (neap_raw_kind kind);               /* what it becomes as a tensor */
 /* The number of bytes of shape; -1 when it overflows. */
 int64_t neap_raw_bytes (neap_raw_kind kind, int ndim, const int64_t *shape);
 /* A lent tensor of shape, its elements read from r; NEAP_EIO first when the file cannot hold so many. */

@@ -15,9 +15,6 @@ static const struct { int8_t size; neap_dtype dtype; bool direct; } kinds[RAW_KI
   [RAW_F32] = {4, NEAP_FLOAT32, true}, [RAW_F64] = {8, NEAP_FLOAT64, true},
 };
 
-int neap_raw_size (neap_raw_kind kind) { return kinds[kind].size; }
-neap_dtype neap_raw_dtype (neap_raw_kind kind) { return kinds[kind].dtype; }
-
 int64_t neap_raw_bytes (neap_raw_kind kind, int ndim, const int64_t *shape) {
   int64_t n = kinds[kind].size;
   bool empty = false, overflow = false;

@@ -102,7 +102,8 @@ bool sampler_steps (neap_context *c, neap_sampler *s, neap_energy *E, neap_state
   return ok && neap_ok(c);
 }
 
-bool sampler_refresh (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {
+/* What init computes, from an x or parameters that may have changed since. */
+static bool refresh (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {
   if (!neap_ok(c)) return false;
   if (!neap_state_get(st, "x"))
     return neap_fail(c, NEAP_ESTATE, "%s: the state has no x: it comes from init", s->kind->name);
@@ -117,12 +118,12 @@ bool sampler_refresh (neap_context *c, neap_sampler *s, neap_energy *E, neap_sta
 
 bool neap_sampler_step (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st, int64_t n) {
   if (n < 0) return neap_fail(c, NEAP_EARG, "%s: n: steps from 0 up expected, got %lld", s->kind->name, (long long)n);
-  return sampler_refresh(c, s, E, st) && sampler_steps(c, s, E, st, n);
+  return refresh(c, s, E, st) && sampler_steps(c, s, E, st, n);
 }
 
 bool neap_sampler_warmup (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st, int64_t n) {
   if (n < 0)
     return neap_fail(c, NEAP_EARG, "%s: warmup: n: steps from 0 up expected, got %lld", s->kind->name, (long long)n);
-  if (!sampler_refresh(c, s, E, st)) return false;
+  if (!refresh(c, s, E, st)) return false;
   return s->adapt.on ? sampler_warmup(c, s, E, st, n, true, NULL, NULL) : sampler_steps(c, s, E, st, n);
 }

@@ -77,19 +77,20 @@ bool neap_sampler_set_step_size (neap_context *c, neap_sampler *s, double step_s
 
 /* ---- expressions of kernels ---- */
 
-neap_tensor *sampler_free_part (neap_context *c, neap_energy *E, neap_tensor *t) {
+/* t, like x, with zeros at coordinates that E holds fixed */
+static neap_tensor *free_part (neap_context *c, neap_energy *E, neap_tensor *t) {
   neap_tensor *mask = neap_energy_mask(E);
   return mask && t ? neap_where(c, mask, neap_scalar(c, t->dtype, 0), t) : t;
 }
 
 neap_tensor *sampler_noise (neap_context *c, neap_energy *E, neap_state *st, neap_tensor *x) {
-  return sampler_free_part(c, E, rows_normal(c, st->rng, x));
+  return free_part(c, E, rows_normal(c, st->rng, x));
 }
 
 neap_tensor *sampler_momentum (neap_context *c, const neap_sampler *s, neap_energy *E, neap_state *st) {
   neap_tensor *x = neap_state_get(st, "x"), *p = neap_state_get(st, "momentum");
   if (!p) return sampler_noise(c, E, st, x);
-  if (neap_same_shape(p, x)) return sampler_free_part(c, E, p);
+  if (neap_same_shape(p, x)) return free_part(c, E, p);
   return neap_fail(c, NEAP_ESHAPE, "%s: state.momentum: x's shape %s expected, got %s", s->kind->name, SHAPE_TEXT(x),
                    SHAPE_TEXT(p));
 }

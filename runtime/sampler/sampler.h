@@ -101,8 +101,6 @@ bool sampler_positive (neap_context *c, const char *sampler, const char *option,
 /* n noise levels as float64 [n], the largest first; owned. */
 neap_tensor *sampler_levels (neap_context *c, int n, const double *sigmas);
 
-/* t, like x, with zeros at coordinates that E holds fixed. */
-neap_tensor *sampler_free_part (neap_context *c, neap_energy *E, neap_tensor *t);
 /* A step may call a function of the host's, besides E. */
 bool sampler_calls_host (const neap_sampler *s);
 /* N(0, 1) like x, zero at coordinates that E holds fixed. */
@@ -154,8 +152,6 @@ bool sampler_warmup (neap_context *c, neap_sampler *s, neap_energy *E, neap_stat
                      bool (*after) (void *arg), void *arg);
 /* Adds v to st[name] [chains], made at 0 where it is missing. */
 bool sampler_add (neap_context *c, neap_state *st, const char *name, double v);
-/* What init computes, from an x or parameters that may have changed since. */
-bool sampler_refresh (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st);
 
 /* First positions of this shape; data is what NEAP_START_DATA takes (may be NULL). */
 neap_tensor *sampler_start (neap_context *c, const char *who, neap_start start, neap_rng *r, neap_dtype d,
