@@ -6,7 +6,7 @@
 #include "show.h"
 #include "op.h"
 #include "kernels/tile.h"
-#include <time.h>
+#include "clock.h"
 
 int openblas_get_parallel (void);
 char *openblas_get_config (void);
@@ -39,9 +39,7 @@ static int ops (lua_State *L) {
 
 /* monotonic seconds */
 static int wall_clock (lua_State *L) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  lua_pushnumber(L, (double)t.tv_sec + 1e-9 * (double)t.tv_nsec);
+  lua_pushnumber(L, clock_now());
   return 1;
 }
 

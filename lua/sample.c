@@ -4,19 +4,13 @@
 ** info computes ess, rhat and verdict when they are first asked for, in stdlib's neap.verdict.
 */
 #include "sampler.h"
+#include "clock.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define INFO "neap.info"
-
-static double now (void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ---- progress ---- */
 
@@ -96,7 +90,7 @@ static bool tell_lua (progress *p, lua_CFunction f) {
 static bool judge (progress *p, double t) {
   if (t < p->judge_at || p->info->kept < 5) return true;
   if (!tell_lua(p, call_so_far)) return false;
-  double after = now();
+  double after = clock_now();
   p->judge_at = after + 9 * (after - t);
   return true;
 }
@@ -117,7 +111,7 @@ static bool tell_terminal (progress *p, double t) {
 /* at most ten times a second */
 static bool tell (void *arg, int64_t done, int64_t total) {
   progress *p = arg;
-  double t = now();
+  double t = clock_now();
   p->done = done;
   p->total = total;
   if (t - p->started < p->patience || (t - p->said < .1 && (done < total || !p->function))) return true;
@@ -128,7 +122,7 @@ static bool tell (void *arg, int64_t done, int64_t total) {
 /* progress = nil: on a terminal, after 2 s; false: never; true: at once; function(done, total, info) */
 static void read_progress (lua_State *L, progress *p, neap_sample_config *cfg) {
   int type = bind_field(L, 3, "progress");
-  p->started = now();
+  p->started = clock_now();
   p->patience = type == LUA_TNIL ? 2 : 0;
   if (type == LUA_TFUNCTION) p->function = lua_gettop(L);
   else if (type != LUA_TNIL && type != LUA_TBOOLEAN)

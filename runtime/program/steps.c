@@ -4,10 +4,8 @@
 ** its steps; an interrupted run gives nothing.
 */
 #include "program/program.h"
+#include "clock.h"
 #include <string.h>
-#include <time.h>
-
-enum { CHUNK_NS = 25 * 1000 * 1000, LONGEST = 1 << 20 };
 
 typedef struct step_run {
   program_run r;
@@ -18,12 +16,6 @@ typedef struct step_run {
   int carry[NEAP_PROGRAM_TENSORS];
   bool each_in[NEAP_PROGRAM_TENSORS], each_out[NEAP_PROGRAM_TENSORS];
 } step_run;
-
-static int64_t now_ns (void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 /* ---- checks ---- */
 
@@ -136,11 +128,10 @@ static bool run_chunks (step_run *s, int64_t steps) {
   int64_t chunk = steps > 1 ? 1 : steps;
   int k = 0;
   for (int64_t done = 0; done < steps; done += s->r.steps, k++) {
-    int64_t from = now_ns();
+    double from = clock_now();
     s->r.steps = chunk < steps - done ? chunk : steps - done;
     if (!run_chunk(s, done, k)) return false;
-    int64_t fit = CHUNK_NS / ((now_ns() - from) / s->r.steps + 1);
-    chunk = fit < 1 ? 1 : fit < LONGEST ? fit : LONGEST;
+    chunk = clock_chunk(clock_now() - from, s->r.steps);
   }
   memcpy(s->out, s->sets[1 - k % 2], (size_t)s->carried * sizeof *s->out);
   return true;

@@ -7,8 +7,8 @@
 */
 #include "sampler/path.h"
 #include "energy/energy.h"
+#include "clock.h"
 #include <math.h>
-#include <time.h>
 
 /* b [chains] at the k-th point after stage */
 static neap_tensor *beta_at (neap_context *c, neap_sampler *s, neap_tensor *stage, int64_t k) {
@@ -161,8 +161,7 @@ static bool anneal (run *r) {
 
 bool neap_energy_log_z_ais (neap_context *c, neap_energy *E, bool reverse, const neap_log_z_config *cfg,
                             neap_log_z_info *info) {
-  struct timespec from, to;
-  clock_gettime(CLOCK_MONOTONIC, &from);
+  double from = clock_now();
   *info = (neap_log_z_info){ 0 };
   if (!neap_ok(c) || !E) return false;
   run r = { .c = c, .E = E, .cfg = *cfg, .who = reverse ? "log_z: reverse_ais" : "log_z: ais", .reverse = reverse,
@@ -175,7 +174,6 @@ bool neap_energy_log_z_ais (neap_context *c, neap_energy *E, bool reverse, const
   neap_sampler_release(r.s);
   neap_scope_close(c, sc);
   neap_mode_restore(c, m);
-  clock_gettime(CLOCK_MONOTONIC, &to);
-  info->seconds = (double)(to.tv_sec - from.tv_sec) + 1e-9 * (double)(to.tv_nsec - from.tv_nsec);
+  info->seconds = clock_now() - from;
   return ok && neap_ok(c);
 }

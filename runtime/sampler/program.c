@@ -4,10 +4,10 @@
 */
 #include "sampler/program.h"
 #include "energy/energy.h"
+#include "clock.h"
 #include <string.h>
-#include <time.h>
 
-enum { CHUNK_NS = 25 * 1000 * 1000, LONGEST = 1 << 20, ALONE_FROM = 64 };
+enum { ALONE_FROM = 64 };
 
 typedef struct recording {                 /* what the recorded function works on */
   sampler_program *k;
@@ -129,12 +129,6 @@ void sampler_program_close (sampler_program *k) {
 
 /* ---- running ---- */
 
-static int64_t now (void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 static bool inputs (sampler_program *k, neap_state *st, neap_tensor **in) {
   for (int i = 0; i < k->layout.nin; i++) {
     neap_tensor *t = neap_state_get(st, k->layout.in[i]);
@@ -149,10 +143,9 @@ static bool run_chunk (sampler_program *k, neap_state *st, int64_t n) {
   k->run.in = in;
   k->run.out = out;
   k->run.steps = n;
-  int64_t from = now();
+  double from = clock_now();
   if (!program_go(&k->run)) return false;
-  int64_t each = (now() - from) / n + 1, fit = CHUNK_NS / each;
-  k->chunk = fit < 1 ? 1 : fit < LONGEST ? fit : LONGEST;
+  k->chunk = clock_chunk(clock_now() - from, n);
   for (int j = 0; j < k->layout.nout; j++) if (!neap_state_set(k->c, st, k->layout.out[j], out[j])) return false;
   return true;
 }

@@ -6,9 +6,9 @@
 #include "sampler/program.h"
 #include "sampler/sampler.h"
 #include "energy/states.h"
+#include "clock.h"
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 typedef struct run {
   neap_context *c;
@@ -22,12 +22,6 @@ typedef struct run {
   double started;
   sampler_program program;
 } run;
-
-static double now (void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ---- settings ---- */
 
@@ -164,7 +158,7 @@ static bool restart_count (run *r, const char *name) {
   return !t || neap_state_set(r->c, r->st, name, neap_zeros_like(r->c, t));
 }
 
-static void report (run *r, double started);
+static void report (run *r);
 
 /* what is counted from the end of warm-up on */
 static bool restart_counts (run *r) {
@@ -186,7 +180,7 @@ static bool after_step (run *r) {
   if (i == 0 && !restart_counts(r)) return false;
   if (i > 0 && i % r->cfg.thin == 0 && !keep(r)) return false;
   if (!r->cfg.progress) return true;
-  report(r, r->started);
+  report(r);
   return r->cfg.progress(r->cfg.progress_arg, r->done, r->cfg.steps + r->cfg.warmup);
 }
 
@@ -241,7 +235,7 @@ static bool by_walks (run *r) {
     r->done = from + to.whole;
     if (r->done > r->cfg.warmup) r->info->kept = (r->done - r->cfg.warmup) / r->cfg.thin;
     if (ok && r->done == r->cfg.warmup) ok = restart_counts(r);
-    if (r->cfg.progress) report(r, r->started);
+    if (r->cfg.progress) report(r);
     for (int64_t i = from + 1; ok && r->cfg.progress && i <= r->done; i++)
       ok = r->cfg.progress(r->cfg.progress_arg, i, all_steps(r)) && neap_ok(r->c);
     neap_scope_close(r->c, sc);
@@ -273,7 +267,7 @@ static double total (run *r, const char *name) {
   return sum;
 }
 
-static void report (run *r, double started) {
+static void report (run *r) {
   neap_sample_info *f = r->info;
   int64_t after = r->done - r->cfg.warmup, before = 0;
   if (r->s->hooks.begin && r->st) before = (neap_numel(neap_state_get(r->st, "betas")) - 1) * r->s->moves;
@@ -287,7 +281,7 @@ static void report (run *r, double started) {
   neap_tensor *h = r->st ? neap_state_get(r->st, "step_size") : NULL;
   f->step_size = h && h->dtype == NEAP_FLOAT64 ? *(double *)neap_ptr(h) : r->s->step_size;
   if (r->st && r->s->hooks.tell && f->temperatures) r->s->hooks.tell(r->st, f);
-  f->seconds = now() - started;
+  f->seconds = clock_now() - r->started;
 }
 
 static void lend_scale (run *r) {
@@ -302,12 +296,12 @@ neap_tensor *neap_sampler_sample (neap_context *c, neap_sampler *s, neap_energy 
   run r = { .c = c, .s = s, .E = E, .cfg = cfg ? *cfg : all_default, .info = info ? info : &own };
   memset(r.info, 0, sizeof *r.info);
   r.info->log_z = r.info->log_z_error = NAN;
-  r.started = now();
+  r.started = clock_now();
   if (!neap_ok(c)) return NULL;
   neap_mode m = neap_no_grad(c);
   bool ok = settings(&r) && begin(&r) && allocate(&r) && iterate(&r);
   if (r.owes) r.info->kept--;                          /* a draw whose energy is not known is none */
-  report(&r, r.started);
+  report(&r);
   lend_scale(&r);
   neap_state_free(r.st);
   neap_mode_restore(c, m);
