@@ -60,6 +60,8 @@ static bool settings (run *r) {
   if (f->temperatures < 2)
     return neap_fail(r->c, NEAP_EARG, "%s: temperatures: at least 2 expected, got %lld", r->who,
                      (long long)f->temperatures);
+  if (f->burn < 0)
+    return neap_fail(r->c, NEAP_EARG, "%s: warmup: 0 or more steps expected, got %lld", r->who, (long long)f->burn);
   if (f->x && (f->x->ndim < 1 || f->x->shape[0] != f->chains))
     return neap_fail(r->c, NEAP_ESHAPE, "%s: chains = %lld, but init is %s", r->who, (long long)f->chains,
                      SHAPE_TEXT(f->x));

@@ -10,6 +10,7 @@
 #include "sampler/path.h"
 #include "sampler/program.h"
 #include "energy/energy.h"
+#include "clock.h"
 #include <math.h>
 
 enum { ISLANDS = 16, ISLAND = 16, LEAST = 32, STAGES = 10000, HALVINGS = 50 };
@@ -38,12 +39,15 @@ static bool init (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *
   return neap_fail(c, NEAP_EARG, "smc: is for whole runs: s:sample(E, {…}), not for chains that come from elsewhere");
 }
 
+static int islands_of (int64_t particles) {
+  return particles / ISLAND < ISLANDS ? (int)(particles / ISLAND) : ISLANDS;
+}
+
 /* the 97.5 % point of Student's t with as many degrees of freedom as there are islands, less one */
 static double quantile (int64_t particles) {
   static const double t[] = { 12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179,
                               2.160, 2.145, 2.131 };
-  int64_t islands = particles / ISLAND < ISLANDS ? particles / ISLAND : ISLANDS;
-  return t[islands - 2];
+  return t[islands_of(particles) - 2];
 }
 
 /* ---- weights ---- */
@@ -201,7 +205,7 @@ static neap_state *run_particles (neap_context *c, neap_sampler *s, neap_energy 
   r->s = s;
   r->E = E;
   r->n = n;
-  r->islands = (int)(n / ISLAND < ISLANDS ? n / ISLAND : ISLANDS);
+  r->islands = islands_of(n);
   r->w = neap_malloc(c, bytes);
   r->unit = neap_malloc(c, bytes);
   r->from = neap_malloc(c, bytes);
@@ -294,7 +298,7 @@ static bool estimate (neap_context *c, neap_sampler *s, neap_energy *E, const ne
 
 bool neap_energy_log_z_smc (neap_context *c, neap_energy *E, const neap_log_z_config *cfg, neap_log_z_info *info) {
   int64_t n = cfg->chains ? cfg->chains : 1024, moves = cfg->moves ? cfg->moves : 10;
-  double ess = cfg->ess != 0 ? cfg->ess : .5;
+  double ess = cfg->ess != 0 ? cfg->ess : .5, from = clock_now();
   *info = (neap_log_z_info){ 0 };
   if (!neap_ok(c) || !E || !check(c, "log_z: smc", n, ess, moves)) return false;
   neap_mode m = neap_no_grad(c);
@@ -302,5 +306,6 @@ bool neap_energy_log_z_smc (neap_context *c, neap_energy *E, const neap_log_z_co
   bool ok = s && estimate(c, s, E, cfg, info);
   neap_sampler_release(s);
   neap_mode_restore(c, m);
+  info->seconds = clock_now() - from;
   return ok && neap_ok(c);
 }

@@ -15,6 +15,7 @@ local function close (E, truth, options, most)
   lu.assertTrue(math.abs(z - truth) < 4 * info.stderr + 1e-5, text)
   lu.assertTrue(info.stderr < most, text)
   lu.assertTrue(info.interval[1] <= z and z <= info.interval[2])
+  lu.assertTrue(info.seconds > 0)
   return info
 end
 
@@ -151,6 +152,7 @@ function T.test_errors ()
        {method = "ais", sampler = neap.sampler.annealed_langevin{sigmas = {1}, step_size = .1}})
   says("particles: at least 32 expected, got 4", E, {method = "smc", particles = 4})
   says("ess: a part of the particles, between 0 and 1, expected, got 2", E, {method = "smc", ess = 2})
+  says("warmup: 0 or more steps expected, got -1", E, {method = "reverse_ais", warmup = -1})
   says("chains = 3, but init is [2, 3, 3]", E, {method = "reverse_ais", chains = 3, init = neap.ones(2, 3, 3)})
 end
 
