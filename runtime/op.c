@@ -9,7 +9,7 @@
 
 /* ---- promotion, as NumPy: bool < uint8 < int64 < float32 < float64, and int64 with float32 is float64 ---- */
 
-static neap_dtype promote (neap_dtype a, neap_dtype b) {
+static neap_dtype common_dtype (neap_dtype a, neap_dtype b) {
   static const int rank[] = { 3, 4, 2, 1, 0 };
   if (a == b) return a;
   if (rank[a] < rank[b]) { neap_dtype t = a; a = b; b = t; }
@@ -27,7 +27,7 @@ static neap_dtype joint_dtype (neap_call *k, char which) {
   neap_dtype d = NEAP_BOOL;
   for (int i = 0; i < k->n; i++)
     if (letter(k->op, i) == which) {
-      d = any ? promote(d, k->in[i]->dtype) : k->in[i]->dtype;
+      d = any ? common_dtype(d, k->in[i]->dtype) : k->in[i]->dtype;
       any = true;
     }
   if (which == 'F' && !neap_is_float(d)) d = k->c->default_dtype;

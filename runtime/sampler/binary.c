@@ -52,11 +52,3 @@ neap_tensor *binary_free (neap_context *c, neap_energy *E, neap_tensor *hit) {
   neap_tensor *mask = neap_energy_mask(E);
   return mask && hit ? neap_logical_and(c, hit, neap_logical_not(c, mask)) : hit;
 }
-
-bool binary_take (neap_context *c, neap_state *st, neap_tensor *y, neap_tensor *ey, neap_tensor *gy,
-                  neap_tensor *log_q) {
-  neap_tensor *drop = neap_sub(c, neap_state_get(st, "energy"), ey);
-  neap_tensor *accept = sampler_accept(c, st, neap_add(c, drop, log_q));
-  return sampler_take(c, st, "x", accept, y) && sampler_take(c, st, "energy", accept, ey) &&
-         sampler_take(c, st, "grad", accept, gy) && sampler_count(c, st, "accepted", accept);
-}

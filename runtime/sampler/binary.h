@@ -15,8 +15,5 @@ neap_tensor *binary_change (neap_context *c, neap_state *st, neap_tensor *x);
 neap_tensor *binary_flip (neap_context *c, neap_state *st, neap_tensor *hit, neap_tensor *x);
 /* hit without the units that E holds fixed. */
 neap_tensor *binary_free (neap_context *c, neap_energy *E, neap_tensor *hit);
-/* Takes y with energy ey and gradient gy by Metropolis: log_q [chains] is log q(x | y) − log q(y | x). */
-bool binary_take (neap_context *c, neap_state *st, neap_tensor *y, neap_tensor *ey, neap_tensor *gy,
-                  neap_tensor *log_q);
 
 #endif

@@ -7,7 +7,6 @@
 */
 #include "sampler/categorical.h"
 #include "energy/energy.h"
-#include "sampler/binary.h"
 
 #define NEVER -1e30                          /* the logit of a change that is not to be */
 
@@ -102,8 +101,8 @@ bool categorical_step_one (neap_context *c, neap_energy *E, neap_state *st) {
   neap_tensor *zy = hit ? neap_add(c, neap_mul(c, z, neap_sub(c, num(c, hit, 1), hit)), pick) : NULL;
   neap_tensor *y = zy ? labels(c, E, zy, x) : NULL;
   if (!gradient(c, E, st, y, &ey, &gy)) return false;
-  neap_tensor *back = log_changes(c, E, zy, gy), *log_q = at(c, back, neap_mul(c, hit, z));
-  return log_q && binary_take(c, st, y, ey, gy, neap_sub(c, log_q, at(c, there, pick)));
+  neap_tensor *back = at(c, log_changes(c, E, zy, gy), neap_mul(c, hit, z)), *q = neap_sub(c, back, at(c, there, pick));
+  return q && sampler_metropolis(c, st, sampler_log_ratio(c, st, ey, q), y, ey, gy);
 }
 
 /* ---- any changes ---- */
@@ -121,6 +120,6 @@ bool categorical_step_all (neap_context *c, neap_sampler *s, neap_energy *E, nea
   neap_tensor *zy = k ? energy_cast(c, neap_one_hot(c, k, states(E)), z->dtype) : NULL;
   neap_tensor *y = zy ? labels(c, E, zy, x) : NULL;
   if (!gradient(c, E, st, y, &ey, &gy)) return false;
-  neap_tensor *back = log_states(c, s, E, zy, gy), *log_q = at(c, back, z);
-  return log_q && binary_take(c, st, y, ey, gy, neap_sub(c, log_q, at(c, there, zy)));
+  neap_tensor *back = at(c, log_states(c, s, E, zy, gy), z), *q = neap_sub(c, back, at(c, there, zy));
+  return q && sampler_metropolis(c, st, sampler_log_ratio(c, st, ey, q), y, ey, gy);
 }

@@ -26,8 +26,8 @@ static bool step (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *
   neap_tensor *hit = there && u ? binary_free(c, E, neap_lt(c, u, neap_sigmoid(c, there))) : NULL;
   neap_tensor *y = hit ? binary_flip(c, st, hit, x) : NULL;
   if (!sampler_gradient(c, E, st, y, &ey, &gy)) return false;
-  neap_tensor *back = log_q(c, hit, logits(c, s, st, y, gy));
-  return binary_take(c, st, y, ey, gy, neap_sub(c, back, log_q(c, hit, there)));
+  neap_tensor *back = log_q(c, hit, logits(c, s, st, y, gy)), *q = neap_sub(c, back, log_q(c, hit, there));
+  return q && sampler_metropolis(c, st, sampler_log_ratio(c, st, ey, q), y, ey, gy);
 }
 
 static bool init (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {

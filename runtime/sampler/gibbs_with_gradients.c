@@ -39,8 +39,8 @@ static bool step (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *
   neap_tensor *i = there ? neap_rng_categorical(c, st->rng, there) : NULL;
   neap_tensor *y = i ? binary_flip(c, st, units_at(c, E, x, there, i), x) : NULL;
   if (!sampler_gradient(c, E, st, y, &ey, &gy)) return false;
-  neap_tensor *back = pick(c, log_choice(c, E, st, y, gy), i);
-  return binary_take(c, st, y, ey, gy, neap_sub(c, back, pick(c, there, i)));
+  neap_tensor *back = pick(c, log_choice(c, E, st, y, gy), i), *q = neap_sub(c, back, pick(c, there, i));
+  return q && sampler_metropolis(c, st, sampler_log_ratio(c, st, ey, q), y, ey, gy);
 }
 
 static bool init (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {

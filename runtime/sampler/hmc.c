@@ -33,7 +33,7 @@ static neap_tensor *hamiltonian (neap_context *c, const phase *z) {
 
 /* !(error <= 1000): NaN diverges too */
 static neap_tensor *diverged (neap_context *c, neap_tensor *error) {
-  return error ? neap_logical_not(c, neap_le(c, error, neap_scalar(c, error->dtype, DIVERGENCE))) : NULL;
+  return neap_logical_not(c, neap_le(c, error, neap_scalar(c, error->dtype, DIVERGENCE)));
 }
 
 static bool init (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {
@@ -46,11 +46,9 @@ static bool step (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *
   phase z = { x, sampler_noise(c, E, st, x), neap_state_get(st, "energy"), neap_state_get(st, "grad") };
   neap_tensor *h = hamiltonian(c, &z);
   if (!leapfrog(c, s, E, st, &z)) return false;
-  neap_tensor *error = neap_sub(c, hamiltonian(c, &z), h), *ratio = error ? neap_neg(c, error) : NULL;
-  neap_tensor *accept = sampler_accept(c, st, ratio);
-  return sampler_take(c, st, "x", accept, z.x) && sampler_take(c, st, "energy", accept, z.e) &&
-         sampler_take(c, st, "grad", accept, z.g) && sampler_count(c, st, "accepted", accept) &&
-         sampler_count(c, st, "divergences", diverged(c, error)) && sampler_note_accept(c, st, ratio);
+  neap_tensor *error = neap_sub(c, hamiltonian(c, &z), h);
+  return error && sampler_metropolis(c, st, neap_neg(c, error), z.x, z.e, z.g) &&
+         sampler_count(c, st, "divergences", diverged(c, error));
 }
 
 static const neap_sampler_kind hmc = { "hmc", false, NEAP_START_NORMAL, init, step };

@@ -26,11 +26,7 @@ static bool step (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *
   neap_tensor *d = n ? move(c, s, st, n) : NULL, *y = d ? neap_add(c, x, sampler_scaled(c, s, st, d, false)) : NULL;
   if (!sampler_gradient(c, E, st, y, &ey, &gy)) return false;
   neap_tensor *q = log_q_ratio(c, s, st, d, gy, n);
-  neap_tensor *ratio = q ? neap_add(c, neap_sub(c, neap_state_get(st, "energy"), ey), q) : NULL;
-  neap_tensor *accept = sampler_accept(c, st, ratio);
-  return sampler_take(c, st, "x", accept, y) && sampler_take(c, st, "energy", accept, ey) &&
-         sampler_take(c, st, "grad", accept, gy) && sampler_count(c, st, "accepted", accept) &&
-         sampler_note_accept(c, st, ratio);
+  return q && sampler_metropolis(c, st, sampler_log_ratio(c, st, ey, q), y, ey, gy);
 }
 
 static bool init (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {

@@ -9,9 +9,7 @@ static bool step (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *
   neap_tensor *x = neap_state_get(st, "x");
   neap_tensor *y = rows_axpy(c, s->step_size, sampler_noise(c, E, st, x), x);
   neap_tensor *ey = sampler_energy(c, E, st, y);
-  neap_tensor *accept = sampler_accept(c, st, neap_sub(c, neap_state_get(st, "energy"), ey));
-  return sampler_take(c, st, "x", accept, y) && sampler_take(c, st, "energy", accept, ey) &&
-         sampler_count(c, st, "accepted", accept);
+  return sampler_metropolis(c, st, sampler_log_ratio(c, st, ey, NULL), y, ey, NULL);
 }
 
 static const neap_sampler_kind random_walk = { "random_walk", false, NEAP_START_NORMAL, sampler_init_energy, step };

@@ -104,15 +104,23 @@ neap_tensor *sampler_energy (neap_context *c, neap_energy *E, neap_state *st, ne
   return x ? neap_energy_eval(c, E, x, neap_state_get(st, "condition")) : NULL;
 }
 
-neap_tensor *sampler_accept (neap_context *c, neap_state *st, neap_tensor *log_ratio) {
-  if (!log_ratio) return NULL;
-  neap_tensor *u = neap_rng_uniform(c, st->rng, log_ratio->dtype, log_ratio->ndim, log_ratio->shape);
-  return neap_le(c, neap_log1p(c, neap_neg(c, u)), log_ratio);     /* u is in [0, 1), 1 − u in (0, 1] */
+neap_tensor *sampler_log_ratio (neap_context *c, neap_state *st, neap_tensor *e, neap_tensor *log_q) {
+  neap_tensor *drop = neap_sub(c, neap_state_get(st, "energy"), e);
+  return log_q ? neap_add(c, drop, log_q) : drop;
 }
 
-bool sampler_take (neap_context *c, neap_state *st, const char *name, neap_tensor *accept, neap_tensor *proposal) {
+static bool take (neap_context *c, neap_state *st, const char *name, neap_tensor *accept, neap_tensor *proposal) {
   neap_tensor *old = neap_state_get(st, name), *t = rows_where(c, accept, proposal, old);
   return t && neap_state_set(c, st, name, t);
+}
+
+bool sampler_metropolis (neap_context *c, neap_state *st, neap_tensor *log_ratio, neap_tensor *x, neap_tensor *e,
+                         neap_tensor *g) {
+  if (!log_ratio) return false;
+  neap_tensor *u = neap_rng_uniform(c, st->rng, log_ratio->dtype, log_ratio->ndim, log_ratio->shape);
+  neap_tensor *accept = neap_le(c, neap_log1p(c, neap_neg(c, u)), log_ratio);        /* u is in [0, 1), 1 − u in (0, 1] */
+  return take(c, st, "x", accept, x) && take(c, st, "energy", accept, e) && (!g || take(c, st, "grad", accept, g)) &&
+         sampler_count(c, st, "accepted", accept) && sampler_note_accept(c, st, log_ratio);
 }
 
 bool sampler_count (neap_context *c, neap_state *st, const char *name, neap_tensor *event) {

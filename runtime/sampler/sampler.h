@@ -117,10 +117,12 @@ bool sampler_init_energy (neap_context *c, neap_sampler *s, neap_energy *E, neap
 bool sampler_set_gradient (neap_context *c, neap_energy *E, neap_state *st);
 /* init of kernels that carry both and accept or reject. */
 bool sampler_init_gradient (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st);
-/* The Metropolis choice: bool [chains], true where log u <= log_ratio with u ~ U(0, 1]; false where it is NaN. */
-neap_tensor *sampler_accept (neap_context *c, neap_state *st, neap_tensor *log_ratio);
-/* Replaces st[name] by proposal where accept holds. */
-bool sampler_take (neap_context *c, neap_state *st, const char *name, neap_tensor *accept, neap_tensor *proposal);
+/* "energy" − e, the energy of a proposal y, + log q(x | y) − log q(y | x), NULL where that is 0: [chains]. */
+neap_tensor *sampler_log_ratio (neap_context *c, neap_state *st, neap_tensor *e, neap_tensor *log_q);
+/* The Metropolis choice: a proposal with its energy and gradient (NULL: the kernel carries none) takes the place of "x",
+** "energy" and "grad" where log u <= log_ratio with u ~ U(0, 1], never where that is NaN; counts "accepted". */
+bool sampler_metropolis (neap_context *c, neap_state *st, neap_tensor *log_ratio, neap_tensor *x, neap_tensor *e,
+                         neap_tensor *g);
 /* Adds 1 to st[name] [chains] where event [chains] holds. */
 bool sampler_count (neap_context *c, neap_state *st, const char *name, neap_tensor *event);
 /* Zeros [chains] under name unless the state has it already. */
@@ -143,7 +145,7 @@ neap_tensor *sampler_scaled (neap_context *c, neap_sampler *s, neap_state *st, n
 int64_t sampler_scale_size (neap_context *c, const neap_sampler *s, const neap_state *st, bool *dense);
 /* min(1, e^log_ratio) [chains], 0 where it is NaN. */
 neap_tensor *sampler_probability (neap_context *c, neap_tensor *log_ratio);
-/* Leaves it in the state for the warm-up, if there is one. */
+/* Leaves it in the state for the warm-up, if there is one; sampler_metropolis does. */
 bool sampler_note_accept (neap_context *c, neap_state *st, neap_tensor *log_ratio);
 /* For init, when energy and grad are there: a first "step_size" where neither sampler nor state has one. */
 bool sampler_first_step (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st);
