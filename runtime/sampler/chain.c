@@ -68,11 +68,9 @@ static bool one_step (neap_context *c, neap_sampler *s, neap_energy *E, neap_sta
   return ok;
 }
 
-enum { WALK = 32 };                        /* steps that are made whole or not at all */
-
 static int64_t walk (sampler_program *k, neap_state *st, int64_t n) {
-  for (int64_t done = 0; done < n; done += WALK)
-    if (!k->walk->go(k->walker, st, n - done < WALK ? n - done : WALK, NULL)) return done;
+  for (int64_t done = 0; done < n; done += SAMPLER_WALK)
+    if (!k->walk->go(k->walker, st, n - done < SAMPLER_WALK ? n - done : SAMPLER_WALK, NULL)) return done;
   return n;
 }
 

@@ -153,18 +153,13 @@ static bool keep (run *r) {
 
 enum { FIRST_TUNED = 32 };                   /* a power of 2 */
 
-static bool restart_count (run *r, const char *name) {
-  neap_tensor *t = neap_state_get(r->st, name);
-  return !t || neap_state_set(r->c, r->st, name, neap_zeros_like(r->c, t));
-}
-
 static void report (run *r);
 
 /* what is counted from the end of warm-up on */
 static bool restart_counts (run *r) {
   static const char *const names[] = { "accepted", "divergences", "depth", "saturated", "swapped", "proposed",
                                        NULL };
-  for (int i = 0; names[i]; i++) if (!restart_count(r, names[i])) return false;
+  for (int i = 0; names[i]; i++) if (!sampler_restart_count(r->c, r->st, names[i])) return false;
   return true;
 }
 
@@ -222,8 +217,6 @@ static bool by_steps (run *r) {
   return ok;
 }
 
-enum { WALK = 32 };                        /* steps between which progress is told, and counts are taken up */
-
 /* Of a walk that failed, too, the draws are whole that all chains had made. */
 static bool by_walks (run *r) {
   bool ok = true;
@@ -231,7 +224,7 @@ static bool by_walks (run *r) {
     int64_t from = r->done, left = (from < r->cfg.warmup ? r->cfg.warmup : all_steps(r)) - from;
     sampler_sink to = { r->info->draws, r->info->energy, from - r->cfg.warmup, r->cfg.thin, 0 };
     neap_scope sc = neap_scope_open(r->c);
-    ok = r->program.walk->go(r->program.walker, r->st, left < WALK ? left : WALK, &to);
+    ok = r->program.walk->go(r->program.walker, r->st, left < SAMPLER_WALK ? left : SAMPLER_WALK, &to);
     r->done = from + to.whole;
     if (r->done > r->cfg.warmup) r->info->kept = (r->done - r->cfg.warmup) / r->cfg.thin;
     if (ok && r->done == r->cfg.warmup) ok = restart_counts(r);

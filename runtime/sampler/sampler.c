@@ -135,6 +135,11 @@ bool sampler_counter (neap_context *c, neap_state *st, const char *name) {
   return t && neap_state_set(c, st, name, t);
 }
 
+bool sampler_restart_count (neap_context *c, neap_state *st, const char *name) {
+  neap_tensor *t = neap_state_get(st, name);
+  return !t || neap_state_set(c, st, name, neap_zeros_like(c, t));
+}
+
 bool sampler_add (neap_context *c, neap_state *st, const char *name, double v) {
   return sampler_counter(c, st, name) && sampler_count(c, st, name, neap_scalar(c, NEAP_FLOAT64, v));
 }

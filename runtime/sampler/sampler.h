@@ -1,7 +1,8 @@
 /*
 ** sampler.h -- what a sampler is inside the runtime.
-** A sampler is a row: a name, init and step.  Both are written in ops over the tensors of a neap_state and
-** never look at values, so a step can be recorded; choices between rows are made by where.
+** A sampler is a row: a name, init and step.  Both are written in ops over the tensors of a neap_state, and step never
+** looks at values, so it can be recorded; choices between rows are made by where.  One whose steps must look has a walk
+** (nuts), one whose runs must a begin (smc).
 */
 #ifndef NEAP_SAMPLER_H
 #define NEAP_SAMPLER_H
@@ -37,6 +38,8 @@ typedef struct sampler_sink {
   int64_t at, thin;
   int64_t whole;                             /* set: how many steps all chains have made */
 } sampler_sink;
+
+enum { SAMPLER_WALK = 32 };                  /* steps of a walk, which are made whole or not at all */
 
 /* Steps that are no single graph: what they work on, many of them at once, each chain at its own pace. */
 typedef struct sampler_walk {
@@ -127,7 +130,8 @@ bool sampler_metropolis (neap_context *c, neap_state *st, neap_tensor *log_ratio
 bool sampler_count (neap_context *c, neap_state *st, const char *name, neap_tensor *event);
 /* Zeros [chains] under name unless the state has it already. */
 bool sampler_counter (neap_context *c, neap_state *st, const char *name);
-
+/* Zeros in place of what it has counted so far, if it counts. */
+bool sampler_restart_count (neap_context *c, neap_state *st, const char *name);
 
 /* ---- kernels whose step size and metric warm-up may set (adapt.c, warmup.c) ---- */
 

@@ -157,17 +157,13 @@ static bool go (run *r) {
   return true;
 }
 
-static bool forget_count (run *r, const char *name) {
-  neap_tensor *t = neap_state_get(r->st, name);
-  return !t || neap_state_set(r->c, r->st, name, neap_zeros_like(r->c, t));
-}
-
 /* "log_z", its error, and the path; what was counted on it does not count */
 static bool report (run *r) {
   double base = 0;
   int64_t n = r->stages;
   path_mean m = path_mean_of(r->z, r->islands);
-  if (!path_log_z(r->c, r->s, r->E, &base) || !forget_count(r, "accepted") || !forget_count(r, "divergences"))
+  if (!path_log_z(r->c, r->s, r->E, &base) || !sampler_restart_count(r->c, r->st, "accepted") ||
+      !sampler_restart_count(r->c, r->st, "divergences"))
     return false;
   return neap_state_set(r->c, r->st, "log_z", neap_scalar(r->c, NEAP_FLOAT64, base + m.log_mean)) &&
          neap_state_set(r->c, r->st, "log_z_error", neap_scalar(r->c, NEAP_FLOAT64, m.error)) &&

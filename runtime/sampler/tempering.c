@@ -287,8 +287,8 @@ static bool tune (neap_context *c, neap_sampler *s, neap_state *st) {
     return false;
   if (least < LEAST) return true;
   place_betas(st, n, neap_ptr(t));
-  return neap_state_set(c, st, "betas", t) && neap_state_set(c, st, "swapped", neap_zeros_like(c, tries)) &&
-         neap_state_set(c, st, "proposed", neap_zeros_like(c, tries));
+  return neap_state_set(c, st, "betas", t) && sampler_restart_count(c, st, "swapped") &&
+         sampler_restart_count(c, st, "proposed");
 }
 
 static void tell (const neap_state *st, neap_sample_info *info) {
