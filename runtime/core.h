@@ -110,6 +110,12 @@ static inline size_t neap_size_of (neap_dtype d) { return 0x11884u >> 4 * d & 15
 static inline void *neap_ptr (const neap_tensor *t) {
   return (char *)t->store->data + t->offset * (int64_t)neap_size_of(t->dtype);
 }
+/* Elements of a row of t [B, …]. */
+static inline int64_t neap_row_numel (const neap_tensor *t) {
+  int64_t n = 1;
+  for (int i = 1; i < t->ndim; i++) n *= t->shape[i];
+  return n;
+}
 static inline bool neap_is_float (neap_dtype d) { return d == NEAP_FLOAT32 || d == NEAP_FLOAT64; }
 static inline bool neap_tracked (const neap_context *c, const neap_tensor *t) { return t && t->level > c->floor; }
 static inline bool neap_ok (const neap_context *c) { return c->status == NEAP_OK; }

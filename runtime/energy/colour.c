@@ -31,7 +31,7 @@ static void fill_edges (graph *g) {
 }
 
 static bool open_graph (neap_context *c, graph *g) {
-  g->units = lattice_units(g->E);
+  g->units = energy_event_numel(g->E);
   g->most = 2 * g->E->ndim;
   if (!g->E->derived[0]) return true;
   g->most = 0;

@@ -190,6 +190,12 @@ const char *neap_energy_param_name (const neap_energy *E, int i) {
   return i >= 0 && i < E->nparams ? E->params[i].name : NULL;
 }
 
+int64_t energy_event_numel (const neap_energy *E) {
+  int64_t n = 1;
+  for (int i = 0; i < E->ndim; i++) n *= E->event[i];
+  return n;
+}
+
 int neap_energy_event (const neap_energy *E, int64_t shape[NEAP_MAX_DIMS]) {
   if (E->ndim > 0) memcpy(shape, E->event, (size_t)E->ndim * sizeof *shape);
   return E->ndim;
@@ -200,8 +206,7 @@ static const energy_class *const classes[] = {
   &energy_mixture_class, &energy_any_class, &energy_double_well_class, &energy_funnel_class, &energy_banana_class,
   &energy_rosenbrock_class, &energy_rastrigin_class, &energy_ackley_class, &energy_ring_class, &energy_sum_class,
   &energy_scale_class, &energy_divide_class, &energy_offset_class, &energy_translate_class, &energy_given_class,
-  &energy_fix_class, &energy_ising_class, &energy_potts_class, &energy_hopfield_class,
-  &energy_gaussian_rbm_class,
+  &energy_fix_class, &energy_ising_class, &energy_potts_class, &energy_hopfield_class, &energy_gaussian_rbm_class,
   &energy_residual_mlp_class, &energy_noise_class, &energy_classifier_class, &energy_flow_class
 };
 

@@ -85,6 +85,14 @@ void energy_function_release (neap_context *c, energy_function *f);   /* NULL is
 /* No function of the host in E or its parts: what it computes depends on its tensors alone. */
 bool energy_is_fixed (const neap_energy *E);
 
+/* How many numbers an event has, if E knows it. */
+int64_t energy_event_numel (const neap_energy *E);
+/* E itself, or its first part's first part …: what its x is. */
+static inline const neap_energy *energy_innermost (const neap_energy *E) {
+  while (E->nparts) E = E->parts[0];
+  return E;
+}
+
 /* What an energy is called in messages. */
 const char *energy_title (const neap_energy *E);
 
@@ -109,8 +117,7 @@ extern const energy_class
   energy_mixture_class, energy_any_class, energy_double_well_class, energy_funnel_class, energy_banana_class,
   energy_rosenbrock_class, energy_rastrigin_class, energy_ackley_class, energy_ring_class, energy_sum_class,
   energy_scale_class, energy_divide_class, energy_offset_class, energy_translate_class, energy_given_class,
-  energy_fix_class, energy_ising_class, energy_potts_class, energy_hopfield_class,
-  energy_gaussian_rbm_class,
+  energy_fix_class, energy_ising_class, energy_potts_class, energy_hopfield_class, energy_gaussian_rbm_class,
   energy_residual_mlp_class, energy_noise_class, energy_classifier_class, energy_flow_class;
 
 /* value, with a zero gradient by each tracked parameter of E that it does not depend on. */

@@ -4,7 +4,7 @@
 ** so a class's eval may trust [B, event…].  Derivatives are taken with respect to a fresh variable that stays
 ** connected to x's own tape: differentiable again where something outside is tracked, and cheap where nothing is.
 */
-#include "energy.h"
+#include "states.h"
 #include "sweep.h"
 #include <string.h>
 
@@ -23,9 +23,8 @@ static char *batch_text (char *buf, int ndim, const int64_t *event) {
 
 /* units 1 … q one-hot, [B, event…, q] */
 static bool is_one_hot (const neap_energy *E, const neap_tensor *x) {
-  double first, step;
-  int64_t q = x->ndim == E->ndim + 2 && neap_is_float(x->dtype) ? neap_energy_units(E, &first, &step) : 0;
-  return q > 0 && first == 1 && x->shape[E->ndim + 1] == q;
+  int64_t q = x->ndim == E->ndim + 2 && neap_is_float(x->dtype) ? energy_labels(E) : 0;
+  return q > 0 && x->shape[E->ndim + 1] == q;
 }
 
 static bool check_x (neap_context *c, const neap_energy *E, const neap_tensor *x) {
@@ -177,9 +176,7 @@ neap_tensor *neap_energy_hvp (neap_context *c, neap_energy *E, neap_tensor *x, n
 
 static neap_tensor *flat_rows (neap_context *c, neap_tensor *x) {          /* [B, event…] -> [B, D] */
   if (!x || x->ndim == 2) return x;
-  int64_t d = 1;
-  for (int i = 1; i < x->ndim; i++) d *= x->shape[i];
-  return energy_reshape(c, x, 2, (int64_t[]){ x->shape[0], d });
+  return energy_reshape(c, x, 2, (int64_t[]){ x->shape[0], neap_row_numel(x) });
 }
 
 /* column i of ∇²E e_i, added to sum [B] (NULL at first) */
@@ -194,8 +191,7 @@ static neap_tensor *add_curvature (neap_context *c, neap_tensor *g, neap_tensor 
 static neap_tensor *trace (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond) {
   neap_tensor *xv, *sum = NULL, *g = grad_graph(c, E, x, cond, &xv);
   if (!g) return NULL;
-  int64_t B = x->shape[0], D = 1;
-  for (int i = 1; i < x->ndim; i++) D *= x->shape[i];
+  int64_t B = x->shape[0], D = neap_row_numel(x);
   if (B == 0 || D == 0) return neap_full(c, g->dtype, 1, &B, 0);
   for (int64_t i = 1; i <= D; i++)
     if (!neap_poll(c) || !(sum = add_curvature(c, g, xv, D, i, sum))) return NULL;

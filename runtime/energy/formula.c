@@ -2,7 +2,7 @@
 ** formula.c -- short names for what the energies' formulas use, and how a class reads its slots.
 ** Invariant: NULL passes through; results are lent by the open scope.
 */
-#include "energy.h"
+#include "states.h"
 #include <math.h>
 
 neap_tensor *energy_cast (neap_context *c, neap_tensor *x, neap_dtype d) {
@@ -96,8 +96,7 @@ neap_tensor *energy_one_hot (neap_context *c, neap_tensor *x, int ndim, int64_t 
 }
 
 neap_tensor *energy_one_hot_of (neap_context *c, const neap_energy *E, neap_tensor *x) {
-  double first, step;
   neap_dtype d = E->nparams > 0 ? E->params[0].value->dtype : neap_is_float(x->dtype) ? x->dtype : c->default_dtype;
-  neap_tensor *z = energy_one_hot(c, x, x->ndim - 1, neap_energy_units(E, &first, &step));
+  neap_tensor *z = energy_one_hot(c, x, x->ndim - 1, energy_labels(E));
   return z ? energy_cast(c, z, d) : NULL;
 }

@@ -17,12 +17,6 @@ neap_tensor *lattice_find (const neap_energy *E, const char *name) {
 
 static bool is_open (const neap_energy *E) { return E->num[0] != 0; }
 
-int64_t lattice_units (const neap_energy *E) {
-  int64_t n = 1;
-  for (int i = 0; i < E->ndim; i++) n *= E->event[i];
-  return n;
-}
-
 /* ---- what was given ---- */
 
 static bool check_shape (neap_context *c, neap_energy *E) {
@@ -68,7 +62,7 @@ static bool check_edges (neap_context *c, neap_energy *E) {
   if (!check_edge_shape(c, who, t)) return false;
   size_t bytes = (size_t)neap_numel(t) * sizeof(double);
   double *v = neap_malloc(c, bytes);
-  bool ok = v && neap_read(c, t, NEAP_FLOAT64, v) && check_ends(c, who, v, t->shape[0], lattice_units(E));
+  bool ok = v && neap_read(c, t, NEAP_FLOAT64, v) && check_ends(c, who, v, t->shape[0], energy_event_numel(E));
   if (v) neap_free(c, v, bytes);
   neap_tensor *ends = ok ? neap_detach(c, energy_cast(c, t, NEAP_INT64)) : NULL;
   return ends && energy_derive(E, 0, neap_contiguous(c, neap_select(c, ends, 2, 1))) &&
@@ -150,7 +144,7 @@ typedef neap_tensor *(*pair_fn) (neap_context *c, neap_tensor *a, neap_tensor *b
 
 /* x [B, event…] -> pair over the edges, [B, M] */
 static neap_tensor *edge_pairs (neap_context *c, neap_energy *E, neap_tensor *x, pair_fn pair) {
-  neap_tensor *flat = energy_reshape(c, x, 2, (int64_t[]){ x->shape[0], lattice_units(E) });
+  neap_tensor *flat = energy_reshape(c, x, 2, (int64_t[]){ x->shape[0], energy_event_numel(E) });
   neap_tensor *a = flat ? neap_index_select(c, flat, 2, E->derived[0]) : NULL;
   neap_tensor *b = a ? neap_index_select(c, flat, 2, E->derived[1]) : NULL;
   return b ? pair(c, a, b) : NULL;
@@ -188,7 +182,7 @@ neap_tensor *lattice_bonds (neap_context *c, neap_energy *E, neap_tensor *x, pai
 }
 
 int64_t lattice_bond_count (const neap_energy *E) {
-  int64_t n = lattice_units(E), bonds = 0;
+  int64_t n = energy_event_numel(E), bonds = 0;
   for (int i = 0; i < E->ndim; i++)
     if (E->event[i] > 1) bonds += is_open(E) ? n / E->event[i] * (E->event[i] - 1) : n;
   return bonds;

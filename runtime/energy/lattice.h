@@ -21,7 +21,6 @@ neap_tensor *lattice_bonds (neap_context *c, neap_energy *E, neap_tensor *x,
                             neap_tensor *(*pair)(neap_context *c, neap_tensor *a, neap_tensor *b));
 /* int64 [event…], from 0: units of one colour have no bond among them (colour.c).  Lent by E. */
 neap_tensor *lattice_colours (neap_context *c, neap_energy *E, int *count);
-int64_t lattice_units (const neap_energy *E);
 /* The slot of that name; NULL without error when there is none. */
 neap_tensor *lattice_find (const neap_energy *E, const char *name);
 

@@ -12,23 +12,21 @@ static bool is_spins (const neap_energy *E) {
   return E->cls == &energy_ising_class || energy_is_classical_hopfield(E);
 }
 
-/* q of units 1 … q; else 0 */
-static int64_t states_of (const neap_energy *E) {
+int64_t energy_labels (const neap_energy *E) {
+  E = energy_innermost(E);
   if (E->cls == &energy_potts_class) return E->choice;
   return E->cls == &energy_function_class ? (int64_t)E->num[0] : 0;
 }
 
 energy_units energy_units_of (const neap_energy *E) {
-  while (E->nparts) E = E->parts[0];
-  if (is_spins(E)) return (energy_units){ 2, -1, 2 };
-  if (states_of(E)) return (energy_units){ states_of(E), 1, 1 };
+  if (is_spins(energy_innermost(E))) return (energy_units){ 2, -1, 2 };
+  if (energy_labels(E)) return (energy_units){ energy_labels(E), 1, 1 };
   return (energy_units){ 2, 0, 1 };
 }
 
 int64_t neap_energy_units (const neap_energy *E, double *first, double *step) {
-  const neap_energy *part = E;
-  while (part->nparts) part = part->parts[0];
-  if (!neap_energy_is_rbm(part) && !is_spins(part) && !states_of(part)) return 0;
+  const neap_energy *own = energy_innermost(E);
+  if (!neap_energy_is_rbm(own) && !is_spins(own) && !energy_labels(own)) return 0;
   energy_units u = energy_units_of(E);
   *first = u.lo;
   *step = u.step;
@@ -57,19 +55,13 @@ neap_tensor *energy_all_states (neap_context *c, neap_dtype d, energy_units u, i
   return x && u.lo != 0 ? neap_add(c, x, num(c, x, u.lo)) : x;
 }
 
-static int64_t event_size (const neap_energy *E) {
-  int64_t n = 1;
-  for (int i = 0; i < E->ndim; i++) n *= E->event[i];
-  return n;
-}
-
 static bool is_large (const neap_energy *E) {
-  int64_t n = event_size(E);
+  int64_t n = energy_event_numel(E);
   return energy_count_states(energy_units_of(E), n, TAPE_ELEMENTS / n) == INT64_MAX;
 }
 
 bool energy_log_z_is_large (const neap_energy *E) {
-  return energy_rbm_is_large(E) || ((is_spins(E) || states_of(E) > 0) && E->nparams > 0 && is_large(E));
+  return energy_rbm_is_large(E) || ((is_spins(E) || energy_labels(E) > 0) && E->nparams > 0 && is_large(E));
 }
 
 bool energy_slots_tracked (neap_context *c, const neap_energy *E) {
@@ -95,7 +87,7 @@ neap_tensor *energy_sum_states (neap_context *c, neap_energy *E) {
                      energy_title(E), neap_shape_text(event, E->ndim, E->event));
   int64_t shape[NEAP_MAX_DIMS] = { -1 };
   for (int i = 0; i < E->ndim; i++) shape[i + 1] = E->event[i];
-  neap_tensor *x = energy_all_states(c, NEAP_FLOAT64, u, event_size(E));
+  neap_tensor *x = energy_all_states(c, NEAP_FLOAT64, u, energy_event_numel(E));
   neap_tensor *e = x ? neap_energy_eval(c, E, energy_reshape(c, x, E->ndim + 1, shape), NULL) : NULL;
   return e ? energy_logsumexp_last(c, neap_neg(c, e)) : NULL;
 }

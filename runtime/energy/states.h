@@ -13,6 +13,8 @@ typedef struct energy_units { int64_t base; double lo, step; } energy_units;    
 
 /* What a unit of E may be: −1 and 1 of spins, 1 … q of Potts, else 0 and 1; of a composition, as its first part's. */
 energy_units energy_units_of (const neap_energy *E);
+/* q of an energy of units 1 … q; 0 of others. */
+int64_t energy_labels (const neap_energy *E);
 /* How many states n units have; INT64_MAX when they are more than most. */
 int64_t energy_count_states (energy_units u, int64_t n, int64_t most);
 /* All states of n units [base^n, n], the first changing fastest. */

@@ -223,9 +223,7 @@ int neap_energy_normalizable (neap_context *c, neap_energy *E, const char **why)
   const char *ignored;
   if (!why) why = &ignored;
   *why = "how it grows far out is not known";
-  energy_tail t = { .D = 1 };
-  for (int i = 0; i < E->ndim; i++) t.D *= E->event[i];
-  if (E->ndim < 0) t.D = LARGEST + 1;
+  energy_tail t = { .D = E->ndim < 0 ? LARGEST + 1 : energy_event_numel(E) };
   neap_mode mode = neap_no_grad(c);
   neap_scope s = neap_scope_open(c);
   int verdict = tail_of(c, E, &t) ? judge(c, &t, why) : 0;

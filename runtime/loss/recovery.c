@@ -16,8 +16,7 @@ static neap_tensor *columns (neap_context *c, neap_tensor *t, int64_t first, int
 }
 
 static neap_tensor *eval_conditional (neap_context *c, neap_energy *E, neap_tensor *z, neap_tensor *cond) {
-  int64_t D = 1;
-  for (int i = 1; i < z->ndim; i++) D *= z->shape[i];
+  int64_t D = neap_row_numel(z);
   neap_tensor *from = neap_reshape(c, columns(c, cond, 1, D), z->ndim, z->shape);
   neap_tensor *s = rows_expand(c, neap_reshape(c, columns(c, cond, D + 1, D + 1), 1, z->shape), z->ndim);
   neap_tensor *y = neap_add(c, from, neap_mul(c, s, z)), *rest = columns(c, cond, D + 2, cond->shape[1]);

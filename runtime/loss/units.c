@@ -38,9 +38,7 @@ static neap_units told_units (const neap_loss *l, const neap_energy *E) {
 
 /* of units 1 … q: q, as asked for or as Potts models have them; else 0 */
 static int64_t states_of (const neap_loss *l, const neap_energy *E) {
-  if (l->states || l->units != NEAP_UNITS_OPEN) return l->states;
-  energy_units u = energy_units_of(E);
-  return u.lo == 1 ? u.base : 0;
+  return l->states || l->units != NEAP_UNITS_OPEN ? l->states : energy_labels(E);
 }
 
 /* NEAP_UNITS_OPEN with an error when it cannot be told */
@@ -109,8 +107,7 @@ typedef neap_tensor *(*unit_term) (neap_context *c, const neap_loss *l, loss_bat
 /* mean over rows of Σᵢ term */
 static neap_tensor *over_units (neap_context *c, neap_loss *l, loss_batch *b, unit_term term) {
   neap_tensor *e = neap_energy_eval(c, b->E, b->x, b->cond), *sum = NULL;
-  int64_t D = 1;
-  for (int i = 1; i < b->x->ndim; i++) D *= b->x->shape[i];
+  int64_t D = neap_row_numel(b->x);
   if (e && D == 0) return rows_scale(c, rows_mean(c, e), 0);
   for (int64_t i = 1; e && i <= D; i++) {
     neap_scope s = neap_scope_open(c);
@@ -135,9 +132,8 @@ static bool is_linear (const neap_energy *E) {
 
 /* of units 1 … q by x one-hot, which E must take, of binary ones by x itself */
 static bool by_gradient (const neap_loss *l, const loss_batch *b) {
-  static const neap_loss plain;
   int64_t states = states_of(l, b->E);
-  bool can = states ? states == states_of(&plain, b->E) : neap_is_float(b->x->dtype);
+  bool can = states ? states == energy_labels(b->E) : neap_is_float(b->x->dtype);
   return can && (l->linear || is_linear(b->E));
 }
 

@@ -99,11 +99,6 @@ bool path_set (neap_context *c, const char *who, neap_sampler *s, neap_energy *E
 
 /* ---- drawing ---- */
 
-static neap_dtype dtype_of (neap_context *c, const neap_energy *E) {
-  if (energy_units_of(E).lo == 1) return NEAP_INT64;
-  return neap_energy_nparams(E) > 0 ? neap_energy_param(E, 0)->dtype : neap_default_dtype(c);
-}
-
 static neap_tensor *draw_machine (neap_context *c, neap_sampler *s, neap_energy *rbm, neap_rng *rng, int64_t n) {
   neap_tensor *b = rbm->slots[RBM_B].value, *from = s->bias ? neap_cast(c, s->bias, b->dtype) : neap_detach(c, b);
   neap_tensor *rows = from ? neap_expand(c, from, 2, (int64_t[]){ n, b->shape[0] }) : NULL;
@@ -115,7 +110,7 @@ static neap_tensor *draw_machine (neap_context *c, neap_sampler *s, neap_energy 
 neap_tensor *path_draw (neap_context *c, neap_sampler *s, neap_energy *E, neap_rng *rng, int64_t n) {
   int64_t shape[NEAP_MAX_DIMS + 1] = { n };
   neap_energy *rbm = path_machine(s, E);
-  neap_dtype d = dtype_of(c, E);
+  neap_dtype d = sampler_start_dtype(c, E);
   int ndim = neap_energy_event(E, shape + 1) + 1;
   if (rbm) return draw_machine(c, s, rbm, rng, n);
   if (is_discrete(s, E)) return sampler_start_units(c, E, rng, d, ndim, shape);
@@ -147,8 +142,7 @@ static bool machine_log_z (neap_context *c, neap_sampler *s, neap_energy *rbm, d
 
 bool path_log_z (neap_context *c, neap_sampler *s, neap_energy *E, double *z) {
   neap_energy *rbm = path_machine(s, E);
-  double n = 1;
-  for (int i = 0; i < E->ndim; i++) n *= (double)E->event[i];
+  double n = (double)energy_event_numel(E);
   if (rbm) return machine_log_z(c, s, rbm, z);
   if (is_discrete(s, E)) *z = n * log((double)energy_units_of(E).base);
   else if (s->law.kind == NEAP_START_NORMAL) *z = .5 * n * log(2 * M_PI);

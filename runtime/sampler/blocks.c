@@ -59,13 +59,6 @@ static neap_energy *energy_of (neap_context *c, neap_energy *E, neap_tensor *x, 
 
 /* ---- a block's state ---- */
 
-/* computed anew before each step */
-static bool is_fleeting (const char *name) {
-  static const char *const names[] = { "x", "condition", "energy", "grad", "energy_before", NULL };
-  for (const char *const *n = names; *n; n++) if (strcmp(*n, name) == 0) return true;
-  return false;
-}
-
 /* st's entries under "k." are those of the block */
 static bool take_entries (neap_context *c, const neap_state *st, int k, neap_state *sub) {
   char prefix[16];
@@ -89,7 +82,7 @@ static bool add_count (neap_context *c, neap_state *st, const char *name, neap_t
 static bool give_entries (neap_context *c, neap_state *st, int k, const neap_state *sub) {
   char name[NEAP_STATE_NAME + 16];
   for (int i = 0; i < sub->count; i++) {
-    if (is_fleeting(sub->entries[i].name)) continue;
+    if (state_is_made_anew(sub->entries[i].name)) continue;
     snprintf(name, sizeof name, "%d.%s", k, sub->entries[i].name);
     if (!neap_state_set(c, st, name, sub->entries[i].t)) return false;
   }
@@ -150,8 +143,7 @@ static bool turn (neap_context *c, const blocks *all, neap_energy *E, neap_state
 
 /* every coordinate of x is in a block, and no block has another */
 static bool covers (neap_context *c, const blocks *all, const neap_tensor *x) {
-  int64_t D = 1;
-  for (int i = 1; i < x->ndim; i++) D *= x->shape[i];
+  int64_t D = neap_row_numel(x);
   size_t bytes = (size_t)D + 1;
   char *seen = neap_calloc(c, bytes);
   bool ok = seen != NULL;

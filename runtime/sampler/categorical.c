@@ -6,22 +6,16 @@
 ** |z − z′|² = 2); a Metropolis choice makes the law exact.
 */
 #include "sampler/categorical.h"
-#include "energy/energy.h"
+#include "energy/states.h"
 
 #define NEVER -1e30                          /* the logit of a change that is not to be */
 
-static int64_t states (const neap_energy *E) {
-  double first, step;
-  int64_t q = neap_energy_units(E, &first, &step);
-  return q > 0 && first == 1 ? q : 0;
-}
-
-bool categorical_is (const neap_energy *E) { return states(E) > 0; }
+bool categorical_is (const neap_energy *E) { return energy_labels(E) > 0; }
 
 /* x [chains, event…] -> [chains, n, q] */
 static neap_tensor *one_hot (neap_context *c, neap_energy *E, neap_tensor *x) {
   neap_tensor *z = x ? energy_one_hot_of(c, E, x) : NULL;
-  return z ? neap_reshape(c, z, 3, (int64_t[]){ x->shape[0], -1, states(E) }) : NULL;
+  return z ? neap_reshape(c, z, 3, (int64_t[]){ x->shape[0], -1, energy_labels(E) }) : NULL;
 }
 
 /* E(x) [chains] and ∂E/∂z [chains, n, q] */
@@ -29,7 +23,7 @@ static bool gradient (neap_context *c, neap_energy *E, neap_state *st, neap_tens
                       neap_tensor **g) {
   neap_tensor *z = x ? energy_one_hot_of(c, E, x) : NULL;
   if (!z || !sampler_gradient(c, E, st, z, e, g)) return false;
-  *g = neap_reshape(c, *g, 3, (int64_t[]){ x->shape[0], -1, states(E) });
+  *g = neap_reshape(c, *g, 3, (int64_t[]){ x->shape[0], -1, energy_labels(E) });
   return *g != NULL;
 }
 
@@ -38,13 +32,13 @@ static bool check (neap_context *c, neap_sampler *s, neap_energy *E, neap_tensor
   double all = 0;
   if (c->trace) return true;
   neap_tensor *whole = neap_is_float(x->dtype) ? neap_eq(c, x, neap_floor(c, x)) : NULL;
-  neap_tensor *least = neap_ge(c, x, num(c, x, 1)), *most = neap_le(c, x, num(c, x, (double)states(E)));
+  neap_tensor *least = neap_ge(c, x, num(c, x, 1)), *most = neap_le(c, x, num(c, x, (double)energy_labels(E)));
   neap_tensor *ok = neap_logical_and(c, least, most);
   if (whole) ok = neap_logical_and(c, ok, whole);
   if (!neap_item(c, neap_all(c, ok, -1, NULL, false), &all)) return false;
   if (all != 0) return true;
   return neap_fail(c, NEAP_EARG, "%s: x: whole numbers from 1 to %lld expected, got others in %s", s->kind->name,
-                   (long long)states(E), SHAPE_TEXT(x));
+                   (long long)energy_labels(E), SHAPE_TEXT(x));
 }
 
 bool categorical_init (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {
@@ -67,7 +61,7 @@ static neap_tensor *logits (neap_context *c, neap_energy *E, neap_tensor *z, nea
 
 /* the labels [chains, n] of one-hot rows, as x is */
 static neap_tensor *labels (neap_context *c, neap_energy *E, neap_tensor *z, const neap_tensor *x) {
-  neap_tensor *k = neap_arange(c, z->dtype, 1, (double)states(E), 1);
+  neap_tensor *k = neap_arange(c, z->dtype, 1, (double)energy_labels(E), 1);
   neap_tensor *y = neap_sum(c, neap_mul(c, z, k), 1, (int64_t[]){ 3 }, false);
   return y ? neap_reshape(c, energy_cast(c, y, x->dtype), x->ndim, x->shape) : NULL;
 }
@@ -117,7 +111,7 @@ bool categorical_step_all (neap_context *c, neap_sampler *s, neap_energy *E, nea
   neap_tensor *x = neap_state_get(st, "x"), *z = one_hot(c, E, x), *ey, *gy;
   neap_tensor *there = z ? log_states(c, s, E, z, neap_state_get(st, "grad")) : NULL;
   neap_tensor *k = there ? neap_rng_categorical(c, st->rng, there) : NULL;            /* [chains, n] */
-  neap_tensor *zy = k ? energy_cast(c, neap_one_hot(c, k, states(E)), z->dtype) : NULL;
+  neap_tensor *zy = k ? energy_cast(c, neap_one_hot(c, k, energy_labels(E)), z->dtype) : NULL;
   neap_tensor *y = zy ? labels(c, E, zy, x) : NULL;
   if (!gradient(c, E, st, y, &ey, &gy)) return false;
   neap_tensor *back = at(c, log_states(c, s, E, zy, gy), z), *q = neap_sub(c, back, at(c, there, zy));

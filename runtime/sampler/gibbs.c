@@ -63,4 +63,6 @@ static bool step (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *
 
 static const neap_sampler_kind gibbs = { "gibbs", false, NEAP_START_BERNOULLI, init, step };
 
+bool gibbs_is (const neap_sampler *s) { return s->kind == &gibbs; }
+
 neap_sampler *neap_sampler_gibbs (neap_context *c) { return sampler_new(c, &gibbs); }

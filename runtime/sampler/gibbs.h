@@ -1,11 +1,14 @@
 /*
-** gibbs.h -- what Gibbs sampling draws: machines whole sides at once, lattices units of one colour at once.
+** gibbs.h -- what Gibbs sampling draws: machines whole sides at once, lattices units of one colour at once, other units
+** one by one.
 */
 #ifndef NEAP_SAMPLER_GIBBS_H
 #define NEAP_SAMPLER_GIBBS_H
 
 #include "sampler/sampler.h"
 
+/* s is this sampler. */
+bool gibbs_is (const neap_sampler *s);
 /* E without fix, and without what multiplies, divides or shifts an energy of a lattice. */
 neap_energy *gibbs_base (neap_energy *E);
 /* Gibbs sampling knows E's conditional laws. */

@@ -13,9 +13,7 @@
 static neap_tensor *log_choice (neap_context *c, neap_energy *E, neap_state *st, neap_tensor *x, neap_tensor *g) {
   neap_tensor *d = rows_scale(c, neap_mul(c, binary_change(c, st, x), g), -.5), *mask = neap_energy_mask(E);
   if (mask && d) d = neap_where(c, mask, neap_scalar(c, d->dtype, NEVER), d);
-  int64_t shape[2] = { x->shape[0], 1 };
-  for (int i = 1; i < x->ndim; i++) shape[1] *= x->shape[i];
-  d = d ? neap_reshape(c, d, 2, shape) : NULL;
+  d = d ? neap_reshape(c, d, 2, (int64_t[]){ x->shape[0], neap_row_numel(x) }) : NULL;
   return d ? neap_log_softmax(c, d, 2) : NULL;
 }
 

@@ -7,7 +7,6 @@
 #include "sampler/gibbs.h"
 #include "energy/rbm.h"
 #include <math.h>
-#include <string.h>
 
 bool path_takes (neap_context *c, const char *who, const neap_sampler *kernel) {
   if (!kernel) return neap_fail(c, NEAP_EARG, "%s: kernel: a sampler expected, got none", who);
@@ -20,7 +19,7 @@ bool path_takes (neap_context *c, const char *who, const neap_sampler *kernel) {
 
 neap_energy *path_machine (const neap_sampler *s, neap_energy *E) {
   neap_energy *base = gibbs_base(E);
-  return strcmp(s->kernel->kind->name, "gibbs") == 0 && rbm_is_machine(base) ? base : NULL;
+  return gibbs_is(s->kernel) && rbm_is_machine(base) ? base : NULL;
 }
 
 /* b [B] as weights of x's rows */

@@ -42,7 +42,7 @@ static bool settings (run *r) {
   if (f->x && f->chains != rows)
     return neap_fail(r->c, NEAP_ESHAPE, "%s: chains = %lld, but init is %s", r->s->kind->name, (long long)f->chains,
                      SHAPE_TEXT(f->x));
-  bool slopes = r->s->grads_init + r->s->grads_step > 0 && energy_units_of(r->E).lo != 1;
+  bool slopes = r->s->grads_init + r->s->grads_step > 0 && !energy_labels(r->E);
   if (f->x && !neap_is_float(f->x->dtype) && slopes)
     return neap_fail(r->c, NEAP_EDTYPE, "%s: init: float32 or float64 expected, got %s; x:float() makes one",
                      r->s->kind->name, neap_dtype_name(f->x->dtype));
@@ -51,13 +51,6 @@ static bool settings (run *r) {
                      (long long)f->steps, (long long)f->thin);
   if (r->s->schedule) f->warmup += r->s->schedule - 1;
   return true;
-}
-
-static neap_dtype start_dtype (run *r) {
-  if (r->cfg.dtype) return *r->cfg.dtype;
-  if (energy_units_of(r->E).lo == 1) return NEAP_INT64;
-  if (neap_energy_nparams(r->E) > 0) return neap_energy_param(r->E, 0)->dtype;
-  return neap_default_dtype(r->c);
 }
 
 /* [chains, event…] */
@@ -70,9 +63,10 @@ static neap_tensor *first (run *r) {
                      "tell neap.energy its event", r->s->kind->name);
   shape[0] = r->cfg.chains;
   neap_start start = sampler_default_start(r->s, r->E, r->cfg.start);
+  neap_dtype d = r->cfg.dtype ? *r->cfg.dtype : sampler_start_dtype(r->c, r->E);
   if (r->cfg.start.kind == NEAP_START_DEFAULT && start.kind == NEAP_START_BERNOULLI)
-    return sampler_start_units(r->c, r->E, r->cfg.rng, start_dtype(r), n + 1, shape);
-  return sampler_start(r->c, r->s->kind->name, start, r->cfg.rng, start_dtype(r), n + 1, shape, NULL);
+    return sampler_start_units(r->c, r->E, r->cfg.rng, d, n + 1, shape);
+  return sampler_start(r->c, r->s->kind->name, start, r->cfg.rng, d, n + 1, shape, NULL);
 }
 
 /* Chains of such an energy run away, unless something holds them. */

@@ -22,6 +22,8 @@ struct neap_state {
 
 /* Forgets the entry of this name, if there is one. */
 void state_drop (neap_state *s, const char *name);
+/* An entry of this name is x, or follows from it: init or a step makes it whatever it was before. */
+bool state_is_made_anew (const char *name);
 
 typedef struct neap_sampler_kind {
   const char *name;
@@ -162,6 +164,8 @@ bool sampler_add (neap_context *c, neap_state *st, const char *name, double v);
 /* First positions of this shape; data is what NEAP_START_DATA takes (may be NULL). */
 neap_tensor *sampler_start (neap_context *c, const char *who, neap_start start, neap_rng *r, neap_dtype d,
                             int ndim, const int64_t *shape, neap_tensor *data);
+/* Of first positions, where nothing says otherwise. */
+neap_dtype sampler_start_dtype (neap_context *c, const neap_energy *E);
 neap_start sampler_default_start (const neap_sampler *s, const neap_energy *E, neap_start start);
 /* The same of E's units, each value as likely. */
 neap_tensor *sampler_start_units (neap_context *c, neap_energy *E, neap_rng *r, neap_dtype d, int ndim,

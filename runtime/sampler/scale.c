@@ -57,8 +57,7 @@ neap_tensor *sampler_move (neap_context *c, neap_sampler *s, neap_state *st, dou
 
 int64_t sampler_scale_size (neap_context *c, const neap_sampler *s, const neap_state *st, bool *dense) {
   neap_tensor *x = neap_state_get(st, "x"), *S = neap_state_get(st, "scale");
-  int64_t n = 1;
-  for (int i = 1; i < x->ndim; i++) n *= x->shape[i];
+  int64_t n = neap_row_numel(x);
   bool event = S && S->ndim == x->ndim - 1;
   for (int i = 0; event && i < S->ndim; i++) event = S->shape[i] == x->shape[i + 1];
   *dense = S && !event;

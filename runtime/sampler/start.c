@@ -5,9 +5,11 @@
 #include "sampler/sampler.h"
 #include "energy/states.h"
 
-static bool is_normal (const neap_energy *E) {
-  while (E->nparts) E = E->parts[0];
-  return E->cls == &energy_gaussian_rbm_class;
+static bool is_normal (const neap_energy *E) { return energy_innermost(E)->cls == &energy_gaussian_rbm_class; }
+
+neap_dtype sampler_start_dtype (neap_context *c, const neap_energy *E) {
+  if (energy_labels(E)) return NEAP_INT64;
+  return neap_energy_nparams(E) > 0 ? neap_energy_param(E, 0)->dtype : neap_default_dtype(c);
 }
 
 neap_start sampler_default_start (const neap_sampler *s, const neap_energy *E, neap_start start) {

@@ -63,3 +63,9 @@ void state_drop (neap_state *s, const char *name) {
   s->entries[i] = s->entries[--s->count];
   s->entries[s->count].t = NULL;             /* as add_entry finds it */
 }
+
+bool state_is_made_anew (const char *name) {
+  static const char *const names[] = { "x", "condition", "energy", "grad", "energy_before", NULL };
+  for (const char *const *n = names; *n; n++) if (strcmp(*n, name) == 0) return true;
+  return false;
+}

@@ -54,11 +54,9 @@ static neap_tensor *first (neap_context *c, neap_tensor *t) {
 
 /* ---- what the kernel carries for all replicas: entries "each.name" [chains, n, …] and "all.name" ---- */
 
+/* counted for the first replica alone, or made anew */
 static bool is_own (const char *name) {
-  static const char *const own[] = { "x", "condition", "energy", "grad", "h", "energy_before", "accepted",
-                                     "divergences" };
-  for (size_t i = 0; i < sizeof own / sizeof *own; i++) if (strcmp(own[i], name) == 0) return true;
-  return false;
+  return strcmp(name, "accepted") == 0 || strcmp(name, "divergences") == 0 || state_is_made_anew(name);
 }
 
 /* the state of chains · n rows that the kernel works on, owned by the caller */
