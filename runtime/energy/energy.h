@@ -8,6 +8,7 @@
 #define NEAP_ENERGY_H
 
 #include "core.h"
+#include "rows.h"
 
 #define ENERGY_NAME 96                     /* bytes of a slot's name, with prefixes */
 #define ENERGY_NUMBERS 3
@@ -141,7 +142,6 @@ static inline neap_tensor *num (neap_context *c, const neap_tensor *like, double
 /* Every element is a finite number; false, too, when an error is pending. */
 bool energy_all_finite (neap_context *c, neap_tensor *x);
 neap_tensor *energy_cast (neap_context *c, neap_tensor *x, neap_dtype d);
-neap_tensor *energy_sum_event (neap_context *c, neap_tensor *x);          /* [B, …] -> [B] */
 neap_tensor *energy_sum_last (neap_context *c, neap_tensor *x);           /* [.., D] -> [..] */
 neap_tensor *energy_column (neap_context *c, neap_tensor *x, int64_t i);  /* [B, D] -> [B] */
 neap_tensor *energy_columns (neap_context *c, neap_tensor *x, int64_t first, int64_t last);

@@ -206,7 +206,7 @@ neap_tensor *neap_energy_laplacian (neap_context *c, neap_energy *E, neap_tensor
 
 static neap_tensor *probe (neap_context *c, neap_tensor *g, neap_tensor *xv, neap_rng *rng) {
   neap_tensor *v = energy_signs(c, xv, rng), *h = along(c, g, xv, v);
-  return h ? energy_sum_event(c, neap_mul(c, v, h)) : NULL;
+  return h ? rows_sum(c, neap_mul(c, v, h)) : NULL;
 }
 
 neap_tensor *neap_energy_laplacian_hutchinson (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond,

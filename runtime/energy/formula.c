@@ -20,13 +20,6 @@ bool energy_all_finite (neap_context *c, neap_tensor *x) {
   return sum == 0;
 }
 
-neap_tensor *energy_sum_event (neap_context *c, neap_tensor *x) {
-  if (!x || x->ndim <= 1) return x;
-  int64_t dims[NEAP_MAX_DIMS];
-  for (int i = 1; i < x->ndim; i++) dims[i - 1] = i + 1;
-  return neap_sum(c, x, x->ndim - 1, dims, false);
-}
-
 neap_tensor *energy_sum_last (neap_context *c, neap_tensor *x) {
   return x ? neap_sum(c, x, 1, (int64_t[]){ -1 }, false) : NULL;
 }

@@ -11,7 +11,7 @@ static neap_tensor *eval (neap_context *c, neap_energy *E, neap_tensor *x, neap_
   (void)cond;
   int i = energy_find(E, "field");
   neap_tensor *sum = lattice_bonds(c, E, x, neap_mul);
-  if (i >= 0) sum = neap_add(c, sum, energy_sum_event(c, neap_mul(c, x, energy_get(c, E, i, x))));
+  if (i >= 0) sum = neap_add(c, sum, rows_sum(c, neap_mul(c, x, energy_get(c, E, i, x))));
   return sum ? neap_neg(c, sum) : NULL;
 }
 

@@ -158,7 +158,7 @@ static neap_tensor *along (neap_context *c, const neap_energy *E, neap_tensor *x
     a = neap_slice(c, x, d, 1, n - 1, 1);
     b = neap_slice(c, x, d, 2, n, 1);
   } else b = neap_roll(c, x, 1, &back, 1, &d);
-  return a && b ? energy_sum_event(c, pair(c, a, b)) : NULL;
+  return a && b ? rows_sum(c, pair(c, a, b)) : NULL;
 }
 
 /* Σ pair over the neighbours on the grid [B] */
@@ -170,7 +170,7 @@ static neap_tensor *grid_sum (neap_context *c, neap_energy *E, neap_tensor *x, p
     sum = t && sum ? neap_add(c, sum, t) : t;
     if (!sum) return NULL;
   }
-  return sum ? sum : neap_mul(c, energy_sum_event(c, x), num(c, x, 0));      /* a single unit */
+  return sum ? sum : neap_mul(c, rows_sum(c, x), num(c, x, 0));      /* a single unit */
 }
 
 neap_tensor *lattice_bonds (neap_context *c, neap_energy *E, neap_tensor *x, pair_fn pair) {

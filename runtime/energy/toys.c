@@ -6,10 +6,6 @@
 #include "tail.h"
 #include <math.h>
 
-static neap_tensor *times (neap_context *c, neap_tensor *x, double w) {
-  return x ? neap_mul(c, x, num(c, x, w)) : NULL;
-}
-
 static neap_tensor *plus (neap_context *c, neap_tensor *x, double v) {
   return x ? neap_add(c, x, num(c, x, v)) : NULL;
 }
@@ -48,7 +44,7 @@ static bool check_well (neap_context *c, neap_energy *E) {
 
 static neap_tensor *eval_well (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond) {
   (void)cond;
-  return times(c, energy_sum_event(c, neap_square(c, plus(c, neap_square(c, x), -1))), E->num[0]);
+  return rows_scale(c, rows_sum(c, neap_square(c, plus(c, neap_square(c, x), -1))), E->num[0]);
 }
 
 static bool tail_well (neap_context *c, neap_energy *E, energy_tail *t) {
@@ -71,14 +67,14 @@ static neap_tensor *eval_funnel (neap_context *c, neap_energy *E, neap_tensor *x
   (void)cond;
   neap_tensor *v = energy_column(c, x, 1), *rest = energy_columns(c, x, 2, E->choice);
   neap_tensor *r2 = energy_sum_last(c, neap_square(c, rest));
-  neap_tensor *neck = neap_add(c, times(c, neap_square(c, v), 1. / 18), times(c, v, .5 * (double)(E->choice - 1)));
-  return neap_add(c, neck, times(c, neap_mul(c, r2, neap_exp(c, neap_neg(c, v))), .5));
+  neap_tensor *neck = neap_add(c, rows_scale(c, neap_square(c, v), 1. / 18), rows_scale(c, v, .5 * (double)(E->choice - 1)));
+  return neap_add(c, neck, rows_scale(c, neap_mul(c, r2, neap_exp(c, neap_neg(c, v))), .5));
 }
 
 static neap_tensor *sample_funnel (neap_context *c, neap_energy *E, int64_t n, neap_rng *rng, neap_dtype d) {
   neap_tensor *z = neap_rng_normal(c, rng, d, 2, (int64_t[]){ n, E->choice });
-  neap_tensor *v = times(c, energy_columns(c, z, 1, 1), 3);
-  neap_tensor *rest = neap_mul(c, energy_columns(c, z, 2, E->choice), neap_exp(c, times(c, v, .5)));
+  neap_tensor *v = rows_scale(c, energy_columns(c, z, 1, 1), 3);
+  neap_tensor *rest = neap_mul(c, energy_columns(c, z, 2, E->choice), neap_exp(c, rows_scale(c, v, .5)));
   return v && rest ? neap_cat(c, 2, (neap_tensor *[]){ v, rest }, 2) : NULL;
 }
 
@@ -107,20 +103,20 @@ static bool check_banana (neap_context *c, neap_energy *E) {
 /* b(x₁² − s₁²): where x₂ lies in the middle */
 static neap_tensor *bend (neap_context *c, const neap_energy *E, neap_tensor *x1) {
   double b = E->num[0], s1 = E->num[1];
-  return plus(c, times(c, neap_square(c, x1), b), -b * s1 * s1);
+  return plus(c, rows_scale(c, neap_square(c, x1), b), -b * s1 * s1);
 }
 
 static neap_tensor *eval_banana (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond) {
   (void)cond;
   double s1 = E->num[1], s2 = E->num[2];
   neap_tensor *x1 = energy_column(c, x, 1), *off = neap_sub(c, energy_column(c, x, 2), bend(c, E, x1));
-  return neap_add(c, times(c, neap_square(c, x1), .5 / (s1 * s1)), times(c, neap_square(c, off), .5 / (s2 * s2)));
+  return neap_add(c, rows_scale(c, neap_square(c, x1), .5 / (s1 * s1)), rows_scale(c, neap_square(c, off), .5 / (s2 * s2)));
 }
 
 static neap_tensor *sample_banana (neap_context *c, neap_energy *E, int64_t n, neap_rng *rng, neap_dtype d) {
   neap_tensor *z = neap_rng_normal(c, rng, d, 2, (int64_t[]){ n, 2 });
-  neap_tensor *x1 = times(c, energy_columns(c, z, 1, 1), E->num[1]);
-  neap_tensor *x2 = neap_add(c, times(c, energy_columns(c, z, 2, 2), E->num[2]), bend(c, E, x1));
+  neap_tensor *x1 = rows_scale(c, energy_columns(c, z, 1, 1), E->num[1]);
+  neap_tensor *x2 = neap_add(c, rows_scale(c, energy_columns(c, z, 2, 2), E->num[2]), bend(c, E, x1));
   return x1 && x2 ? neap_cat(c, 2, (neap_tensor *[]){ x1, x2 }, 2) : NULL;
 }
 
@@ -149,7 +145,7 @@ static bool check_rosenbrock (neap_context *c, neap_energy *E) {
 static neap_tensor *eval_rosenbrock (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond) {
   (void)cond;
   neap_tensor *left = energy_columns(c, x, 1, E->choice - 1), *right = energy_columns(c, x, 2, E->choice);
-  neap_tensor *valley = times(c, neap_square(c, neap_sub(c, right, neap_square(c, left))), E->num[1]);
+  neap_tensor *valley = rows_scale(c, neap_square(c, neap_sub(c, right, neap_square(c, left))), E->num[1]);
   return energy_sum_last(c, neap_add(c, neap_square(c, plus(c, left, -E->num[0])), valley));
 }
 
@@ -169,7 +165,7 @@ static bool check_rastrigin (neap_context *c, neap_energy *E) {
 static neap_tensor *eval_rastrigin (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond) {
   (void)cond;
   double a = E->num[0];
-  neap_tensor *waves = times(c, neap_cos(c, times(c, x, 2 * M_PI)), a);
+  neap_tensor *waves = rows_scale(c, neap_cos(c, rows_scale(c, x, 2 * M_PI)), a);
   return plus(c, energy_sum_last(c, neap_sub(c, neap_square(c, x), waves)), a * (double)E->choice);
 }
 
@@ -196,9 +192,9 @@ static neap_tensor *eval_ackley (neap_context *c, neap_energy *E, neap_tensor *x
   (void)cond;
   double a = E->num[0], b = E->num[1], share = 1 / (double)E->choice;
   /* 1e-20 keeps the derivative finite at the origin */
-  neap_tensor *r = neap_sqrt(c, plus(c, times(c, energy_sum_last(c, neap_square(c, x)), share), 1e-20));
-  neap_tensor *bowl = times(c, neap_expm1(c, times(c, r, -b)), -a);
-  neap_tensor *waves = times(c, energy_sum_last(c, neap_cos(c, times(c, x, E->num[2]))), share);
+  neap_tensor *r = neap_sqrt(c, plus(c, rows_scale(c, energy_sum_last(c, neap_square(c, x)), share), 1e-20));
+  neap_tensor *bowl = rows_scale(c, neap_expm1(c, rows_scale(c, r, -b)), -a);
+  neap_tensor *waves = rows_scale(c, energy_sum_last(c, neap_cos(c, rows_scale(c, x, E->num[2]))), share);
   return plus(c, neap_sub(c, bowl, neap_exp(c, waves)), exp(1));
 }
 
@@ -224,7 +220,7 @@ static neap_tensor *eval_ring (neap_context *c, neap_energy *E, neap_tensor *x, 
   double s = E->num[1];
   /* 1e-20 keeps the derivative finite at the origin */
   neap_tensor *r = neap_sqrt(c, plus(c, energy_sum_last(c, neap_square(c, x)), 1e-20));
-  return times(c, neap_square(c, plus(c, r, -E->num[0])), .5 / (s * s));
+  return rows_scale(c, neap_square(c, plus(c, r, -E->num[0])), .5 / (s * s));
 }
 
 /* In the plane: 2π ∫ r e^(−(r−R)²/2s²) dr = 2π (s² e^(−R²/2s²) + R s √(π/2) (1 + erf(R/(s√2)))) */

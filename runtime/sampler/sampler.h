@@ -8,7 +8,7 @@
 #define NEAP_SAMPLER_H
 
 #include "core.h"
-#include "sampler/rows.h"
+#include "energy/rows.h"
 
 #define NEAP_STATE_MAX 24
 #define NEAP_STATE_NAME 32

@@ -1,8 +1,8 @@
 /*
-** rows.c -- small expressions over rows that samplers and losses share.
+** rows.c -- small expressions over rows that energies, samplers and losses share.
 ** Invariant: every value comes from an op constructor; NULL passes through.
 */
-#include "sampler/rows.h"
+#include "rows.h"
 
 neap_tensor *rows_sum (neap_context *c, neap_tensor *x) {
   int64_t dims[NEAP_MAX_DIMS];

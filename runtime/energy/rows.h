@@ -1,5 +1,5 @@
 /*
-** rows.h -- small expressions over rows that samplers and losses share.
+** rows.h -- small expressions over rows that energies, samplers and losses share.
 ** Invariant: all are ops, so they are differentiated like any other; x is [B, event…], a value per row [B].
 */
 #ifndef NEAP_ROWS_H
