@@ -2,10 +2,10 @@
 --
 --   build/neap examples/letters.lua [text.txt [steps]]
 --
--- E(x) = −Σᵢ b[xᵢ] − Σ_d Σᵢ W_d[xᵢ, xᵢ₊d], a Potts model with a table for each distance d, is written for x one-hot: that
--- is what states = 27 asks for.  It learns by pseudo-likelihood (Besag 1975), which needs neither sampling nor a
--- normaliser, from pieces of the given text, or of the project's own pages, and is sampled by Gibbs and by Gibbs with gradients.
--- Pairs of letters should then be as frequent as in the text, whichever sampler draws them.
+-- E(x) = −Σᵢ b[xᵢ] − Σ_d Σᵢ W_d[xᵢ, xᵢ₊d], a Potts model with a table for each distance d, is written for x one-hot:
+-- that is what states = 27 asks for.  It learns by pseudo-likelihood (Besag 1975), which needs neither sampling nor a
+-- normaliser, from pieces of the given text, or of the project's own pages, and is sampled by Gibbs and by Gibbs with
+-- gradients.  Pairs of letters should then be as frequent as in the text, whichever sampler draws them.
 
 local neap = require "neap"
 local here = arg[0]:match "^(.*)/[^/]*$" or "."

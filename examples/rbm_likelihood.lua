@@ -3,11 +3,11 @@
 --   neap examples/rbm_likelihood.lua                          bars and stripes, in seconds
 --   neap examples/rbm_likelihood.lua minutes [hidden = 500]   Fashion-MNIST, binarised at 0.5
 --
--- The machine is trained by persistent contrastive divergence (Tieleman 2008).  The log Z of one with 784 visible and 500
--- hidden units has no closed form.  Annealed importance sampling estimates it from the independent units of the data's
--- means upwards: too low on average, which flatters the model.  The same path walked back from the model's own states
--- errs the other way if these states are exact; they are ends of chains here, so the second figure is no proof, but a
--- gap would be a warning.
+-- The machine is trained by persistent contrastive divergence (Tieleman 2008).  The log Z of one with 784 visible and
+-- 500 hidden units has no closed form.  Annealed importance sampling estimates it from the independent units of the
+-- data's means upwards: too low on average, which flatters the model.  The same path walked back from the model's own
+-- states errs the other way if these states are exact; they are ends of chains here, so the second figure is no proof,
+-- but a gap would be a warning.
 
 local neap = require "neap"
 
@@ -59,8 +59,8 @@ print(("%d x %d, %d updates of 100 pictures in %.0f s"):format(visible, hidden, 
 local function estimate (method, temperatures)
   local log_z, info = E:log_z{method = method, base = train, chains = 100, temperatures = temperatures, seed = 1}
   local cost = info.seconds / info.chains / info.temperatures * (method == "ais" and 1 or .5)
-  print(("%-11s log Z %.2f, 95 %% [%.2f, %.2f], ess %.0f of %d, %s starts, %.1f us a step of a chain"):format(method, log_z,
-    info.interval[1], info.interval[2], info.ess, info.chains, info.starts, 1e6 * cost))
+  print(("%-11s log Z %.2f, 95 %% [%.2f, %.2f], ess %.0f of %d, %s starts, %.1f us a step of a chain"):format(method,
+    log_z, info.interval[1], info.interval[2], info.ess, info.chains, info.starts, 1e6 * cost))
   return log_z
 end
 

@@ -180,7 +180,8 @@ static int energy_tostring (lua_State *L) {
 
 static void make_metatable (lua_State *L) {
   static const luaL_Reg meta[] = { { "__gc", energy_gc }, { "__close", energy_gc }, { "__call", energy_call },
-                                   { "__newindex", energy_newindex }, { "__tostring", energy_tostring }, { NULL, NULL } };
+                                   { "__newindex", energy_newindex }, { "__tostring", energy_tostring },
+                                   { NULL, NULL } };
   if (luaL_newmetatable(L, ENERGY)) {
     luaL_setfuncs(L, meta, 0);
     lua_pushliteral(L, "energy");

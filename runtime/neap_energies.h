@@ -173,15 +173,16 @@ NEAP_API neap_tensor *neap_energy_laplacian_hutchinson (neap_context *c, neap_en
 /* log p(x)/p(y) = E(y) − E(x) [B]. */
 NEAP_API neap_tensor *neap_energy_log_ratio (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *y,
                                              neap_tensor *cond);
-/* log ∫ e^(−E) in closed form, 0-d, differentiable in the parameters; NULL and NEAP_EARG where none is known.  Of an RBM
-** by all states of its smaller side; if they are too many for a tape, with derivatives switched off only.  Of spins on
-** a grid by transfer matrices, else by all states. */
+/* log ∫ e^(−E) in closed form, 0-d, differentiable in the parameters; NULL and NEAP_EARG where none is known.  Of an
+** RBM by all states of its smaller side; if they are too many for a tape, with derivatives switched off only.  Of spins
+** on a grid by transfer matrices, else by all states. */
 NEAP_API neap_tensor *neap_energy_log_z (neap_context *c, neap_energy *E);
-/* How many values a unit of a discrete energy has: *first, *first + *step, …; 0: x is any number.  A whole's are its first
-** part's.  One of units 1 … q takes x one-hot, too, [B, event…, q]: its gradient comes from there. */
+/* How many values a unit of a discrete energy has: *first, *first + *step, …; 0: x is any number.  A whole's are its
+** first part's.  One of units 1 … q takes x one-hot, too, [B, event…, q]: its gradient comes from there. */
 NEAP_API int64_t neap_energy_units (const neap_energy *E, double *first, double *step);
-/* Whether ∫ e^−E is finite: 1 yes, −1 no, 0 not known (or with a pending error).  Decided from quadratic bounds of E far
-** out, with its numbers as they are now, never by computing E.  *why, a constant text or NULL, says what decided it. */
+/* Whether ∫ e^−E is finite: 1 yes, −1 no, 0 not known (or with a pending error).  Decided from quadratic bounds of E
+** far out, with its numbers as they are now, never by computing E.  *why, a constant text, says what decided it; why may be
+** NULL. */
 NEAP_API int neap_energy_normalizable (neap_context *c, neap_energy *E, const char **why);
 /* −E(x) − log_z [B]; log_z NULL: in closed form (a large RBM's result has no derivative). */
 NEAP_API neap_tensor *neap_energy_log_prob (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond,

@@ -70,8 +70,8 @@ NEAP_API bool neap_loss_antithetic (neap_context *c, neap_loss *l, bool on);
 ** means spins, a 0 bits; of units that all are 1 what the loss saw before is taken, and if that was nothing it fails. */
 typedef enum neap_units { NEAP_UNITS_OPEN, NEAP_UNITS_BITS, NEAP_UNITS_SPINS } neap_units;    /* 0 and 1; −1 and 1 */
 /* Pseudo-likelihood (Besag 1975): −mean Σᵢ log p(xᵢ | x's other units), an energy for each other state of each unit.
-** states q ≥ 2: units 1 … q (units is then NEAP_UNITS_OPEN); 0: as a Potts model has them, else binary units.  linear: E
-** has no products of a unit with itself, so that one gradient tells all neighbours' energies; known of lattices. */
+** states q ≥ 2: units 1 … q (units is then NEAP_UNITS_OPEN); 0: as a Potts model has them, else binary units.  linear:
+** E has no products of a unit with itself, so that one gradient tells all neighbours' energies; known of lattices. */
 NEAP_API neap_loss *neap_loss_pseudo_likelihood (neap_context *c, neap_units units, int64_t states,
                                                 bool linear);
 

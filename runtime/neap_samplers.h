@@ -49,11 +49,14 @@ NEAP_API neap_sampler *neap_sampler_underdamped (neap_context *c, double step_si
 NEAP_API neap_sampler *neap_sampler_annealed_langevin (neap_context *c, int n, const double *sigmas, double step_size,
                                                        int64_t steps);
 /* Gibbs sampling (Geman & Geman 1984): of a restricted Boltzmann machine, Gaussian or not, h ~ p(h | x), then
-** x ~ p(x | h); of an ising or potts each unit once, all of a colour at a time. */
+** x ~ p(x | h); of an ising or potts each unit once, all of a colour at a time; of another energy of discrete units each
+** unit once, from E at each of its values. */
 NEAP_API neap_sampler *neap_sampler_gibbs (neap_context *c);
-/* Flips of single units, 0 and 1 or −1 and 1, chosen by the gradient (Grathwohl et al. 2021). */
+/* Flips of single units, 0 and 1 or −1 and 1, chosen by the gradient (Grathwohl et al. 2021); a change of one of the units
+** 1 … q. */
 NEAP_API neap_sampler *neap_sampler_gibbs_with_gradients (neap_context *c);
-/* Discrete Metropolis-adjusted Langevin (Zhang et al. 2022): flips of all units at once, 0 and 1 or −1 and 1. */
+/* Discrete Metropolis-adjusted Langevin (Zhang et al. 2022): flips of all units at once, 0 and 1 or −1 and 1; changes of
+** units 1 … q. */
 NEAP_API neap_sampler *neap_sampler_dmala (neap_context *c, double step_size);
 
 /* Parallel tempering (Geyer 1991): replicas at n temperatures, the first 1, rising; each step is `moves` of the kernel
@@ -176,7 +179,7 @@ NEAP_API neap_tensor *neap_sampler_sample (neap_context *c, neap_sampler *s, nea
 
 /* ---- log Z along a path ---- */
 typedef struct neap_log_z_config {           /* all may be zero */
-  neap_sampler *kernel;                      /* NULL: gibbs where it can, of other units gibbs_with_gradients, else hmc */
+  neap_sampler *kernel;                      /* NULL: gibbs if it can, of other units gibbs_with_gradients, else hmc */
   neap_energy *base;                         /* of continuous x: can be drawn from, and its log Z is known; NULL: law */
   neap_start law;                            /* smc: DEFAULT N(0, 1); or uniform */
   neap_tensor *bias;                         /* an rbm with gibbs: the base's biases [visible]; NULL: its own */

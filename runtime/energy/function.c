@@ -1,8 +1,7 @@
 /*
 ** function.c -- an energy from a function of the host.
-** Slots: its parameters, all variables; choice is 1 when it gives a classifier's logits, num[0] the states of x's units or
-** 0.  The function and its data are
-** counted and shared by all energies that differ only in their parameters.
+** Slots: its parameters, all variables; choice is 1 when it gives a classifier's logits, num[0] the states of x's units
+** or 0.  The function and its data are counted and shared by all energies that differ only in their parameters.
 */
 #include "tail.h"
 #include <stdio.h>

@@ -69,7 +69,7 @@ static bool check_edges (neap_context *c, neap_energy *E) {
          energy_derive(E, 1, neap_contiguous(c, neap_select(c, ends, 2, 2)));
 }
 
-/* a constant holds only finite numbers: read, not computed, so that a program can be made of what exchanges the others */
+/* a constant is finite: read, not computed, so that a program can be made of what exchanges the others */
 static bool check_finite (neap_context *c, const neap_energy *E, const energy_slot *s) {
   if (!energy_is_constant(s)) return true;
   size_t bytes = (size_t)(neap_numel(s->value) + 1) * sizeof(double);

@@ -22,8 +22,9 @@ static neap_tensor *gelu (neap_context *c, neap_tensor *x) { return neap_gelu(c,
 static neap_tensor *softplus (neap_context *c, neap_tensor *x) { return neap_softplus(c, x, 1); }
 
 static const activation activations[] = {
-  { "silu", 1.68, false, neap_silu }, { "relu", M_SQRT2, false, neap_relu }, { "leaky_relu", M_SQRT2, false, leaky }, { "elu", 1.25, false, elu },
-  { "gelu", 1.53, false, gelu }, { "softplus", 1, false, softplus }, { "tanh", 1.59, true, neap_tanh }, { "sigmoid", 1, true, neap_sigmoid },
+  { "silu", 1.68, false, neap_silu }, { "relu", M_SQRT2, false, neap_relu }, { "leaky_relu", M_SQRT2, false, leaky },
+  { "elu", 1.25, false, elu }, { "gelu", 1.53, false, gelu }, { "softplus", 1, false, softplus },
+  { "tanh", 1.59, true, neap_tanh }, { "sigmoid", 1, true, neap_sigmoid },
   { "sin", 1.52, true, neap_sin }
 };
 enum { NACTIVATIONS = sizeof activations / sizeof *activations };

@@ -1,7 +1,7 @@
 /*
 ** potts.c -- units of q states 1 … q with bonds between equal neighbours: −β Σ [x = x′] (Potts 1952).
-** Slots: as lattice.h has them, without a field; choice is q.  A sum of steps: its derivative by x is 0; by x one-hot it
-** is the field that the neighbours make.
+** Slots: as lattice.h has them, without a field; choice is q.  A sum of steps: its derivative by x is 0; by x one-hot
+** it is the field that the neighbours make.
 */
 #include "lattice.h"
 #include "tail.h"

@@ -28,8 +28,8 @@ bool energy_enumerate_hidden (neap_context *c, neap_energy *E, double *log_z);
 neap_tensor *energy_sum_states (neap_context *c, neap_energy *E);
 /* A slot of E itself is tracked. */
 bool energy_slots_tracked (neap_context *c, const neap_energy *E);
-/* E's log Z is to be made by ops: a slot is tracked, or a program is recorded, in which parameters may change.  One that
-** cannot be, for its states are too many, is then not recorded. */
+/* E's log Z is to be made by ops: a slot is tracked, or a program is recorded, in which parameters may change.  One
+** that cannot be, for its states are too many, is then not recorded. */
 bool energy_wants_ops (neap_context *c, const neap_energy *E);
 /* E has parameters, and too many states for a tape: its log Z is a number, without a derivative. */
 bool energy_log_z_is_large (const neap_energy *E);

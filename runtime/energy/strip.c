@@ -2,8 +2,8 @@
 ** strip.c -- log Z of units on a strip, row by row (Kramers & Wannier 1941).
 ** The weights of a row's states are a vector; a row's bonds to the next are a product of small matrices, one per unit,
 ** so a step costs states · width · q.  A closed strip is a trace: it begins in each state and ends where it began,
-** LANES beginnings at a time.  Invariant: vectors are kept at most 1, what was divided out is in a logarithm; blocks do not
-** depend on threads, so neither does the result.
+** LANES beginnings at a time.  Invariant: vectors are kept at most 1, what was divided out is in a logarithm; blocks do
+** not depend on threads, so neither does the result.
 */
 #include "strip.h"
 #include "log_sum.h"

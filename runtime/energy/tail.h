@@ -1,7 +1,7 @@
 /*
 ** tail.h -- how an energy grows far out, which tells whether e^−E has a finite integral.
-** A tail bounds E by quadratic forms: xᵀAx − r <= E(x) <= xᵀBx + r, where the rest r is bounded, affine or grows like |x|.
-** Invariant: what is not set is not known; every bound holds for all x of D numbers.
+** A tail bounds E by quadratic forms: xᵀAx − r <= E(x) <= xᵀBx + r, where the rest r is bounded, affine or grows like
+** |x|.  Invariant: what is not set is not known; every bound holds for all x of D numbers.
 */
 #ifndef NEAP_TAIL_H
 #define NEAP_TAIL_H

@@ -67,7 +67,8 @@ static neap_tensor *eval_funnel (neap_context *c, neap_energy *E, neap_tensor *x
   (void)cond;
   neap_tensor *v = energy_column(c, x, 1), *rest = energy_columns(c, x, 2, E->choice);
   neap_tensor *r2 = energy_sum_last(c, neap_square(c, rest));
-  neap_tensor *neck = neap_add(c, rows_scale(c, neap_square(c, v), 1. / 18), rows_scale(c, v, .5 * (double)(E->choice - 1)));
+  neap_tensor *lower = rows_scale(c, v, .5 * (double)(E->choice - 1));
+  neap_tensor *neck = neap_add(c, rows_scale(c, neap_square(c, v), 1. / 18), lower);
   return neap_add(c, neck, rows_scale(c, neap_mul(c, r2, neap_exp(c, neap_neg(c, v))), .5));
 }
 
@@ -110,7 +111,8 @@ static neap_tensor *eval_banana (neap_context *c, neap_energy *E, neap_tensor *x
   (void)cond;
   double s1 = E->num[1], s2 = E->num[2];
   neap_tensor *x1 = energy_column(c, x, 1), *off = neap_sub(c, energy_column(c, x, 2), bend(c, E, x1));
-  return neap_add(c, rows_scale(c, neap_square(c, x1), .5 / (s1 * s1)), rows_scale(c, neap_square(c, off), .5 / (s2 * s2)));
+  off = rows_scale(c, neap_square(c, off), .5 / (s2 * s2));
+  return neap_add(c, rows_scale(c, neap_square(c, x1), .5 / (s1 * s1)), off);
 }
 
 static neap_tensor *sample_banana (neap_context *c, neap_energy *E, int64_t n, neap_rng *rng, neap_dtype d) {

@@ -248,8 +248,8 @@ static inline double shifted_exp_f64 (double x) {
   return from_bits_f64(bits_f64(1 + expm1_core_f64(r)) + ((uint64_t)(n - 53) << 52));
 }
 
-/* SIGMOID_CLIP for an x whose NaN is not needed, by its bits: above hi as signed numbers, below lo as unsigned ones.  Integer
-** minima are one instruction each, and leave the floating-point units to the rest. */
+/* SIGMOID_CLIP for an x whose NaN is not needed, by its bits: above hi as signed numbers, below lo as unsigned ones.
+** Integer minima are one instruction each, and leave the floating-point units to the rest. */
 static inline float clip_bits_f32 (float x) {
   int32_t top = (int32_t)bits_f32(30), i = (int32_t)bits_f32(x);
   uint32_t bottom = bits_f32(-104), u = (uint32_t)(i < top ? i : top);
@@ -354,8 +354,8 @@ static inline double normal_cdf_f64 (double x) {
   return x < 0 ? tail : 1 - tail;
 }
 
-/* Sigmoid's derivatives are s' = s (1 − s) = u, s'' = u t, s''' = u (1 − 6u), t = 1 − 2s; silu's s + x s', 2 s' + x s'',
-** 3 s'' + x s'''.  The first is s + x s e/(1+e), e = e^−x, and NaN at infinities as programs' products have it
+/* Sigmoid's derivatives are s' = s (1 − s) = u, s'' = u t, s''' = u (1 − 6u), t = 1 − 2s; silu's s + x s', 2 s' + x
+** s'', 3 s'' + x s'''.  The first is s + x s e/(1+e), e = e^−x, and NaN at infinities as programs' products have it
 ** (program/expand.c); the others take e = e^−|x|, so that u keeps all its digits. */
 #define SILU_FIRST(T, name) \
   static inline T silu_d1_##name (T x) { \

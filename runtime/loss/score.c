@@ -26,7 +26,7 @@ static neap_tensor *residual (neap_context *c, loss_batch *b, neap_tensor *sigma
   return loss_half_square(c, neap_sub(c, n, neap_mul(c, sigma, g)));
 }
 
-/* the mean over noise n, or over n and −n: what is odd in n, most of the noise in a gradient where σ is small, cancels */
+/* the mean over noise n, or n and −n: what is odd in n, most of the noise in a gradient where σ is small, cancels */
 static neap_tensor *denoise (neap_context *c, const neap_loss *l, loss_batch *b, neap_tensor *sigma,
                              neap_tensor *cond) {
   if (!loss_needs_float(c, l, b)) return NULL;

@@ -118,7 +118,7 @@ bool sampler_metropolis (neap_context *c, neap_state *st, neap_tensor *log_ratio
                          neap_tensor *g) {
   if (!log_ratio) return false;
   neap_tensor *u = neap_rng_uniform(c, st->rng, log_ratio->dtype, log_ratio->ndim, log_ratio->shape);
-  neap_tensor *accept = neap_le(c, neap_log1p(c, neap_neg(c, u)), log_ratio);        /* u is in [0, 1), 1 − u in (0, 1] */
+  neap_tensor *accept = neap_le(c, neap_log1p(c, neap_neg(c, u)), log_ratio);      /* u is in [0, 1), 1 − u in (0, 1] */
   return take(c, st, "x", accept, x) && take(c, st, "energy", accept, e) && (!g || take(c, st, "grad", accept, g)) &&
          sampler_count(c, st, "accepted", accept) && sampler_note_accept(c, st, log_ratio);
 }

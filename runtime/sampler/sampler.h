@@ -124,8 +124,8 @@ bool sampler_set_gradient (neap_context *c, neap_energy *E, neap_state *st);
 bool sampler_init_gradient (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st);
 /* "energy" − e, the energy of a proposal y, + log q(x | y) − log q(y | x), NULL where that is 0: [chains]. */
 neap_tensor *sampler_log_ratio (neap_context *c, neap_state *st, neap_tensor *e, neap_tensor *log_q);
-/* The Metropolis choice: a proposal with its energy and gradient (NULL: the kernel carries none) takes the place of "x",
-** "energy" and "grad" where log u <= log_ratio with u ~ U(0, 1], never where that is NaN; counts "accepted". */
+/* The Metropolis choice: a proposal with its energy and gradient (NULL: the kernel carries none) takes the place of
+** "x", "energy" and "grad" where log u <= log_ratio with u ~ U(0, 1], never where that is NaN; counts "accepted". */
 bool sampler_metropolis (neap_context *c, neap_state *st, neap_tensor *log_ratio, neap_tensor *x, neap_tensor *e,
                          neap_tensor *g);
 /* Adds 1 to st[name] [chains] where event [chains] holds. */

@@ -21,7 +21,7 @@ typedef struct run {
   neap_energy *E;
   neap_state *st;
   int64_t n; int islands;
-  double *w, *unit;                          /* [n]: log weights of a step; of the whole path, if they are in proportion */
+  double *w, *unit;                          /* [n]: log weights of a step; of all the path, if in proportion */
   int64_t *from;                             /* [n] */
   bool linear;
   double z[ISLANDS];                         /* log of the mean weight so far */

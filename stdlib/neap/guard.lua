@@ -2,8 +2,8 @@
 -- shrink =, retries =}).
 -- Watched are the energy gap that the loss tells (positive − negative; the loss itself where there is none) and the
 -- gradients' norm: a value is bad when it is no number, or further from its running mean than threshold running
--- standard deviations.  The run then goes back, with all it depends on, to a point that was followed by good steps only, and its
--- step size is held at most where it was there, and at most shrink times the largest since.
+-- standard deviations.  The run then goes back, with all it depends on, to a point that was followed by good steps
+-- only, and its step size is held at most where it was there, and at most shrink times the largest since.
 -- Invariant: the point gone back to is at least `every` good steps older than what was seen last, or the run's start.
 
 local options = require "neap.options"

@@ -21,8 +21,8 @@ local function bounds (x)
   return (low - (high - low)):totable(), (high + (high - low)):totable()
 end
 
--- log Z and what E:log_z tells: the method that was asked for; else in closed form or by enumeration, up to 3 dimensions by
--- quadrature, else by annealed importance sampling.
+-- log Z and what E:log_z tells: the method that was asked for; else in closed form or by enumeration, up to 3
+-- dimensions by quadrature, else by annealed importance sampling.
 local function log_z (E, x, o)
   local given = {method = o.method}
   for _, name in ipairs(FOR_LOG_Z) do given[name] = o[name] end

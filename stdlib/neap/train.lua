@@ -19,11 +19,10 @@ local error = options.error
 local any, method = options.any, checkpoint.method
 local KNOWN = {
   loss = any "callable", optimizer = any("table", "userdata"), batch = 128, steps = any "integer",
-    epochs = any "integer",
-  seed = any "integer", log = any("boolean", "callable"), every = any "integer", on_step = any "callable",
-  clip_grad = any "number", ema = any("number", "table"), checkpoint = any("string", "table"),
-  resume = any("string", "boolean"), guard = any("boolean", "table"), log_likelihood = any("integer", "table"),
-    progress = any "boolean",
+  epochs = any "integer", seed = any "integer", log = any("boolean", "callable"), every = any "integer",
+  on_step = any "callable", clip_grad = any "number", ema = any("number", "table"),
+  checkpoint = any("string", "table"), resume = any("string", "boolean"), guard = any("boolean", "table"),
+  log_likelihood = any("integer", "table"), progress = any "boolean",
 }
 
 local function check (given)
@@ -89,8 +88,8 @@ local function check_loss (value)
   error("train: loss: a tensor of one element expected, got " .. got)
 end
 
--- What a loss tells besides its value, as a list of tensors: numbers become some, since they may depend on the rows, and
--- are put back as numbers.  Anything else has to be the same whenever the loss is recorded.
+-- What a loss tells besides its value, as a list of tensors: numbers become some, since they may depend on the rows,
+-- and are put back as numbers.  Anything else has to be the same whenever the loss is recorded.
 local function pack_info (info, same)
   local list = {}
   tree.map(info, function (t) list[#list + 1] = t end, function (v)
@@ -140,8 +139,8 @@ local function as_program (loss)
     if out then return out[1], unpack_info(info, out) end
     if blame then
       tracer = nil
-      local at = debug.getinfo(loss, "S")
-      local what = why:find("^[^ ]+:%d+: ") and why or ("the loss at %s:%d %s"):format(at.short_src, at.linedefined, why)
+      local at, what = debug.getinfo(loss, "S"), why
+      if not why:find "^[^ ]+:%d+: " then what = ("the loss at %s:%d %s"):format(at.short_src, at.linedefined, why) end
       program.warn(("train: %s, so it runs op by op, which is slower"):format(what))
     end
     return loss(E, batch, rng)
