@@ -94,6 +94,15 @@ int64_t bind_optinteger (lua_State *L, int table, const char *fname, const char 
   return v;
 }
 
+int64_t bind_optpositive (lua_State *L, int table, const char *fname, const char *name, int64_t otherwise) {
+  bool given = bind_field(L, table, name) != LUA_TNIL;
+  lua_pop(L, 1);
+  int64_t v = bind_optinteger(L, table, fname, name, otherwise);
+  if (given && v < 1)
+    luaL_error(L, "%s: option '%s': a positive integer expected, got %I", fname, name, (LUAI_UACINT)v);
+  return v;
+}
+
 bool bind_optboolean (lua_State *L, int table, const char *fname, const char *name, bool otherwise) {
   int type = bind_field(L, table, name);
   if (type != LUA_TNIL && type != LUA_TBOOLEAN) wrong_option(L, fname, name, "boolean");

@@ -46,6 +46,8 @@ bool bind_push (lua_State *L, neap_tensor *t);
 bool bind_options (lua_State *L, int i, const char *fname, const char *const *names);
 double bind_optnumber (lua_State *L, int table, const char *fname, const char *name, double otherwise);
 int64_t bind_optinteger (lua_State *L, int table, const char *fname, const char *name, int64_t otherwise);
+/* An integer from 1 up; otherwise is any. */
+int64_t bind_optpositive (lua_State *L, int table, const char *fname, const char *name, int64_t otherwise);
 bool bind_optboolean (lua_State *L, int table, const char *fname, const char *name, bool otherwise);
 int bind_optdtype (lua_State *L, int table, const char *fname, const char *name, int otherwise);
 /* Leaves table[name] on the stack; returns its Lua type. */
@@ -66,6 +68,7 @@ int bind_finishenergy (lua_State *L, neap_scope s, neap_energy **box);
 /* lua_pcall without continuation; scope and derivative mode are restored whatever happens; a Lua error becomes
 ** NEAP_ECALLBACK with its message.  nargs values and the function are on the stack, results stay there. */
 bool bind_call (lua_State *L, int nargs, int nresults);
+lua_State *bind_mainthread (lua_State *L);
 lua_State *bind_running (neap_context *c);              /* the thread a callback must use */
 
 /* ---- tracebacks, for a host that shows them (the neap program does) ---- */

@@ -194,9 +194,7 @@ static lua_host *new_host (lua_State *L, bind_state *S, int inputs) {
   lua_host *h = neap_calloc(S->c, sizeof *h);
   if (!h) return NULL;
   h->inputs = inputs;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
-  h->main = lua_tothread(L, -1);
-  lua_pop(L, 1);
+  h->main = bind_mainthread(L);
   return h;
 }
 

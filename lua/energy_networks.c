@@ -62,9 +62,7 @@ static int make_residual_mlp (lua_State *L) {
   energy_options(L, who, names);
   neap_context *c = bind_context(L);
   neap_residual_config cfg = { .sizes = sizes, .condition = bind_optinteger(L, 1, who, "condition", 0) };
-  int64_t blocks = bind_optinteger(L, 1, who, "blocks", NEAP_NONE);
-  if (blocks == 0) return luaL_error(L, "%s: blocks must be at least 1, got 0", who);
-  cfg.blocks = blocks == NEAP_NONE ? 0 : blocks;
+  cfg.blocks = bind_optpositive(L, 1, who, "blocks", 0);
   cfg.dtype = read_dtype(L, who);
   cfg.nsizes = read_sizes(L, who, "{inputs, width, ...}", sizes);
   cfg.activation = read_activation(L, who);

@@ -24,27 +24,18 @@ static void check_names (lua_State *L, const char *fname, const char *method) {
   bind_options(L, 2, fname, is_smc(method) ? smc : strcmp(method, "ais") == 0 ? ais : reverse);
 }
 
-static int64_t positive (lua_State *L, const char *fname, const char *name) {
-  if (bind_field(L, 2, name) == LUA_TNIL) { lua_pop(L, 1); return 0; }
-  lua_pop(L, 1);
-  int64_t v = bind_optinteger(L, 2, fname, name, 1);
-  if (v < 1) luaL_error(L, "%s: option '%s': a positive integer expected, got %I", fname, name, (LUAI_UACINT)v);
-  return v;
-}
-
 /* how many, or inverse temperatures from 0 to 1 */
 static void read_temperatures (lua_State *L, path_args *a) {
   int n = 0, type = bind_field(L, 2, "temperatures");
   lua_pop(L, 1);
   if (type == LUA_TNIL) return;
-  if (type == LUA_TNUMBER) { a->cfg.temperatures = positive(L, a->fname, "temperatures"); return; }
+  if (type == LUA_TNUMBER) { a->cfg.temperatures = bind_optpositive(L, 2, a->fname, "temperatures", 0); return; }
   a->cfg.betas = bind_neednumbers(L, 2, a->fname, "temperatures", &n);
   a->cfg.temperatures = n;
 }
 
 static void read_sampler (lua_State *L, path_args *a) {
-  if (bind_field(L, 2, "sampler") != LUA_TNIL && !(a->cfg.kernel = bind_tosampler(L, -1)))
-    luaL_error(L, "%s: option 'sampler': a sampler expected, got %s", a->fname, luaL_typename(L, -1));
+  if (bind_field(L, 2, "sampler") != LUA_TNIL) a->cfg.kernel = bind_needsampler(L, 2, a->fname, "sampler");
 }
 
 /* an energy; of an rbm biases [visible] or data [n, visible]; of smc a law. Leaves it on the stack */
@@ -80,8 +71,8 @@ static void read_args (lua_State *L, path_args *a, bool smc) {
   read_temperatures(L, a);
   read_sampler(L, a);
   read_base(L, a, smc);
-  a->cfg.chains = positive(L, a->fname, smc ? "particles" : "chains");
-  a->cfg.moves = positive(L, a->fname, "steps");
+  a->cfg.chains = bind_optpositive(L, 2, a->fname, smc ? "particles" : "chains", 0);
+  a->cfg.moves = bind_optpositive(L, 2, a->fname, "steps", 0);
   a->cfg.ess = bind_optnumber(L, 2, a->fname, "ess", 0);
   a->cfg.burn = bind_optinteger(L, 2, a->fname, "warmup", 100);
   a->cfg.exact = bind_optboolean(L, 2, a->fname, "exact", false);

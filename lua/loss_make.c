@@ -8,18 +8,7 @@
 
 /* ---- with samplers ---- */
 
-static neap_sampler *need_sampler (lua_State *L, const char *fname) {
-  bind_field(L, 1, "sampler");
-  neap_sampler *s = bind_tosampler(L, -1);
-  if (!s) luaL_error(L, "%s: option 'sampler': a sampler expected, got %s", fname, luaL_typename(L, -1));
-  return s;                                  /* stays on the stack */
-}
-
-static int64_t steps (lua_State *L, const char *fname) {
-  int64_t n = bind_optinteger(L, 1, fname, "steps", 1);
-  if (n < 1) luaL_error(L, "%s: option 'steps': a positive integer expected, got %I", fname, (LUAI_UACINT)n);
-  return n;
-}
+static int64_t steps (lua_State *L, const char *fname) { return bind_optpositive(L, 1, fname, "steps", 1); }
 
 static neap_start start (lua_State *L, const char *fname) {
   bind_field(L, 1, "init");
@@ -46,7 +35,8 @@ static int make_cd (lua_State *L) {
   static const char *const names[] = { "sampler", "steps", "init", "reg", NULL };
   static const char *const f = "loss.cd";
   bind_options(L, 1, f, names);
-  neap_cd_config cfg = { need_sampler(L, f), steps(L, f), start(L, f), bind_optnumber(L, 1, f, "reg", 0) };
+  neap_cd_config cfg = { bind_needsampler(L, 1, f, "sampler"), steps(L, f), start(L, f),
+                         bind_optnumber(L, 1, f, "reg", 0) };
   neap_context *c = bind_context(L);
   neap_loss **box = loss_box(L);
   neap_scope sc = neap_scope_open(c);
@@ -56,10 +46,8 @@ static int make_cd (lua_State *L) {
 
 /* what pcd and jem take; the sampler stays on the stack */
 static neap_pcd_config pcd_config (lua_State *L, const char *f) {
-  if (bind_field(L, 1, "buffer") != LUA_TNIL && bind_optinteger(L, 1, f, "buffer", 0) == 0)
-    luaL_error(L, "%s: option 'buffer': a positive integer expected, got 0", f);
-  return (neap_pcd_config){ need_sampler(L, f), steps(L, f), bind_optinteger(L, 1, f, "buffer", 0), start(L, f),
-                            bind_optnumber(L, 1, f, "reinit", 0), bind_optnumber(L, 1, f, "reg", 0) };
+  return (neap_pcd_config){ bind_needsampler(L, 1, f, "sampler"), steps(L, f), bind_optpositive(L, 1, f, "buffer", 0),
+                            start(L, f), bind_optnumber(L, 1, f, "reinit", 0), bind_optnumber(L, 1, f, "reg", 0) };
 }
 
 static int make_pcd (lua_State *L) {
@@ -98,8 +86,8 @@ static int make_diffusion_recovery (lua_State *L) {
   static const char *const f = "loss.diffusion_recovery";
   bind_options(L, 1, f, names);
   neap_recovery_config cfg = { .conditional = conditional(L, f), .reg = bind_optnumber(L, 1, f, "reg", 0) };
-  if (bind_field(L, 1, "sampler") != LUA_TNIL) cfg.sampler = need_sampler(L, f);
-  if (bind_field(L, 1, "steps") != LUA_TNIL) cfg.steps = steps(L, f);
+  if (bind_field(L, 1, "sampler") != LUA_TNIL) cfg.sampler = bind_needsampler(L, 1, f, "sampler");
+  cfg.steps = bind_optpositive(L, 1, f, "steps", 0);
   cfg.sigmas = bind_neednumbers(L, 1, f, "sigmas", &cfg.n);
   neap_context *c = bind_context(L);
   neap_loss **box = loss_box(L);
@@ -288,12 +276,9 @@ static void free_functions (void *arg) {
 
 /* No functions yet; the loss owns it as soon as its maker is called. */
 static lua_functions *new_functions (lua_State *L, const char *fname) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
-  lua_State *main = lua_tothread(L, -1);
-  lua_pop(L, 1);
   lua_functions *k = malloc(sizeof *k);
   if (!k) luaL_error(L, "%s: not enough memory", fname);
-  else *k = (lua_functions){ main, LUA_NOREF, LUA_NOREF };
+  else *k = (lua_functions){ bind_mainthread(L), LUA_NOREF, LUA_NOREF };
   return k;
 }
 
@@ -354,9 +339,7 @@ static int make_nce (lua_State *L) {
   static const char *const names[] = { "noise", "ratio", NULL };
   bind_options(L, 1, "loss.nce", names);
   lua_settop(L, 1);
-  neap_nce_config cfg = { .ratio = bind_optinteger(L, 1, "loss.nce", "ratio", 1) };
-  if (cfg.ratio < 1)
-    return luaL_error(L, "loss.nce: option 'ratio': a positive integer expected, got %I", (LUAI_UACINT)cfg.ratio);
+  neap_nce_config cfg = { .ratio = bind_optpositive(L, 1, "loss.nce", "ratio", 1) };
   bind_field(L, 1, "noise");
   neap_context *c = bind_context(L);
   if (!(cfg.noise = bind_toenergy(L, 2))) return make_nce_of_functions(L, c, &cfg);

@@ -150,18 +150,10 @@ typedef struct sample_args {
   int init, condition;                       /* stack indices of values that become tensors; 0: none */
 } sample_args;
 
-static int64_t positive (lua_State *L, const char *name, int64_t otherwise) {
-  int64_t v = bind_optinteger(L, 3, "sample", name, otherwise);
-  if (v < 1) luaL_error(L, "sample: option '%s': a positive integer expected, got %I", name, (LUAI_UACINT)v);
-  return v;
-}
-
 static void read_numbers (lua_State *L, sample_args *a) {
-  if (bind_field(L, 3, "steps") != LUA_TNIL) a->cfg.steps = positive(L, "steps", 1);
-  lua_pop(L, 1);
-  a->cfg.thin = positive(L, "thin", 1);
-  if (bind_field(L, 3, "chains") != LUA_TNIL) a->cfg.chains = positive(L, "chains", 1);
-  lua_pop(L, 1);
+  a->cfg.steps = bind_optpositive(L, 3, "sample", "steps", 0);
+  a->cfg.thin = bind_optpositive(L, 3, "sample", "thin", 1);
+  a->cfg.chains = bind_optpositive(L, 3, "sample", "chains", 0);
   a->cfg.warmup = bind_optinteger(L, 3, "sample", "warmup", 0);
   int d = bind_optdtype(L, 3, "sample", "dtype", -1);
   if (d < 0) return;

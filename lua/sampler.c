@@ -35,6 +35,13 @@ neap_sampler *bind_checksampler (lua_State *L, int i) {
   return s;
 }
 
+neap_sampler *bind_needsampler (lua_State *L, int table, const char *fname, const char *name) {
+  bind_field(L, table, name);
+  neap_sampler *s = bind_tosampler(L, -1);
+  if (!s) luaL_error(L, "%s: option '%s': a sampler expected, got %s", fname, name, luaL_typename(L, -1));
+  return s;
+}
+
 static int sampler_tostring (lua_State *L) {
   neap_sampler *s = bind_checksampler(L, 1);
   double h = neap_sampler_step_size(s);
@@ -269,13 +276,6 @@ static void check_function (lua_State *L, const char *name, bool needed) {
   lua_pop(L, 1);
 }
 
-static lua_State *main_thread (lua_State *L) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
-  lua_State *m = lua_tothread(L, -1);
-  lua_pop(L, 1);
-  return m;
-}
-
 static int make_custom (lua_State *L) {
   static const char *const names[] = { "init", "step", NULL };
   bind_options(L, 1, "sampler.custom", names);
@@ -285,7 +285,7 @@ static int make_custom (lua_State *L) {
   neap_sampler **box = bind_samplerbox(L);
   lua_kernel *k = malloc(sizeof *k);
   if (!k) return luaL_error(L, "sampler.custom: not enough memory");
-  *k = (lua_kernel){ main_thread(L), LUA_NOREF, LUA_NOREF };
+  *k = (lua_kernel){ bind_mainthread(L), LUA_NOREF, LUA_NOREF };
   neap_scope sc = neap_scope_open(c);
   neap_custom_sampler kernel = { kernel_init, kernel_step, kernel_free, k };
   *box = neap_sampler_custom(c, &kernel);               /* owns k from here on, even when it fails */

@@ -23,6 +23,8 @@ void bind_pushenergy (lua_State *L, neap_energy *E);
 
 /* table[name] as a number, which must be there. */
 double bind_neednumber (lua_State *L, int table, const char *fname, const char *name);
+/* table[name], which must be a sampler and stays on the stack. */
+neap_sampler *bind_needsampler (lua_State *L, int table, const char *fname, const char *name);
 /* table[name], a table of numbers or a tensor [n], as *n doubles in a userdata on the stack. */
 double *bind_neednumbers (lua_State *L, int table, const char *fname, const char *name, int *n);
 /* table.init: a string, or {"uniform", lower, upper}; anything else raises, saying what else may stand there. */

@@ -22,11 +22,10 @@ static neap_energy *prior (lua_State *L, const char *fname) {
   return E;
 }
 
-static int64_t batch (lua_State *L, const char *fname) {
-  if (bind_field(L, 1, "batch") == LUA_TNIL) return 0;
-  int64_t n = bind_optinteger(L, 1, fname, "batch", 0);
-  if (n < 1) luaL_error(L, "%s: option 'batch': a positive integer expected, got %I", fname, (LUAI_UACINT)n);
-  return n;
+/* what both take; leaves values on the stack */
+static neap_minibatch_config read_minibatches (lua_State *L, const char *f) {
+  return (neap_minibatch_config){ .step_size = bind_neednumber(L, 1, f, "step_size"), .data = need_data(L, f),
+                                  .batch = bind_optpositive(L, 1, f, "batch", 0), .prior = prior(L, f) };
 }
 
 static int make (lua_State *L, const neap_minibatch_config *cfg,
@@ -43,8 +42,9 @@ int sampler_make_sgld (lua_State *L) {
   static const char *const names[] = { "step_size", "data", "batch", "prior", "power", "delay", NULL };
   static const char *const f = "sampler.sgld";
   bind_options(L, 1, f, names);
-  neap_minibatch_config cfg = { bind_neednumber(L, 1, f, "step_size"), need_data(L, f), batch(L, f), prior(L, f),
-                                bind_optnumber(L, 1, f, "power", 0), bind_optnumber(L, 1, f, "delay", 1), 0, 0 };
+  neap_minibatch_config cfg = read_minibatches(L, f);
+  cfg.power = bind_optnumber(L, 1, f, "power", 0);
+  cfg.delay = bind_optnumber(L, 1, f, "delay", 1);
   if (cfg.delay == 0) return luaL_error(L, "%s: option 'delay': a positive number expected, got 0", f);
   return make(L, &cfg, neap_sampler_sgld);
 }
@@ -53,8 +53,9 @@ int sampler_make_sghmc (lua_State *L) {
   static const char *const names[] = { "step_size", "data", "batch", "prior", "friction", "noise", NULL };
   static const char *const f = "sampler.sghmc";
   bind_options(L, 1, f, names);
-  neap_minibatch_config cfg = { bind_neednumber(L, 1, f, "step_size"), need_data(L, f), batch(L, f), prior(L, f), 0, 0,
-                                bind_optnumber(L, 1, f, "friction", 1), bind_optnumber(L, 1, f, "noise", 0) };
+  neap_minibatch_config cfg = read_minibatches(L, f);
+  cfg.friction = bind_optnumber(L, 1, f, "friction", 1);
+  cfg.noise = bind_optnumber(L, 1, f, "noise", 0);
   if (cfg.friction == 0) return luaL_error(L, "%s: option 'friction': a positive number expected, got 0", f);
   return make(L, &cfg, neap_sampler_sghmc);
 }

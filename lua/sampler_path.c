@@ -5,13 +5,6 @@
 #include "sampler.h"
 #include <math.h>
 
-static neap_sampler *need_kernel (lua_State *L, const char *fname) {
-  bind_field(L, 1, "kernel");
-  neap_sampler *k = bind_tosampler(L, -1);
-  if (!k) luaL_error(L, "%s: option 'kernel': a sampler expected, got %s", fname, luaL_typename(L, -1));
-  return k;
-}
-
 static bool is_given (lua_State *L, const char *name) {
   bool given = bind_field(L, 1, name) != LUA_TNIL;
   lua_pop(L, 1);
@@ -36,7 +29,7 @@ int sampler_make_tempering (lua_State *L) {
   static const char *const f = "sampler.parallel_tempering";
   bind_options(L, 1, f, names);
   int n = 0;
-  neap_sampler *kernel = need_kernel(L, f);
+  neap_sampler *kernel = bind_needsampler(L, 1, f, "kernel");
   bool tune = is_given(L, "n");
   if (tune == is_given(L, "temperatures")) return luaL_error(L, "%s: one of 'temperatures' and 'n' expected", f);
   if (!tune && is_given(L, "hottest")) return luaL_error(L, "%s: option 'hottest' goes with 'n'", f);
@@ -54,7 +47,7 @@ int sampler_make_smc (lua_State *L) {
   static const char *const names[] = { "particles", "kernel", "ess", "moves", NULL };
   static const char *const f = "sampler.smc";
   bind_options(L, 1, f, names);
-  neap_sampler *kernel = need_kernel(L, f);
+  neap_sampler *kernel = bind_needsampler(L, 1, f, "kernel");
   int64_t particles = bind_optinteger(L, 1, f, "particles", 1024), moves = bind_optinteger(L, 1, f, "moves", 10);
   double ess = bind_optnumber(L, 1, f, "ess", .5);
   neap_context *c = bind_context(L);

@@ -128,6 +128,13 @@ static void replace (lua_State *L, bind_state *S, const char *name, lua_CFunctio
   lua_setfield(L, -2, name);
 }
 
+lua_State *bind_mainthread (lua_State *L) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  lua_State *main = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  return main;
+}
+
 void neap_lua_interruptible (lua_State *L) {
   bind_state *S = bind_state_of(L);
   if (lua_getglobal(L, LUA_COLIBNAME) == LUA_TTABLE) {
@@ -136,9 +143,7 @@ void neap_lua_interruptible (lua_State *L) {
     replace(L, S, "close", close_thread, true);
   }
   lua_pop(L, 1);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
-  *state_slot(lua_tothread(L, -1)) = S;
-  lua_pop(L, 1);
+  *state_slot(bind_mainthread(L)) = S;
 }
 
 static int interrupt_hook (lua_State *L) {

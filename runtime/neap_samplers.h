@@ -49,14 +49,14 @@ NEAP_API neap_sampler *neap_sampler_underdamped (neap_context *c, double step_si
 NEAP_API neap_sampler *neap_sampler_annealed_langevin (neap_context *c, int n, const double *sigmas, double step_size,
                                                        int64_t steps);
 /* Gibbs sampling (Geman & Geman 1984): of a restricted Boltzmann machine, Gaussian or not, h ~ p(h | x), then
-** x ~ p(x | h); of an ising or potts each unit once, all of a colour at a time; of another energy of discrete units each
-** unit once, from E at each of its values. */
+** x ~ p(x | h); of an ising or potts each unit once, all of a colour at a time; of another energy of discrete units
+** each unit once, from E at each of its values. */
 NEAP_API neap_sampler *neap_sampler_gibbs (neap_context *c);
-/* Flips of single units, 0 and 1 or −1 and 1, chosen by the gradient (Grathwohl et al. 2021); a change of one of the units
-** 1 … q. */
+/* Flips of single units, 0 and 1 or −1 and 1, chosen by the gradient (Grathwohl et al. 2021); a change of one of
+** the units 1 … q. */
 NEAP_API neap_sampler *neap_sampler_gibbs_with_gradients (neap_context *c);
-/* Discrete Metropolis-adjusted Langevin (Zhang et al. 2022): flips of all units at once, 0 and 1 or −1 and 1; changes of
-** units 1 … q. */
+/* Discrete Metropolis-adjusted Langevin (Zhang et al. 2022): flips of all units at once, 0 and 1 or −1 and 1; changes
+** of units 1 … q. */
 NEAP_API neap_sampler *neap_sampler_dmala (neap_context *c, double step_size);
 
 /* Parallel tempering (Geyer 1991): replicas at n temperatures, the first 1, rising; each step is `moves` of the kernel

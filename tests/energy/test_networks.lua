@@ -104,8 +104,9 @@ function T.test_residual_mlp_errors ()
   t.raises("residual_mlp: sizes is missing: {inputs, width, ...}", e.residual_mlp, {sizes = {2}})
   t.raises("residual_mlp: sizes[2] must be at least 1, got 0", e.residual_mlp, {sizes = {2, 0}})
   t.raises("residual_mlp: either blocks or more than two sizes", e.residual_mlp, {sizes = {2, 4, 4}, blocks = 1})
-  t.raises("residual_mlp: blocks must be at least 1, got 0", e.residual_mlp, {sizes = {2, 4}, blocks = 0})
-  t.raises("residual_mlp: blocks must be 1 to 100, got -1", e.residual_mlp, {sizes = {2, 4}, blocks = -1})
+  t.raises("residual_mlp: option 'blocks': a positive integer expected, got 0", e.residual_mlp,
+           {sizes = {2, 4}, blocks = 0})
+  t.raises("residual_mlp: blocks must be 1 to 100, got 101", e.residual_mlp, {sizes = {2, 4}, blocks = 101})
   t.raises("residual_mlp: activation 'swish' is not known", e.residual_mlp, {sizes = {2, 4}, activation = "swish"})
   t.raises("residual_mlp: condition must be a size, got -1", e.residual_mlp, {sizes = {2, 4}, condition = -1})
   t.raises("residual_mlp: dtype must be float32 or float64, got int64", e.residual_mlp,
