@@ -29,6 +29,7 @@ int energy_push_units (lua_State *L, const neap_energy *E);
 /* option method of the table at options is one of choices (NULL-terminated): its place, 0 when it is not given */
 int energy_method_option (lua_State *L, int options, const char *fname, const char *const *choices);
 int energy_log_z (lua_State *L);                        /* E:log_z{…} */
+void energy_set_interval (lua_State *L, double lower, double upper);    /* into the info on top */
 /* The same by "ais", "reverse_ais" or "smc", of the energy at 1 and options at 2. */
 int energy_log_z_path (lua_State *L, neap_energy *E, const char *method);
 

@@ -69,6 +69,15 @@ static void closed_form (lua_State *L, neap_energy *E, double *log_z) {
   bind_close(L, s);
 }
 
+void energy_set_interval (lua_State *L, double lower, double upper) {
+  lua_createtable(L, 2, 0);
+  lua_pushnumber(L, lower);
+  lua_rawseti(L, -2, 1);
+  lua_pushnumber(L, upper);
+  lua_rawseti(L, -2, 2);
+  lua_setfield(L, -2, "interval");
+}
+
 /* pushes {method, error, stderr, interval}: what is known of the error bounds it, nothing here is random */
 static void push_log_z_info (lua_State *L, const char *method, double log_z, double error) {
   lua_createtable(L, 0, 4);
@@ -78,26 +87,22 @@ static void push_log_z_info (lua_State *L, const char *method, double log_z, dou
   lua_setfield(L, -2, "error");
   lua_pushnumber(L, 0);
   lua_setfield(L, -2, "stderr");
-  lua_createtable(L, 2, 0);
-  lua_pushnumber(L, log_z - error);
-  lua_rawseti(L, -2, 1);
-  lua_pushnumber(L, log_z + error);
-  lua_rawseti(L, -2, 2);
-  lua_setfield(L, -2, "interval");
+  energy_set_interval(L, log_z - error, log_z + error);
 }
 
+enum { EXACT, ENUMERATE, QUADRATURE, KNOWN };          /* the first of methods; the others go along a path */
 static const char *const methods[] = { "exact", "enumerate", "quadrature", "ais", "reverse_ais", "smc", NULL };
 
 static int known (lua_State *L, neap_energy *E, int method) {
-  static const char *const names[][5] = { { "method", NULL }, { "method", "values", NULL },
-                                          { "method", "lower", "upper", "points", NULL } };
-  double log_z = NAN, error = NAN;
+  static const char *const names[KNOWN][5] = { { "method", NULL }, { "method", "values", NULL },
+                                               { "method", "lower", "upper", "points", NULL } };
+  double log_z = NAN, error = 0;
   bind_options(L, 2, "log_z", names[method]);
-  if (method == 2) quadrature(L, E, &log_z, &error);
-  else if (method == 1 || neap_energy_is_rbm(E)) enumerate(L, E, &log_z);
+  if (method == QUADRATURE) quadrature(L, E, &log_z, &error);
+  else if (method == ENUMERATE || neap_energy_is_rbm(E)) enumerate(L, E, &log_z);
   else closed_form(L, E, &log_z);
   lua_pushnumber(L, log_z);
-  push_log_z_info(L, methods[method], log_z, method == 2 ? error : 0);
+  push_log_z_info(L, methods[method], log_z, error);
   return 2;
 }
 
@@ -107,5 +112,5 @@ int energy_log_z (lua_State *L) {
   lua_settop(L, 2);
   if (!lua_isnoneornil(L, 2)) luaL_checktype(L, 2, LUA_TTABLE);
   int method = energy_method_option(L, 2, "log_z", methods);
-  return method < 3 ? known(L, E, method) : energy_log_z_path(L, E, methods[method]);
+  return method < KNOWN ? known(L, E, method) : energy_log_z_path(L, E, methods[method]);
 }

@@ -113,12 +113,7 @@ static int push_result (lua_State *L, const neap_log_z_info *f, const char *meth
   lua_setfield(L, -2, "temperatures");
   lua_pushstring(L, f->starts);
   lua_setfield(L, -2, "starts");
-  lua_createtable(L, 2, 0);
-  lua_pushnumber(L, f->lower);
-  lua_rawseti(L, -2, 1);
-  lua_pushnumber(L, f->upper);
-  lua_rawseti(L, -2, 2);
-  lua_setfield(L, -2, "interval");
+  energy_set_interval(L, f->lower, f->upper);
   return 2;
 }
 
