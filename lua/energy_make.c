@@ -73,42 +73,10 @@ void energy_options (lua_State *L, const char *fname, const char *const *names) 
   bind_options(L, 1, fname, names);
 }
 
-/* ---- networks of binary units ---- */
-
 int64_t energy_size_option (lua_State *L, const char *fname, const char *name) {
   int64_t n = bind_optinteger(L, 1, fname, name, NEAP_NONE);
   if (n == NEAP_NONE) luaL_error(L, "%s: option '%s' is missing", fname, name);
   return n;
-}
-
-static int make_rbm (lua_State *L) {
-  static const char *const names[] = { "visible", "hidden", "dtype", "rng", NULL };
-  energy_options(L, "rbm", names);
-  neap_context *c = bind_context(L);
-  int64_t visible = energy_size_option(L, "rbm", "visible"), hidden = energy_size_option(L, "rbm", "hidden");
-  neap_dtype d = (neap_dtype)bind_optdtype(L, 1, "rbm", "dtype", (int)neap_default_dtype(c));
-  bind_field(L, 1, "rng");
-  neap_rng *rng = bind_optrng(L, lua_gettop(L));
-  neap_energy **box = bind_energybox(L);
-  neap_scope s = neap_scope_open(c);
-  *box = neap_energy_rbm(c, visible, hidden, d, rng);
-  return bind_finishenergy(L, s, box);
-}
-
-static int make_gaussian_rbm (lua_State *L) {
-  static const char *const names[] = { "visible", "hidden", "std", "dtype", "rng", NULL };
-  energy_options(L, "gaussian_rbm", names);
-  neap_context *c = bind_context(L);
-  int64_t visible = energy_size_option(L, "gaussian_rbm", "visible");
-  int64_t hidden = energy_size_option(L, "gaussian_rbm", "hidden");
-  neap_dtype d = (neap_dtype)bind_optdtype(L, 1, "gaussian_rbm", "dtype", (int)neap_default_dtype(c));
-  bind_field(L, 1, "rng");
-  neap_rng *rng = bind_optrng(L, lua_gettop(L));
-  neap_energy **box = bind_energybox(L);
-  neap_scope s = neap_scope_open(c);
-  neap_tensor *std = energy_constant_field(L, "gaussian_rbm", "std");
-  if (neap_status_of(c) == NEAP_OK) *box = neap_energy_gaussian_rbm(c, visible, hidden, std, d, rng);
-  return bind_finishenergy(L, s, box);
 }
 
 /* ---- densities ---- */
@@ -163,7 +131,7 @@ static int make_any (lua_State *L) {
   return bind_finishenergy(L, s, box);
 }
 
-/* ---- formulas ---- */
+/* ---- formulas of numbers and a dimension ---- */
 
 /* option name, a number that must be given when otherwise is NaN */
 static double number (lua_State *L, const char *fname, const char *name, double otherwise) {
@@ -172,8 +140,6 @@ static double number (lua_State *L, const char *fname, const char *name, double 
   if (missing) luaL_error(L, "%s: option '%s' is missing", fname, name);
   return v;
 }
-
-/* ---- formulas of numbers and a dimension ---- */
 
 enum { FORMULA_NUMBERS = 3 };
 typedef neap_energy *(*formula_maker) (neap_context *c, const double *v, int64_t dim);
@@ -277,12 +243,10 @@ static int open_file (lua_State *L) {
 
 void energy_add_makers (lua_State *L) {
   static const luaL_Reg makers[] = {
-    { "rbm", make_rbm }, { "gaussian_rbm", make_gaussian_rbm },
-    { "gaussian", make_gaussian }, { "gmm", make_gmm },
-    { "mixture", make_mixture }, { "any", make_any }, { "double_well", make_double_well }, { "funnel", make_funnel },
+    { "gaussian", make_gaussian }, { "gmm", make_gmm }, { "mixture", make_mixture }, { "any", make_any },
+    { "double_well", make_double_well }, { "funnel", make_funnel },
     { "banana", make_banana }, { "rosenbrock", make_rosenbrock }, { "rastrigin", make_rastrigin },
-    { "ackley", make_ackley }, { "ring", make_ring },
-    { "exponential_family", energy_exponential_family },
+    { "ackley", make_ackley }, { "ring", make_ring }, { "exponential_family", energy_exponential_family },
     { "load", open_file }, { NULL, NULL }
   };
   luaL_setfuncs(L, makers, 0);

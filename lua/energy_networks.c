@@ -88,6 +88,36 @@ static int make_flow (lua_State *L) {
   return bind_finishenergy(L, s, box);
 }
 
+/* ---- restricted Boltzmann machines ---- */
+
+static int make_rbm (lua_State *L) {
+  static const char *const names[] = { "visible", "hidden", "dtype", "rng", NULL };
+  energy_options(L, "rbm", names);
+  neap_context *c = bind_context(L);
+  int64_t visible = energy_size_option(L, "rbm", "visible"), hidden = energy_size_option(L, "rbm", "hidden");
+  neap_dtype d = read_dtype(L, "rbm");
+  neap_rng *rng = read_rng(L);
+  neap_energy **box = bind_energybox(L);
+  neap_scope s = neap_scope_open(c);
+  *box = neap_energy_rbm(c, visible, hidden, d, rng);
+  return bind_finishenergy(L, s, box);
+}
+
+static int make_gaussian_rbm (lua_State *L) {
+  static const char *const names[] = { "visible", "hidden", "std", "dtype", "rng", NULL };
+  const char *who = "gaussian_rbm";
+  energy_options(L, who, names);
+  neap_context *c = bind_context(L);
+  int64_t visible = energy_size_option(L, who, "visible"), hidden = energy_size_option(L, who, "hidden");
+  neap_dtype d = read_dtype(L, who);
+  neap_rng *rng = read_rng(L);
+  neap_energy **box = bind_energybox(L);
+  neap_scope s = neap_scope_open(c);
+  neap_tensor *std = energy_constant_field(L, who, "std");
+  if (neap_status_of(c) == NEAP_OK) *box = neap_energy_gaussian_rbm(c, visible, hidden, std, d, rng);
+  return bind_finishenergy(L, s, box);
+}
+
 /* ---- from a network ---- */
 
 static int make_noise_conditional (lua_State *L) {
@@ -118,7 +148,8 @@ static int make_classifier (lua_State *L) {
 void energy_add_networks (lua_State *L) {
   static const luaL_Reg makers[] = {
     { "mlp", make_mlp }, { "residual_mlp", make_residual_mlp }, { "noise_conditional", make_noise_conditional },
-    { "classifier", make_classifier }, { "flow", make_flow }, { NULL, NULL }
+    { "classifier", make_classifier }, { "flow", make_flow }, { "rbm", make_rbm },
+    { "gaussian_rbm", make_gaussian_rbm }, { NULL, NULL }
   };
   luaL_setfuncs(L, makers, 0);
 }
