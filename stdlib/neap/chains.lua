@@ -10,6 +10,9 @@ local sqrt, log, exp, huge = math.sqrt, math.log, math.exp, math.huge
 local nan = 0 / 0
 local float64 = {dtype = "float64"}
 
+--- A statistic as text; NaN's sign says nothing.
+function M.text (format, v) return v ~= v and "nan" or format:format(v) end
+
 -- ---- parts ---------------------------------------------------------------------------------------
 
 --- [chains, draws] -> [2 chains, draws // 2]: each chain as its two halves; the middle draw of an odd number goes.

@@ -9,7 +9,7 @@ local options = require "neap.options"
 local manifest = require "neap.manifest"
 local tree = require "neap.tree"
 local files = require("neap.core")._files
-local error = options.error
+local error, text_of = options.error, options.tensor_text
 
 local checkpoint = {}
 
@@ -46,8 +46,6 @@ function checkpoint.put (run, t)
 end
 
 -- ---- files ----
-
-local function text_of (x) return ("%s [%s]"):format(x.dtype, table.concat(x.shape, ", ")) end
 
 -- Over all bytes: the text of the tables, then the tensors in order.
 local function checksum (t)

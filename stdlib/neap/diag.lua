@@ -16,8 +16,8 @@ local function check (draws, fname)
   local shape = type(draws) == "userdata" and draws.shape
   if not shape then error(("%s: a tensor [draws, chains, event...] expected, got %s"):format(fname, type(draws))) end
   if #shape < 1 or shape[1] < 4 or shape[2] == 0 then
-    local text = table.concat(shape, ", ")
-    error(("%s: [draws, chains, event...] with at least 4 draws expected, got [%s]"):format(fname, text))
+    error(("%s: [draws, chains, event...] with at least 4 draws expected, got %s"):format(fname,
+                                                                                        options.shape_text(draws)))
   end
   return shape
 end
@@ -99,9 +99,6 @@ end
 
 local summary_meta = {__name = "neap.summary"}
 
--- NaN's sign says nothing
-local function text (format, v) return v ~= v and "nan" or format:format(v) end
-
 function summary_meta.__tostring (s)
   local width = 6
   for _, row in ipairs(s) do width = math.max(width, utf8.len(row.name) or #row.name) end
@@ -110,7 +107,7 @@ function summary_meta.__tostring (s)
   for _, row in ipairs(s) do
     local line = {left(row.name)}
     for _, name in ipairs(columns_of_summary) do
-      line[#line + 1] = ("%10s"):format(text(formats[name] or "%.4g", row[name]))
+      line[#line + 1] = ("%10s"):format(chains.text(formats[name] or "%.4g", row[name]))
     end
     lines[#lines + 1] = table.concat(line, " ")
   end

@@ -6,6 +6,7 @@
 local neap = require "neap"
 local options = require "neap.options"
 local manifest = require "neap.manifest"
+local tree = require "neap.tree"
 local core = require("neap.core")._files
 local error = options.error
 
@@ -26,19 +27,13 @@ end
 -- Names and tensors of a table; nested tables give names with dots, positions their number.  Also nested: whether it
 -- has such tables; plain: the name of a value that is no tensor but may stand in a manifest.
 local function flatten (t, prefix, out, depth)
-  local keys = {}
   if depth > manifest.DEPTH then error(("save: tables within tables more than %d deep"):format(manifest.DEPTH)) end
   for k in pairs(t) do
     if type(k) ~= "string" and math.type(k) ~= "integer" then
       error(("save: names or numbers expected as keys, got a %s"):format(options.type_of(k)))
     end
-    keys[#keys + 1] = k
   end
-  table.sort(keys, function (a, b)
-    if type(a) == type(b) then return a < b end
-    return type(a) == "number"
-  end)
-  for _, k in ipairs(keys) do
+  for _, k in ipairs(tree.keys(t)) do
     local name, v = prefix .. tostring(k), t[k]
     if type(v) == "table" then
       out.nested = true
@@ -72,8 +67,8 @@ local function rows_of (path, x, flat, o)
   for i, column in ipairs(flat.tensors) do
     options.argument("save", ("column '%s'"):format(flat.names[i]), column, "tensor")
     if column.ndim ~= 1 or #column ~= #flat.tensors[1] then
-      error(("save: %s: columns [%s] expected, column '%s' is [%s]"):format(path, #flat.tensors[1], flat.names[i],
-                                                                         table.concat(column.shape, ", ")))
+      error(("save: %s: columns [%s] expected, column '%s' is %s"):format(path, #flat.tensors[1], flat.names[i],
+                                                                       options.shape_text(column)))
     end
   end
   if #flat.tensors == 0 then error(("save: %s: a tensor or columns by name expected, got nothing"):format(path)) end

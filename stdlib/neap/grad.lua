@@ -6,7 +6,7 @@
 local core = require "neap.core"
 local tree = require "neap.tree"
 local options = require "neap.options"
-local error = options.error
+local error, shape_text = options.error, options.shape_text
 local tape, is_tensor = core._tape, core.is_tensor
 
 local M = {}
@@ -24,8 +24,6 @@ local function check_function (name, f)
   if type(f) == "function" or (getmetatable(f) or {}).__call then return end
   error(("bad argument #1 to '%s' (function expected, got %s)"):format(name, kind(f)))
 end
-
-local function shape_text (x) return "[" .. table.concat(x.shape, ", ") .. "]" end
 
 -- ---- variables ------------------------------------------------------------------------------------------------
 

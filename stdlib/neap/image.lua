@@ -4,16 +4,9 @@
 local neap = require "neap"
 local options = require "neap.options"
 local core = require("neap.core")._files
-local error = options.error
+local error, shape_text = options.error, options.shape_text
 
 local image = {}
-
-local function check_tensor (fname, x)
-  local expected = options.type_of(neap.zeros(1))
-  if options.type_of(x) ~= expected then error(("%s: x: tensor expected, got %s"):format(fname, options.type_of(x))) end
-end
-
-local function shape_text (x) return "[" .. table.concat(x.shape, ", ") .. "]" end
 
 -- Bytes: floats 0..1 become 0..255, what lies outside is held, NaN is black.
 local function bytes (x)
@@ -38,7 +31,7 @@ end
 
 -- save("name.png", x)
 function image.save (path, x)
-  check_tensor("image.save", x)
+  options.argument("image.save", "x", x, "tensor")
   if type(path) ~= "string" or not path:lower():match "%.png$" then
     error("image.save: path: a name that ends in .png expected, got " .. tostring(path))
   end
@@ -60,7 +53,7 @@ end
 -- grid(x [, {columns =, padding = 2, value = 0.5}]): n pictures [N, H, W], [N, 1, H, W] or [N, 3, H, W] side by side,
 -- row by row, `padding` pixels of `value` around each; columns: the root of N rounded up -> [H', W'] or [3, H', W'].
 function image.grid (x, given)
-  check_tensor("image.grid", x)
+  options.argument("image.grid", "x", x, "tensor")
   local o = options("image.grid", given, {columns = options.any "integer", padding = 2, value = .5})
   if x.dtype == "uint8" then x = x:to("float32") / 255 elseif x.dtype == "bool" then x = x:to("float32") end
   if x.ndim == 3 then x = x:unsqueeze(2) end

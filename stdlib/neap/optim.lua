@@ -8,7 +8,7 @@ local options = require "neap.options"
 local lbfgs = require "neap.lbfgs"
 local tree = require "neap.tree"
 local core = require("neap.core")._optim
-local error = options.error
+local error, text_of = options.error, options.tensor_text
 
 local is_tensor = neap.is_tensor
 
@@ -55,8 +55,6 @@ function Optimizer:current_lr ()
   end
   return math.min(lr, limit)
 end
-
-local function text_of (x) return ("%s [%s]"):format(x.dtype, table.concat(x.shape, ", ")) end
 
 local function check_pair (self, key, p, g)
   if core.alike(p, g) then return end

@@ -46,6 +46,10 @@ local function type_of (v)
 end
 options.type_of = type_of
 
+-- A shape as messages say it: "[2, 3]"; with the dtype: "float32 [2, 3]".
+function options.shape_text (x) return ("[%s]"):format(table.concat(x.shape, ", ")) end
+function options.tensor_text (x) return x.dtype .. " " .. options.shape_text(x) end
+
 local function fits (v, expected)
   if v ~= v then return false end                    -- NaN is no number here
   if getmetatable(expected) ~= Any then

@@ -23,7 +23,7 @@ local function tensor (fname, name, x, form)
   end
   local fits = x.ndim == #sizes
   for i, size in ipairs(x.shape) do fits = fits and (not sizes[i] or sizes[i] == size) end
-  if not fits then error(("%s: %s: %s expected, got [%s]"):format(fname, name, form, table.concat(x.shape, ", "))) end
+  if not fits then error(("%s: %s: %s expected, got %s"):format(fname, name, form, options.shape_text(x))) end
   return x:detach():to "float64"
 end
 
@@ -170,13 +170,13 @@ local function chains_of (draws, coordinate)
     error(("plot.trace: draws: tensor %s expected, got %s"):format(form, options.type_of(draws)))
   end
   if draws.ndim == 0 or draws:numel() == 0 then
-    error(("plot.trace: draws: %s expected, got [%s]"):format(form, table.concat(draws.shape, ", ")))
+    error(("plot.trace: draws: %s expected, got %s"):format(form, options.shape_text(draws)))
   end
   if draws.ndim == 1 then draws = draws:unsqueeze(2) end
   local flat = draws:detach():to "float64":reshape(draws:size(1), draws:size(2), -1)
   if coordinate < 1 or coordinate > flat:size(3) then
-    error(("plot.trace: option 'coordinate': 1 to %d expected for draws [%s], got %d"):format(flat:size(3),
-      table.concat(draws.shape, ", "), coordinate))
+    error(("plot.trace: option 'coordinate': 1 to %d expected for draws %s, got %d"):format(flat:size(3),
+      options.shape_text(draws), coordinate))
   end
   return flat:select(3, coordinate)
 end

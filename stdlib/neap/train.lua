@@ -82,7 +82,7 @@ end
 local function check_loss (value)
   local got
   if not neap.is_tensor(value) then got = options.type_of(value)
-  elseif value:numel() ~= 1 then got = ("shape [%s]: take its mean"):format(table.concat(value.shape, ", "))
+  elseif value:numel() ~= 1 then got = ("shape %s: take its mean"):format(options.shape_text(value))
   elseif value.dtype ~= "float32" and value.dtype ~= "float64" then got = value.dtype
   else return end
   error("train: loss: a tensor of one element expected, got " .. got)

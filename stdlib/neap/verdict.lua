@@ -29,8 +29,7 @@ local function smallest (mask, ess) return extreme(mask, ess, function (a, b) re
 
 -- ---- numbers and places as text --------------------------------------------------------------------
 
--- NaN's sign says nothing
-local function text (format, v) return v ~= v and "nan" or format:format(v) end
+local text = chains.text
 
 local function rhat_text (v) return text(v < 100 and "%.3f" or "%.3g", v) end
 

@@ -226,8 +226,8 @@ local function exact (E, o, rng)
   if o.lower ~= nil or o.upper ~= nil then return boxed(E, o, rng) end
   if o.draws ~= nil then
     if options.argument("verify", "option 'draws'", o.draws, "tensor").ndim == 0 or #o.draws < 2 then
-      error(("verify: option 'draws': [n, event...] with n of at least 2 expected, got [%s]"):format(
-        table.concat(o.draws.shape, ", ")))
+      error(("verify: option 'draws': [n, event...] with n of at least 2 expected, got %s"):format(
+        options.shape_text(o.draws)))
     end
     return o.draws
   end
