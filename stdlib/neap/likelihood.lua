@@ -29,6 +29,7 @@ local function log_z (E, x, o)
   if o.method then return E:log_z(given) end
   local ok, value, info = pcall(E.log_z, E)
   if ok then return value, info end
+  if options.is_interrupt(value) then error(value, 0) end
   if x:numel() // #x > 3 then
     given.method = "ais"
     return E:log_z(given)

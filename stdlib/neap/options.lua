@@ -6,6 +6,9 @@ local error = require("neap.core")._error
 -- For all parts: error(message) names the line of the user's that led here, error(message, 0) no line.
 local options = {error = error}
 
+-- Ctrl-C was caught with this message: whoever catches errors passes it on.
+function options.is_interrupt (message) return tostring(message):find("interrupted!", 1, true) ~= nil end
+
 -- Marks an option that has no default; options.any("number") also checks its type.
 local Any = {}
 Any.__index = Any

@@ -82,7 +82,8 @@ end
 
 function Recorder:state ()
   local history = self.history
-  local out = {sum = self.sum, n = self.n, last = self.last, steps = history.steps, seconds = history.seconds}
+  local out = {sum = self.sum, n = self.n, last = self.last, steps = history.steps, seconds = history.seconds,
+               fresh = self.fresh ~= nil}
   for name in pairs(SERIES) do out[name] = table.move(history[name], 1, #history[name], 1, {}) end
   local measurements = history.log_likelihood
   out.log_likelihood = measurements and table.move(measurements, 1, #measurements, 1, {})
@@ -100,7 +101,8 @@ function Recorder:set_state (t)
   end
   local now, before = history.log_likelihood, t.log_likelihood or {}
   if now then table.move(before, 1, math.max(#before, #now), 1, now) end
-  self.fresh, self.likelihood = nil, before[#before]
+  self.likelihood = before[#before]
+  self.fresh = t.fresh and self.likelihood or nil
 end
 
 return record

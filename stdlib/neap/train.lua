@@ -258,7 +258,7 @@ return function (E, x, given)
   local o = check(given)
   local next_batch, loader = batches(x, o)
   local total = count_steps(o, loader)
-  local history = {interrupted = false}
+  local history = {}
   local run = make_run(E, o, loader, history)
   local measure = o.log_likelihood and likelihood.new(o.log_likelihood, E, x)
   run.recorder = record.new(history, o.log, o.every or math.max(1, total // 100), measure)
@@ -268,10 +268,8 @@ return function (E, x, given)
   local show, clear = record.line(total, o.progress)
   local ok, message = pcall(loop, run, o, total, next_batch, show, write)
   clear()
-  if ok or tostring(message):find("interrupted!", 1, true) then run.recorder:flush() end
-  if not ok then
-    if not tostring(message):find("interrupted!", 1, true) then error(message, 0) end
-    history.interrupted = true
-  end
+  history.interrupted = not ok and options.is_interrupt(message)
+  if not ok and not history.interrupted then error(message, 0) end
+  run.recorder:flush()
   return history
 end

@@ -1,6 +1,8 @@
 -- test_likelihood.lua -- log-likelihoods measured during training, against closed forms and enumeration.
 local lu = require "luaunit"
-local T = {}
+local folder = require "files.folder"
+local likelihood = require "neap.likelihood"
+local T = {tearDown = folder.clean}
 
 local f64 = {dtype = "float64"}
 local fails = require("errors").raises
@@ -81,10 +83,9 @@ function T.test_the_run_is_the_same ()
   local plain, _, stream = run{}
   local got, h, after = run{log_likelihood = 10}
   lu.assertEquals({got, after}, {plain, stream})
-  local path = os.tmpname() .. ".safetensors"
+  local path = folder.file "run.safetensors"
   run{log_likelihood = 10, checkpoint = path, on_step = function (step) return step < 15 end}
   local again, resumed = run{log_likelihood = 10, resume = path}
-  os.remove(path)
   lu.assertEquals(again, plain)
   lu.assertEquals(resumed.log_likelihood, h.log_likelihood)
 end
@@ -93,6 +94,28 @@ function T.test_what_is_shown ()
   local E, seen = gaussian(true), {}
   train(E, data(), {log_likelihood = 10, every = 5, log = function (r) seen[#seen + 1] = r.log_likelihood ~= nil end})
   lu.assertEquals(seen, {false, true, false, true, false, true})
+end
+
+-- Measured at step 13, told with the record of step 20, though the run stopped between them.
+function T.test_a_run_that_goes_on_tells_what_was_measured_before ()
+  local path = folder.file "run.safetensors"
+  local function run (o)
+    local told = {}
+    neap.seed(4)
+    o.every, o.log_likelihood = 10, 13
+    o.log = function (r) told[r.step] = r.log_likelihood and r.log_likelihood.step end
+    train(gaussian(true), data(), o)
+    return told
+  end
+  lu.assertEquals(run{}, {[20] = 13, [30] = 26})
+  run{checkpoint = path, on_step = function (step) return step < 15 end}
+  lu.assertEquals(run{resume = path}, {[20] = 13, [30] = 26})
+end
+
+-- An interrupt in the exact sum is no reason to go on with an estimate.
+function T.test_interrupts_pass ()
+  local E = {log_z = function () error("interrupted!", 0) end}
+  fails("interrupted!", likelihood.new(1, E, data()), 1)
 end
 
 function T.test_errors ()
