@@ -174,16 +174,11 @@ neap_tensor *neap_energy_hvp (neap_context *c, neap_energy *E, neap_tensor *x, n
   return neap_scope_return(c, s, along(c, g, xv, v));
 }
 
-static neap_tensor *flat_rows (neap_context *c, neap_tensor *x) {          /* [B, event…] -> [B, D] */
-  if (!x || x->ndim == 2) return x;
-  return energy_reshape(c, x, 2, (int64_t[]){ x->shape[0], neap_row_numel(x) });
-}
-
 /* column i of ∇²E e_i, added to sum [B] (NULL at first) */
 static neap_tensor *add_curvature (neap_context *c, neap_tensor *g, neap_tensor *xv, int64_t D, int64_t i,
                                    neap_tensor *sum) {
   neap_scope s = neap_scope_open(c);
-  neap_tensor *h = flat_rows(c, along(c, g, xv, energy_unit(c, xv, D, i)));
+  neap_tensor *h = rows_flat(c, along(c, g, xv, energy_unit(c, xv, D, i)));
   neap_tensor *d = h ? energy_column(c, h, i) : NULL;
   return neap_scope_return(c, s, d && sum ? neap_add(c, sum, d) : d);
 }

@@ -15,6 +15,11 @@ neap_tensor *rows_dot (neap_context *c, neap_tensor *a, neap_tensor *b) {
   return rows_sum(c, a == b ? neap_square(c, a) : neap_mul(c, a, b));
 }
 
+neap_tensor *rows_flat (neap_context *c, neap_tensor *x) {
+  if (!x || x->ndim == 2) return x;
+  return neap_reshape(c, x, 2, (int64_t[]){ x->shape[0], neap_row_numel(x) });
+}
+
 neap_tensor *rows_expand (neap_context *c, neap_tensor *v, int ndim) {
   int64_t shape[NEAP_MAX_DIMS];
   if (!v || ndim <= 1) return v;

@@ -11,6 +11,8 @@
 neap_tensor *rows_sum (neap_context *c, neap_tensor *x);
 /* a, b [B, event…] -> [B]: Σ a·b of each row. */
 neap_tensor *rows_dot (neap_context *c, neap_tensor *a, neap_tensor *b);
+/* x [B, event…] -> [B, D], also without rows. */
+neap_tensor *rows_flat (neap_context *c, neap_tensor *x);
 /* v [B] -> [B, 1, …], to go with an x of ndim dimensions. */
 neap_tensor *rows_expand (neap_context *c, neap_tensor *v, int ndim);
 /* where accept [B] holds a's row, else b's. */

@@ -54,7 +54,7 @@ static neap_tensor *noisier (neap_context *c, loss_batch *b, neap_tensor *x, nea
 
 /* x̃, s and E's condition side by side */
 static neap_tensor *condition (neap_context *c, neap_tensor *from, neap_tensor *s, neap_tensor *own) {
-  neap_tensor *parts[3] = { neap_reshape(c, from, 2, (int64_t[]){ from->shape[0], -1 }), rows_expand(c, s, 2), own };
+  neap_tensor *parts[3] = { rows_flat(c, from), rows_expand(c, s, 2), own };
   if (!own) return neap_cat(c, 2, parts, 2);
   if (own->ndim != 2)
     return neap_fail(c, NEAP_ESHAPE, "diffusion_recovery: batch: a condition [B, k] expected, got %s", SHAPE_TEXT(own));

@@ -15,14 +15,9 @@ typedef struct blocks { int n; block at[]; } blocks;
 
 /* ---- E of a block: slots x (all coordinates) and dims ---- */
 
-/* [B, event…] -> [B, D] */
-static neap_tensor *flat (neap_context *c, neap_tensor *x) {
-  return x ? neap_reshape(c, x, 2, (int64_t[]){ x->shape[0], -1 }) : NULL;
-}
-
 /* x with the block's coordinates y [B, d] in place of its own */
 static neap_tensor *join (neap_context *c, neap_tensor *x, neap_tensor *dims, neap_tensor *y) {
-  neap_tensor *all = neap_index_copy(c, flat(c, x), 2, dims, y);
+  neap_tensor *all = neap_index_copy(c, rows_flat(c, x), 2, dims, y);
   return all ? neap_reshape(c, all, x->ndim, x->shape) : NULL;
 }
 
@@ -36,7 +31,7 @@ static bool hold_block (neap_context *c, neap_energy *E, neap_tensor *x, neap_te
   neap_energy *p = E->parts[0];
   neap_tensor *values = neap_expand(c, neap_cast(c, p->mask_values, x->dtype), x->ndim, x->shape);
   neap_tensor *mask = neap_index_select(c, neap_reshape(c, p->mask, 1, (int64_t[]){ -1 }), 1, dims);
-  return mask && values && energy_hold(E, mask, neap_index_select(c, flat(c, values), 2, dims));
+  return mask && values && energy_hold(E, mask, neap_index_select(c, rows_flat(c, values), 2, dims));
 }
 
 static bool check_block (neap_context *c, neap_energy *E) {
@@ -92,7 +87,7 @@ static bool give_entries (neap_context *c, neap_state *st, int k, const neap_sta
 static neap_state *state_of (neap_context *c, const block *b, const neap_state *st, int k) {
   neap_tensor *x = neap_state_get(st, "x"), *cond = neap_state_get(st, "condition");
   neap_state *sub = neap_state_new(c, st->rng);
-  bool ok = sub && neap_state_set(c, sub, "x", neap_index_select(c, flat(c, x), 2, b->dims)) &&
+  bool ok = sub && neap_state_set(c, sub, "x", neap_index_select(c, rows_flat(c, x), 2, b->dims)) &&
             (!cond || neap_state_set(c, sub, "condition", cond)) && take_entries(c, st, k, sub);
   if (ok) return sub;
   neap_state_free(sub);

@@ -15,7 +15,7 @@ bool categorical_is (const neap_energy *E) { return energy_labels(E) > 0; }
 /* x [chains, event…] -> [chains, n, q] */
 static neap_tensor *one_hot (neap_context *c, neap_energy *E, neap_tensor *x) {
   neap_tensor *z = x ? energy_one_hot_of(c, E, x) : NULL;
-  return z ? neap_reshape(c, z, 3, (int64_t[]){ x->shape[0], -1, energy_labels(E) }) : NULL;
+  return z ? neap_reshape(c, z, 3, (int64_t[]){ x->shape[0], neap_row_numel(x), energy_labels(E) }) : NULL;
 }
 
 /* E(x) [chains] and ∂E/∂z [chains, n, q] */
@@ -23,7 +23,7 @@ static bool gradient (neap_context *c, neap_energy *E, neap_state *st, neap_tens
                       neap_tensor **g) {
   neap_tensor *z = x ? energy_one_hot_of(c, E, x) : NULL;
   if (!z || !sampler_gradient(c, E, st, z, e, g)) return false;
-  *g = neap_reshape(c, *g, 3, (int64_t[]){ x->shape[0], -1, energy_labels(E) });
+  *g = neap_reshape(c, *g, 3, (int64_t[]){ x->shape[0], neap_row_numel(x), energy_labels(E) });
   return *g != NULL;
 }
 
@@ -75,13 +75,13 @@ static neap_tensor *at (neap_context *c, neap_tensor *l, neap_tensor *pick) { re
 static neap_tensor *log_changes (neap_context *c, neap_energy *E, neap_tensor *z, neap_tensor *g) {
   neap_tensor *l = logits(c, E, z, g, 0);
   l = l ? neap_where(c, neap_ne(c, z, num(c, z, 0)), num(c, l, NEVER), l) : NULL;
-  neap_tensor *flat = l ? neap_reshape(c, l, 2, (int64_t[]){ z->shape[0], -1 }) : NULL;
+  neap_tensor *flat = rows_flat(c, l);
   return flat ? neap_reshape(c, neap_log_softmax(c, flat, 2), 3, z->shape) : NULL;
 }
 
 /* one change drawn from log q, one-hot over all of them */
 static neap_tensor *draw_change (neap_context *c, neap_state *st, neap_tensor *log_q) {
-  neap_tensor *flat = neap_reshape(c, log_q, 2, (int64_t[]){ log_q->shape[0], -1 });
+  neap_tensor *flat = rows_flat(c, log_q);
   neap_tensor *j = flat ? neap_rng_categorical(c, st->rng, flat) : NULL;
   neap_tensor *one = j ? energy_cast(c, neap_one_hot(c, j, flat->shape[1]), log_q->dtype) : NULL;
   return one ? neap_reshape(c, one, 3, log_q->shape) : NULL;

@@ -24,7 +24,7 @@ static neap_tensor *energies (neap_context *c, neap_energy *E, neap_state *st, n
   int64_t shape[NEAP_MAX_DIMS], q = y->shape[1];
   neap_tensor *cond = neap_state_get(st, "condition");
   for (int i = 1; i < like->ndim; i++) shape[i] = like->shape[i];
-  shape[0] = -1;
+  shape[0] = like->shape[0] * q;
   y = neap_reshape(c, y, like->ndim, shape);
   if (cond) cond = neap_repeat_interleave(c, cond, q, 1);
   neap_tensor *e = y && neap_ok(c) ? neap_energy_eval(c, E, y, cond) : NULL;
@@ -36,7 +36,7 @@ neap_tensor *gibbs_sweep_single (neap_context *c, neap_energy *E, neap_state *st
   energy_units u = energy_units_of(E);
   neap_tensor *values = neap_arange(c, x->dtype, u.lo, u.lo + u.step * (double)(u.base - 1), u.step);
   if (mask) mask = neap_reshape(c, mask, 1, (int64_t[]){ -1 });
-  y = neap_reshape(c, x, 2, (int64_t[]){ x->shape[0], -1 });
+  y = rows_flat(c, x);
   for (int64_t i = 1; y && i <= y->shape[1] && neap_poll(c); i++) {
     neap_tensor *here = unit(c, y->shape[1], i, mask), *e = energies(c, E, st, candidates(c, y, here, values), x);
     neap_tensor *k = e ? neap_rng_categorical(c, st->rng, neap_neg(c, e)) : NULL;

@@ -13,7 +13,7 @@
 static neap_tensor *log_choice (neap_context *c, neap_energy *E, neap_state *st, neap_tensor *x, neap_tensor *g) {
   neap_tensor *d = rows_scale(c, neap_mul(c, binary_change(c, st, x), g), -.5), *mask = neap_energy_mask(E);
   if (mask && d) d = neap_where(c, mask, neap_scalar(c, d->dtype, NEVER), d);
-  d = d ? neap_reshape(c, d, 2, (int64_t[]){ x->shape[0], neap_row_numel(x) }) : NULL;
+  d = rows_flat(c, d);
   return d ? neap_log_softmax(c, d, 2) : NULL;
 }
 

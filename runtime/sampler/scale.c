@@ -68,8 +68,8 @@ int64_t sampler_scale_size (neap_context *c, const neap_sampler *s, const neap_s
 }
 
 /* v [B, event…] times a matrix [D, D], row by row */
-static neap_tensor *times_matrix (neap_context *c, neap_tensor *v, neap_tensor *m, int64_t n) {
-  neap_tensor *flat = neap_reshape(c, v, 2, (int64_t[]){ v->shape[0], n });
+static neap_tensor *times_matrix (neap_context *c, neap_tensor *v, neap_tensor *m) {
+  neap_tensor *flat = rows_flat(c, v);
   neap_tensor *y = flat && m ? neap_matmul(c, flat, m) : NULL;
   return y ? neap_reshape(c, y, v->ndim, v->shape) : NULL;
 }
@@ -78,10 +78,9 @@ neap_tensor *sampler_scaled (neap_context *c, neap_sampler *s, neap_state *st, n
   neap_tensor *S = neap_state_get(st, "scale");
   bool dense;
   if (!S || !v) return v;
-  int64_t n = sampler_scale_size(c, s, st, &dense);
-  if (n < 0 || !(S = neap_cast(c, S, v->dtype))) return NULL;
+  if (sampler_scale_size(c, s, st, &dense) < 0 || !(S = neap_cast(c, S, v->dtype))) return NULL;
   if (!dense) return neap_mul(c, v, S);
-  return times_matrix(c, v, transposed ? S : neap_t(c, S), n);
+  return times_matrix(c, v, transposed ? S : neap_t(c, S));
 }
 
 /* ---- acceptance ---- */

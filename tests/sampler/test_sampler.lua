@@ -117,6 +117,29 @@ function T.test_fixed_coordinates_never_move ()
   end
 end
 
+function T.test_no_chains_at_all ()
+  local e, s, cases = neap.energy, neap.sampler, {}
+  for _, make in pairs(all) do cases[#cases + 1] = {make(), gaussian(), {2}, "float32"} end
+  local letters = e(function (z) return z:select(3, 1):sum(2) end, {event = {6}, states = 3})
+  local kernels = {s.gibbs{}, s.gibbs_with_gradients{}, s.dmala{step_size = .5}}
+  for _, kernel in ipairs(kernels) do
+    table.insert(cases, {kernel, e.ising{shape = {2, 3}, beta = .3}, {2, 3}, "float32"})
+    table.insert(cases, {kernel, e.rbm{visible = 6, hidden = 2}, {6}, "float32"})
+    table.insert(cases, {kernel, e.potts{shape = {2, 3}, states = 3, beta = .3}, {2, 3}, "int64"})
+    table.insert(cases, {kernel, letters, {6}, "int64"})
+    local parts = s.blocks{{{1, 3}, kernel}, {{2, 4, 5, 6}, kernel}}
+    table.insert(cases, {parts, e.rbm{visible = 6, hidden = 2}, {6}, "float32"})
+  end
+  for _, case in ipairs(cases) do
+    local kernel, E, event, dtype = table.unpack(case)
+    local sizes = {0, table.unpack(event)}
+    local state = kernel:init(E, neap.zeros(sizes, {dtype = dtype}))
+    for _, n in ipairs{1, 6} do state = kernel:step(E, state, n) end
+    lu.assertEquals(state.x.shape, sizes)
+    lu.assertEquals(state.x.dtype, dtype)
+  end
+end
+
 function T.test_langevin_is_gradient_descent_without_noise ()
   local s = neap.sampler.langevin{step_size = .25, noise_std = 0}
   local st = s:step(gaussian(), s:init(gaussian(), neap.tensor{{8, -16}}), 2)
