@@ -1,5 +1,6 @@
 /*
-** rbm.h -- what restricted Boltzmann machines share: slots W [V, H], b [V], c [H]; of a Gaussian one std (0-d or [V]).
+** rbm.h -- what restricted Boltzmann machines share.
+** Invariant: slots are W [V, H], b [V], c [H]; of a Gaussian one std (0-d or [V]), too.
 */
 #ifndef NEAP_RBM_H
 #define NEAP_RBM_H

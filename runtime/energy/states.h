@@ -1,5 +1,6 @@
 /*
 ** states.h -- energies of discrete units: their values, all states, log Z by going through them.
+** Invariant: the units of a whole are those of its first part.
 */
 #ifndef NEAP_STATES_H
 #define NEAP_STATES_H

@@ -1,5 +1,6 @@
 /*
 ** strip.h -- log Z of units on a strip, by transfer matrices.
+** Invariant: exact but for rounding, and the same for any number of threads.
 */
 #ifndef NEAP_STRIP_H
 #define NEAP_STRIP_H

@@ -1,7 +1,7 @@
 /*
 ** binary.c -- units of two values, 0 and 1 or −1 and 1, and their flips.
-** A flip turns x into pair − x, so all else is arithmetic without a case.  Which two values there are is found once,
-** where chains start; held coordinates may have any.
+** A flip turns x into pair − x, so all else is arithmetic without a case.
+** Invariant: which two values there are is found once, where chains start; held coordinates may have any.
 */
 #include "sampler/binary.h"
 #include "energy/states.h"

@@ -4,6 +4,7 @@
 ** exactly, where E has no products of a unit with itself.  The proposals are those of binary units: one change with
 ** probability ∝ e^(−r/2) (Grathwohl et al. 2021), or each unit by itself ∝ e^(−r/2 − [k ≠ xᵢ]/ε) (Zhang et al. 2022,
 ** |z − z′|² = 2); a Metropolis choice makes the law exact.
+** Invariant: "energy" and "grad" belong to "x"; units that E:fix holds never change.
 */
 #include "sampler/categorical.h"
 #include "energy/states.h"

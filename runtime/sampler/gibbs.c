@@ -2,8 +2,8 @@
 ** gibbs.c -- Gibbs sampling: a restricted Boltzmann machine's sides in turn (Smolensky 1986, Hinton 2002), a lattice's
 ** units by their colours (gibbs_lattice.c), other discrete units one by one (gibbs_single.c).
 ** A machine's hidden units are independent given x and the visible ones given h, so each side is drawn exactly; visible
-** units of a Gaussian one are normal.  Coordinates that E:fix holds keep their values: the rest is drawn from the
-** conditional law.
+** units of a Gaussian one are normal.
+** Invariant: coordinates that E:fix holds keep their values: the rest is drawn from the conditional law.
 */
 #include "sampler/gibbs.h"
 #include "energy/rbm.h"

@@ -1,6 +1,7 @@
 /*
 ** gibbs.h -- what Gibbs sampling draws: machines whole sides at once, lattices units of one colour at once, other units
 ** one by one.
+** Invariant: units that E:fix holds keep their values.
 */
 #ifndef NEAP_SAMPLER_GIBBS_H
 #define NEAP_SAMPLER_GIBBS_H

@@ -2,6 +2,7 @@
 ** path.h -- laws between an easy one and e^(−E): p_b ∝ e^(−E_b), b from 0 to 1.
 ** E_b = (1 − b) base + b E.  Of a restricted Boltzmann machine with kernel gibbs it is the machine of bW, bc and
 ** (1 − b) bias + b b (Salakhutdinov & Murray 2008), so that each law can be drawn from by blocks.
+** Invariant: at b = 0 the law is the base's, which can be drawn from and whose log Z is known; at b = 1 it is E's.
 */
 #ifndef NEAP_SAMPLER_PATH_H
 #define NEAP_SAMPLER_PATH_H
