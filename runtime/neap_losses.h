@@ -67,7 +67,7 @@ NEAP_API neap_loss *neap_loss_multi_dsm (neap_context *c, int n, const double *s
 NEAP_API bool neap_loss_antithetic (neap_context *c, neap_loss *l, bool on);
 
 /* What x's binary units are.  Left open, an RBM's are bits, an Ising model's spins, and else the batch shows it: a −1
-** means spins, a 0 bits; of units that all are 1 what the loss saw before is taken, and if that was nothing it fails. */
+** means spins, a 0 bits; of units that all are 1 what the loss saw before is taken; if that was nothing it fails. */
 typedef enum neap_units { NEAP_UNITS_OPEN, NEAP_UNITS_BITS, NEAP_UNITS_SPINS } neap_units;    /* 0 and 1; −1 and 1 */
 /* Pseudo-likelihood (Besag 1975): −mean Σᵢ log p(xᵢ | x's other units), an energy for each other state of each unit.
 ** states q ≥ 2: units 1 … q (units is then NEAP_UNITS_OPEN); 0: as a Potts model has them, else binary units.  linear:

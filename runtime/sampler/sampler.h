@@ -1,8 +1,8 @@
 /*
 ** sampler.h -- what a sampler is inside the runtime.
 ** A sampler is a row: a name, init and step, both written in ops over the tensors of a neap_state.
-** Invariant: step never looks at values, so it can be recorded; choices between rows are made by where.  One whose steps
-** must look has a walk (nuts), one whose runs must a begin (smc).
+** Invariant: step never looks at values, so it can be recorded; choices between rows are made by where.  One whose
+** steps must look has a walk (nuts), one whose runs must a begin (smc).
 */
 #ifndef NEAP_SAMPLER_H
 #define NEAP_SAMPLER_H
