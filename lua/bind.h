@@ -10,8 +10,8 @@
 #include <lua.h>
 #include <lauxlib.h>
 
-/* Raises as luaL_error does, which it stands for in this module: the position is the first line below that is neither in C
-** nor in neap's own Lua library, so a fault that a part of the library finds is shown where the user called it. */
+/* Raises as luaL_error does, which it stands for in this module: the position is the first line below that is neither
+** in C nor in neap's own Lua library, so a fault that a part of the library finds is shown where the user called it. */
 int bind_error (lua_State *L, const char *format, ...);
 #define luaL_error bind_error
 /* Stands for luaL_typename in this module: "tensor", "energy" … where Lua's says "userdata".  Never raises. */

@@ -181,8 +181,8 @@ NEAP_API neap_tensor *neap_energy_log_z (neap_context *c, neap_energy *E);
 ** first part's.  One of units 1 … q takes x one-hot, too, [B, event…, q]: its gradient comes from there. */
 NEAP_API int64_t neap_energy_units (const neap_energy *E, double *first, double *step);
 /* Whether ∫ e^−E is finite: 1 yes, −1 no, 0 not known (or with a pending error).  Decided from quadratic bounds of E
-** far out, with its numbers as they are now, never by computing E.  *why, a constant text, says what decided; why may be
-** NULL. */
+** far out, with its numbers as they are now, never by computing E.  *why, a constant text, says what decided; why may
+** be NULL. */
 NEAP_API int neap_energy_normalizable (neap_context *c, neap_energy *E, const char **why);
 /* −E(x) − log_z [B]; log_z NULL: in closed form (a large RBM's result has no derivative). */
 NEAP_API neap_tensor *neap_energy_log_prob (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond,

@@ -1,7 +1,7 @@
 /*
 ** lattice.h -- what energies of units on a lattice or a graph share: shape, bonds, strips.
-** Invariant: slots are shape [ndim], beta, then edges and field where there are such; num[0] is 1 if the lattice has open
-** ends.
+** Invariant: slots are shape [ndim], beta, then edges and field where there are such; num[0] is 1 if the lattice has
+** open ends.
 */
 #ifndef NEAP_LATTICE_H
 #define NEAP_LATTICE_H

@@ -12,10 +12,13 @@ local function before (a, b)
   return type(a) == "number"
 end
 
--- The keys of t that are numbers and names, in order: 1 … #t, then the others.
+-- The keys of t that are numbers and names, in order: 1 … n up to the first gap, then the others.
 function tree.keys (t)
-  local keys, others = {}, {}
-  for i = 1, #t do keys[i] = i end
+  local keys, others, n = {}, {}, 0
+  while t[n + 1] ~= nil do
+    n = n + 1
+    keys[n] = n
+  end
   for k in pairs(t) do
     if not keys[k] and (type(k) == "number" or type(k) == "string") then others[#others + 1] = k end
   end

@@ -44,6 +44,7 @@ function T.test_nested_tables_and_plain_values ()
     steps = 12, rate = .1, third = -1 / 3, least = math.mininteger, one = 1., big = math.huge, low = -math.huge,
     on = true, off = false, name = "é \"q\" \\ \n\0\255", empty = {}, [7] = 1, [-2] = "two", [""] = {[""] = 3},
     averages = {mean = {neap.ones(2), neap.zeros(0)}, ["a.b"] = {c = neap.tensor(3.5)}},
+    gaps = {neap.ones(1), nil, neap.zeros(1), nil, 5},
   }
   neap.save(path, given, {metadata = {by = "me"}})
   local back, metadata = neap.load(path)
