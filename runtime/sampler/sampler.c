@@ -114,13 +114,20 @@ static bool take (neap_context *c, neap_state *st, const char *name, neap_tensor
   return t && neap_state_set(c, st, name, t);
 }
 
+/* for the warm-up, if there is one */
+static bool note_accept (neap_context *c, neap_state *st, neap_tensor *log_ratio) {
+  if (!neap_state_get(st, "accept_prob")) return true;
+  neap_tensor *p = sampler_probability(c, log_ratio);
+  return p && neap_state_set(c, st, "accept_prob", neap_cast(c, p, NEAP_FLOAT64));
+}
+
 bool sampler_metropolis (neap_context *c, neap_state *st, neap_tensor *log_ratio, neap_tensor *x, neap_tensor *e,
                          neap_tensor *g) {
   if (!log_ratio) return false;
   neap_tensor *u = neap_rng_uniform(c, st->rng, log_ratio->dtype, log_ratio->ndim, log_ratio->shape);
   neap_tensor *accept = neap_le(c, neap_log1p(c, neap_neg(c, u)), log_ratio);      /* u is in [0, 1), 1 − u in (0, 1] */
   return take(c, st, "x", accept, x) && take(c, st, "energy", accept, e) && (!g || take(c, st, "grad", accept, g)) &&
-         sampler_count(c, st, "accepted", accept) && sampler_note_accept(c, st, log_ratio);
+         sampler_count(c, st, "accepted", accept) && note_accept(c, st, log_ratio);
 }
 
 bool sampler_count (neap_context *c, neap_state *st, const char *name, neap_tensor *event) {

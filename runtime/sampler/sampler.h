@@ -151,8 +151,6 @@ neap_tensor *sampler_scaled (neap_context *c, neap_sampler *s, neap_state *st, n
 int64_t sampler_scale_size (neap_context *c, const neap_sampler *s, const neap_state *st, bool *dense);
 /* min(1, e^log_ratio) [chains], 0 where it is NaN. */
 neap_tensor *sampler_probability (neap_context *c, neap_tensor *log_ratio);
-/* Leaves it in the state for the warm-up, if there is one; sampler_metropolis does. */
-bool sampler_note_accept (neap_context *c, neap_state *st, neap_tensor *log_ratio);
 /* For init, when energy and grad are there: a first "step_size" where neither sampler nor state has one. */
 bool sampler_first_step (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st);
 /* n adapted steps from what init made, recorded or each by itself; after (may be NULL) is called after each. */

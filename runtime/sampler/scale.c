@@ -91,9 +91,3 @@ neap_tensor *sampler_probability (neap_context *c, neap_tensor *log_ratio) {
   neap_tensor *p = neap_exp(c, neap_minimum(c, log_ratio, zero));
   return p ? neap_where(c, neap_isnan(c, p), zero, p) : NULL;
 }
-
-bool sampler_note_accept (neap_context *c, neap_state *st, neap_tensor *log_ratio) {
-  if (!neap_state_get(st, "accept_prob")) return true;
-  neap_tensor *p = sampler_probability(c, log_ratio);
-  return p && neap_state_set(c, st, "accept_prob", neap_cast(c, p, NEAP_FLOAT64));
-}
