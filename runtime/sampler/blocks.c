@@ -202,6 +202,9 @@ static bool check (neap_context *c, int n, neap_tensor *const *dims, neap_sample
   for (int k = 0; k < n; k++) {
     if (!check_dims(c, k + 1, dims[k])) return false;
     if (!samplers[k]) return neap_fail(c, NEAP_EARG, "blocks: block %d: a sampler expected, got none", k + 1);
+    if (sampler_lacks_step(samplers[k]))
+      return neap_fail(c, NEAP_EARG, "blocks: block %d: %s with a step_size expected, which no warm-up sets here", k + 1,
+                       samplers[k]->kind->name);
     if (samplers[k]->schedule)
       return neap_fail(c, NEAP_EARG, "blocks: block %d: %s has a schedule of its own", k + 1, samplers[k]->kind->name);
   }

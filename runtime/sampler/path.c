@@ -6,11 +6,10 @@
 #include "sampler/path.h"
 #include "sampler/gibbs.h"
 #include "energy/rbm.h"
-#include <math.h>
 
 bool path_takes (neap_context *c, const char *who, const neap_sampler *kernel) {
   if (!kernel) return neap_fail(c, NEAP_EARG, "%s: kernel: a sampler expected, got none", who);
-  if (kernel->adapt.on && isnan(kernel->step_size))
+  if (sampler_lacks_step(kernel))
     return neap_fail(c, NEAP_EARG, "%s: kernel: %s with a step_size expected, which no warm-up sets here", who,
                      kernel->kind->name);
   if (!kernel->kernel && kernel->schedule == 0) return true;

@@ -41,6 +41,7 @@ void neap_sampler_release (neap_sampler *s) {
 const char *neap_sampler_name (const neap_sampler *s) { return s->kind->name; }
 neap_sampler *neap_sampler_kernel (const neap_sampler *s) { return s->kernel; }
 double neap_sampler_step_size (const neap_sampler *s) { return s->step_size; }
+bool sampler_lacks_step (const neap_sampler *s) { return s->adapt.on && isnan(s->step_size); }
 bool sampler_calls_host (const neap_sampler *s) { return s->custom.step || s->host; }
 
 bool sampler_positive (neap_context *c, const char *sampler, const char *option, double v) {

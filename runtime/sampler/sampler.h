@@ -106,6 +106,8 @@ bool sampler_positive (neap_context *c, const char *sampler, const char *option,
 /* n noise levels as float64 [n], the largest first; owned. */
 neap_tensor *sampler_levels (neap_context *c, int n, const double *sigmas);
 
+/* It has no step size until a warm-up of its own finds one. */
+bool sampler_lacks_step (const neap_sampler *s);
 /* A step may call a function of the host's, besides E. */
 bool sampler_calls_host (const neap_sampler *s);
 /* N(0, 1) like x, zero at coordinates that E holds fixed. */

@@ -142,6 +142,8 @@ function T.test_errors ()
        {{{1}, neap.sampler.annealed_langevin{sigmas = {1}, step_size = .1}}})
   local E = neap.energy.gaussian{mean = {0, 0}}
   local function run (s) return s:sample(E, {steps = 4}) end
+  says("blocks: block 2: hmc with a step_size expected, which no warm-up sets here", blocks,
+       {{{1}, mala}, {{2}, neap.sampler.hmc{}}})
   says("blocks: coordinate 2 of x is in no block", run, blocks{{{1}, mala}})
   says("blocks: block 1: coordinates 1 to 2 expected, as x has, got 3", run, blocks{{{1, 2, 3}, mala}})
   says("a function with states) expected, got block", run, blocks{{{1, 2}, neap.sampler.gibbs{}}})
