@@ -152,9 +152,8 @@ neap_tensor *energy_reshape (neap_context *c, neap_tensor *x, int n, const int64
 neap_tensor *energy_logsumexp_last (neap_context *c, neap_tensor *x);     /* [B, K] -> [B] */
 /* 1 at place i of 1 … D in every row, else 0, in x's shape [B, event…] of D elements a row */
 neap_tensor *energy_unit (neap_context *c, const neap_tensor *x, int64_t D, int64_t i);
-/* labels x [B, event…] of ndim dimensions as [B, event…, q], in which x may be already */
-neap_tensor *energy_one_hot (neap_context *c, neap_tensor *x, int ndim, int64_t q);
-/* labels x of E's units 1 … q, in the dtype of E's parameters, if it has any, else x's where that is a float's */
+/* labels x [B, event…] of E's units 1 … q as [B, event…, q], in the dtype of E's parameters, if it has any, else x's
+** where that is a float's */
 neap_tensor *energy_one_hot_of (neap_context *c, const neap_energy *E, neap_tensor *x);
 neap_tensor *energy_signs (neap_context *c, const neap_tensor *x, neap_rng *rng);       /* ±1, evenly, in x's shape */
 

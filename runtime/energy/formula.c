@@ -83,13 +83,8 @@ neap_tensor *energy_signs (neap_context *c, const neap_tensor *x, neap_rng *rng)
   return up ? neap_where(c, up, num(c, x, 1), num(c, x, -1)) : NULL;
 }
 
-neap_tensor *energy_one_hot (neap_context *c, neap_tensor *x, int ndim, int64_t q) {
-  if (x->ndim == ndim + 2) return x;
-  return neap_one_hot(c, x->dtype == NEAP_INT64 ? x : energy_cast(c, x, NEAP_INT64), q);
-}
-
 neap_tensor *energy_one_hot_of (neap_context *c, const neap_energy *E, neap_tensor *x) {
   neap_dtype d = E->nparams > 0 ? E->params[0].value->dtype : neap_is_float(x->dtype) ? x->dtype : c->default_dtype;
-  neap_tensor *z = energy_one_hot(c, x, x->ndim - 1, energy_labels(E));
-  return z ? energy_cast(c, z, d) : NULL;
+  neap_tensor *labels = energy_cast(c, x, NEAP_INT64), *z = labels ? neap_one_hot(c, labels, energy_labels(E)) : NULL;
+  return energy_cast(c, z, d);
 }

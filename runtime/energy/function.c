@@ -19,7 +19,7 @@ neap_tensor *energy_call (neap_context *c, neap_energy *E, neap_tensor *x, neap_
 }
 
 static neap_tensor *eval (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond) {
-  if (E->num[0] > 0) x = energy_one_hot(c, x, E->ndim, (int64_t)E->num[0]);
+  if (E->num[0] > 0 && x->ndim == E->ndim + 1) x = energy_one_hot_of(c, E, x);
   if (!x) return NULL;
   return E->choice ? energy_classify(c, E, x, cond) : energy_call(c, E, x, cond);
 }

@@ -30,7 +30,7 @@ static neap_tensor *draw_spins (neap_context *c, neap_energy *E, neap_energy *ba
 }
 
 static neap_tensor *draw_states (neap_context *c, neap_energy *E, neap_energy *base, neap_tensor *x, neap_rng *rng) {
-  neap_tensor *z = energy_one_hot(c, x, x->ndim - 1, energy_units_of(base).base);
+  neap_tensor *z = energy_one_hot_of(c, base, x);
   neap_tensor *slope = z ? weigh(c, E, neap_energy_grad(c, base, z, NULL)) : NULL;
   neap_tensor *y = slope ? neap_rng_categorical(c, rng, neap_neg(c, slope)) : NULL;
   return y ? energy_cast(c, y, x->dtype) : NULL;
