@@ -37,9 +37,14 @@ neap_tensor *rbm_from_hidden (neap_context *c, neap_energy *E, neap_tensor *h) {
   return rbm_is_gaussian(E) ? neap_mul(c, r, energy_get(c, E, RBM_STD, h)) : r;
 }
 
-/* h [B, H] -> b + hWᵀ [B, V], b + std hWᵀ if Gaussian */
-static neap_tensor *to_visible (neap_context *c, neap_energy *E, neap_tensor *h) {
+neap_tensor *rbm_to_visible (neap_context *c, neap_energy *E, neap_tensor *h) {
   return neap_add(c, rbm_from_hidden(c, E, h), E->slots[RBM_B].value);
+}
+
+neap_tensor *rbm_draw_visible (neap_context *c, neap_energy *E, neap_rng *rng, neap_tensor *r) {
+  if (!rbm_is_gaussian(E)) return r ? neap_rng_bernoulli(c, rng, neap_sigmoid(c, r)) : NULL;
+  neap_tensor *n = r ? neap_rng_normal(c, rng, r->dtype, r->ndim, r->shape) : NULL;
+  return n ? neap_add(c, r, neap_mul(c, n, energy_get(c, E, RBM_STD, r))) : NULL;
 }
 
 /* v [B, V] -> [B] */
@@ -71,7 +76,7 @@ static neap_tensor *completed (neap_context *c, neap_energy *E, neap_tensor *h) 
 
 neap_tensor *rbm_hidden_weights (neap_context *c, neap_energy *E, neap_tensor *h) {
   neap_tensor *v = rbm_is_gaussian(E) ? completed(c, E, h)
-                                      : energy_sum_last(c, neap_softplus(c, to_visible(c, E, h), 1));
+                                      : energy_sum_last(c, neap_softplus(c, rbm_to_visible(c, E, h), 1));
   return neap_add(c, neap_matmul(c, h, E->slots[RBM_C].value), v);
 }
 
@@ -154,7 +159,7 @@ neap_tensor *neap_rbm_hidden (neap_context *c, neap_energy *E, neap_tensor *v) {
 neap_tensor *neap_rbm_visible (neap_context *c, neap_energy *E, neap_tensor *h) {
   neap_scope s = neap_scope_open(c);
   h = units(c, E, "visible", "h", 1, h);
-  neap_tensor *r = h ? to_visible(c, E, h) : NULL;
+  neap_tensor *r = h ? rbm_to_visible(c, E, h) : NULL;
   return neap_scope_return(c, s, r && !rbm_is_gaussian(E) ? neap_sigmoid(c, r) : r);
 }
 

@@ -20,6 +20,10 @@ bool rbm_check (neap_context *c, neap_energy *E, int n);
 neap_tensor *rbm_to_hidden (neap_context *c, neap_energy *E, neap_tensor *v);
 /* h [B, H] -> hWᵀ [B, V], std hWᵀ if Gaussian: what h adds to b */
 neap_tensor *rbm_from_hidden (neap_context *c, neap_energy *E, neap_tensor *h);
+/* h [B, H] -> b + hWᵀ [B, V], b + std hWᵀ if Gaussian */
+neap_tensor *rbm_to_visible (neap_context *c, neap_energy *E, neap_tensor *h);
+/* Visible units drawn given what acts on them, r [B, V], as rbm_to_visible gives it. */
+neap_tensor *rbm_draw_visible (neap_context *c, neap_energy *E, neap_rng *rng, neap_tensor *r);
 /* E is a machine, Gaussian or not. */
 bool rbm_is_machine (const neap_energy *E);
 /* h [S, H] -> log of the sum, or of the integral without its constant, of e^(−joint) over the visible units [S] */

@@ -102,9 +102,7 @@ bool path_set (neap_context *c, const char *who, neap_sampler *s, neap_energy *E
 static neap_tensor *draw_machine (neap_context *c, neap_sampler *s, neap_energy *rbm, neap_rng *rng, int64_t n) {
   neap_tensor *b = rbm->slots[RBM_B].value, *from = s->bias ? neap_cast(c, s->bias, b->dtype) : neap_detach(c, b);
   neap_tensor *rows = from ? neap_expand(c, from, 2, (int64_t[]){ n, b->shape[0] }) : NULL;
-  if (!rows) return NULL;
-  if (!rbm_is_gaussian(rbm)) return neap_rng_bernoulli(c, rng, neap_sigmoid(c, rows));
-  return neap_add(c, rows, neap_mul(c, rows_normal(c, rng, rows), energy_get(c, rbm, RBM_STD, rows)));
+  return rbm_draw_visible(c, rbm, rng, rows);
 }
 
 neap_tensor *path_draw (neap_context *c, neap_sampler *s, neap_energy *E, neap_rng *rng, int64_t n) {

@@ -36,20 +36,18 @@ static bool init (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *
                    "with states) expected, got %s", neap_energy_name(E));
 }
 
-/* h [chains, hidden] -> v [chains, visible] */
-static neap_tensor *draw_visible (neap_context *c, neap_energy *rbm, neap_rng *rng, neap_tensor *h) {
-  neap_tensor *mean = neap_rbm_visible(c, rbm, h);
-  if (!rbm_is_gaussian(rbm)) return mean ? neap_rng_bernoulli(c, rng, mean) : NULL;
-  return neap_add(c, mean, neap_mul(c, rows_normal(c, rng, mean), energy_get(c, rbm, RBM_STD, mean)));
+neap_tensor *gibbs_hold (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *y) {
+  neap_tensor *mask = neap_energy_mask(E);
+  y = energy_cast(c, y, x->dtype);
+  return mask && y ? neap_where(c, mask, x, y) : y;
 }
 
 /* x [chains, visible] -> h [chains, hidden] -> x */
 static bool step_machine (neap_context *c, neap_energy *rbm, neap_energy *E, neap_state *st) {
-  neap_tensor *x = neap_state_get(st, "x"), *mask = neap_energy_mask(E);
-  neap_tensor *ph = neap_rbm_hidden(c, rbm, x), *h = ph ? neap_rng_bernoulli(c, st->rng, ph) : NULL;
-  neap_tensor *v = h ? draw_visible(c, rbm, st->rng, h) : NULL;
-  if (v && v->dtype != x->dtype) v = energy_cast(c, v, x->dtype);
-  if (mask && v) v = neap_where(c, mask, x, v);
+  neap_tensor *x = neap_state_get(st, "x"), *ph = neap_rbm_hidden(c, rbm, x);
+  neap_tensor *h = ph ? neap_rng_bernoulli(c, st->rng, ph) : NULL;
+  neap_tensor *v = h ? rbm_draw_visible(c, rbm, st->rng, rbm_to_visible(c, rbm, h)) : NULL;
+  v = gibbs_hold(c, E, x, v);
   return v && neap_state_set(c, st, "h", h) && neap_state_set(c, st, "x", v);
 }
 

@@ -14,6 +14,8 @@ bool gibbs_is (const neap_sampler *s);
 neap_energy *gibbs_base (neap_energy *E);
 /* Gibbs sampling knows E's conditional laws. */
 bool gibbs_takes (neap_energy *E);
+/* y in x's dtype, with the coordinates of x that E holds; NULL passes through. */
+neap_tensor *gibbs_hold (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *y);
 /* x holds states of E's lattice, base; held coordinates may be any. */
 bool gibbs_check_lattice (neap_context *c, neap_energy *E, neap_energy *base, neap_tensor *x);
 /* x [chains, event…] with each unit drawn once, one after the other. */

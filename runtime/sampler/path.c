@@ -60,18 +60,15 @@ static neap_tensor *machine_visible (neap_context *c, neap_sampler *s, neap_ener
                                      neap_tensor *h, neap_tensor *b) {
   neap_tensor *r = rbm_from_hidden(c, rbm, h);
   r = neap_add(c, neap_mul(c, r, weights(c, b, r)), visible_bias(c, s, rbm, b));
-  if (!rbm_is_gaussian(rbm)) return r ? neap_rng_bernoulli(c, st->rng, neap_sigmoid(c, r)) : NULL;
-  return neap_add(c, r, neap_mul(c, rows_normal(c, st->rng, r), energy_get(c, rbm, RBM_STD, r)));
+  return rbm_draw_visible(c, rbm, st->rng, r);
 }
 
 static bool machine_move (neap_context *c, neap_sampler *s, neap_energy *rbm, neap_energy *E, neap_state *st,
                           neap_tensor *b) {
-  neap_tensor *x = neap_state_get(st, "x"), *mask = neap_energy_mask(E), *t = rbm_to_hidden(c, rbm, x);
+  neap_tensor *x = neap_state_get(st, "x"), *t = rbm_to_hidden(c, rbm, x);
   neap_tensor *p = t ? neap_sigmoid(c, neap_mul(c, t, weights(c, b, t))) : NULL;
   neap_tensor *h = p ? neap_rng_bernoulli(c, st->rng, p) : NULL;
-  neap_tensor *v = h ? machine_visible(c, s, rbm, st, h, b) : NULL;
-  if (v && v->dtype != x->dtype) v = neap_cast(c, v, x->dtype);
-  if (mask && v) v = neap_where(c, mask, x, v);
+  neap_tensor *v = gibbs_hold(c, E, x, h ? machine_visible(c, s, rbm, st, h, b) : NULL);
   return v && neap_state_set(c, st, "x", v);
 }
 

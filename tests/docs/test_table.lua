@@ -1,5 +1,5 @@
--- The table of samplers and targets in docs/samplers.md has the rows and columns of tests/sampler/table.lua, and
--- every sampler is in it, or stands there with the reason why not.
+-- test_table.lua -- the table of samplers and targets in docs/samplers.md has the rows and columns of
+-- tests/sampler/table.lua, and every sampler is in it, or stands there with the reason why not.
 local lu = require "luaunit"
 local sheet = require "sampler.table"
 local T = {}
