@@ -26,6 +26,16 @@ typedef struct progress {
   int64_t done, total;
 } progress;
 
+/* the tensors that a run gives, in boxes beside each other */
+enum { DRAWS, ENERGY, SCALE, TEMPERATURES, SWAP_RATES, TENSORS };
+static const char *const tensor_names[TENSORS] = { "draws", "energy", "scale", "temperatures", "swap_rates" };
+
+/* pushes empty ones; where the first is */
+static int push_boxes (lua_State *L, neap_tensor **box[TENSORS]) {
+  for (int i = 0; i < TENSORS; i++) box[i] = bind_box(L);
+  return lua_gettop(L) - TENSORS + 1;
+}
+
 static neap_tensor *rows (neap_context *c, neap_tensor *t, int64_t n) { return neap_slice(c, t, 1, 1, n, 1); }
 static void push_info (lua_State *L, neap_sampler *s, const neap_sample_info *f, int at);
 
@@ -40,15 +50,13 @@ static void push_verdict (lua_State *L, const char *name) {
 /* pushes an info of the draws so far, but for the last, whose energy may be missing; the run's energy is at 2 */
 static void push_so_far (lua_State *L, const progress *p) {
   int64_t n = p->info->kept > 0 ? p->info->kept - 1 : 0;
-  int at = lua_gettop(L) + 1;
-  neap_tensor **draws = bind_box(L), **energy = bind_box(L);
-  bind_box(L);                               /* the scale is not known before the end */
-  neap_tensor **temperatures = bind_box(L), **rates = bind_box(L);
+  neap_tensor **box[TENSORS];                /* the scale is not known before the end */
+  int at = push_boxes(L, box);
   neap_scope sc = neap_scope_open(p->c);
-  *draws = neap_keep(rows(p->c, p->info->draws, n));
-  *energy = neap_keep(rows(p->c, p->info->energy, n));
-  if (p->info->temperatures) *temperatures = neap_keep(neap_clone(p->c, p->info->temperatures));
-  if (p->info->swap_rates) *rates = neap_keep(neap_clone(p->c, p->info->swap_rates));
+  *box[DRAWS] = neap_keep(rows(p->c, p->info->draws, n));
+  *box[ENERGY] = neap_keep(rows(p->c, p->info->energy, n));
+  if (p->info->temperatures) *box[TEMPERATURES] = neap_keep(neap_clone(p->c, p->info->temperatures));
+  if (p->info->swap_rates) *box[SWAP_RATES] = neap_keep(neap_clone(p->c, p->info->swap_rates));
   bind_close(L, sc);
   push_info(L, p->s, p->info, at);
   lua_replace(L, at);
@@ -238,9 +246,6 @@ static int info_tostring (lua_State *L) {
   return 1;
 }
 
-enum { TENSORS = 5 };                        /* that a run gives: boxes in this order */
-static const char *const tensor_names[TENSORS] = { "draws", "energy", "scale", "temperatures", "swap_rates" };
-
 /* pushes info; the first of TENSORS boxes is at index at, some may be empty, the run's energy function is at 2 */
 static void push_info (lua_State *L, neap_sampler *s, const neap_sample_info *f, int at) {
   neap_tensor *mask = neap_energy_mask(bind_toenergy(L, 2));
@@ -331,6 +336,14 @@ static neap_scope run (lua_State *L, neap_sampler *s, neap_energy *E, sample_arg
   return sc;
 }
 
+/* of a run that gave draws, or failed */
+static void keep_tensors (const neap_sample_info *f, neap_tensor **box[TENSORS]) {
+  if (*box[DRAWS]) *box[ENERGY] = neap_keep(f->energy);
+  *box[SCALE] = neap_keep(f->scale);
+  *box[TEMPERATURES] = neap_keep(f->temperatures);
+  *box[SWAP_RATES] = neap_keep(f->swap_rates);
+}
+
 int sampler_method_sample (lua_State *L) {
   static const char *const names[] = { "chains", "init", "dtype", "steps", "warmup", "thin", "seed", "progress",
                                        "condition", NULL };
@@ -349,16 +362,12 @@ int sampler_method_sample (lua_State *L) {
   read_init(L, &a);
   if (bind_field(L, 3, "condition") != LUA_TNIL) a.condition = lua_gettop(L);
   read_progress(L, &p, &a.cfg);
-  int at = lua_gettop(L) + 1;
-  neap_tensor **draws = bind_box(L), **energy = bind_box(L), **scale = bind_box(L), **temperatures = bind_box(L);
-  neap_tensor **rates = bind_box(L);
-  neap_scope sc = run(L, s, E, &a, &f, draws);
-  *energy = neap_keep(*draws ? f.energy : NULL);
-  *scale = neap_keep(f.scale);
-  *temperatures = neap_keep(f.temperatures);
-  *rates = neap_keep(f.swap_rates);
+  neap_tensor **box[TENSORS];
+  int at = push_boxes(L, box);
+  neap_scope sc = run(L, s, E, &a, &f, box[DRAWS]);
+  keep_tensors(&f, box);
   if (p.shown) fprintf(stderr, "\r\033[K");
-  bool partial = !*draws && save_partial(c, &f, draws, energy);
+  bool partial = !*box[DRAWS] && save_partial(c, &f, box[DRAWS], box[ENERGY]);
   finish(L, s, &f, at, partial, sc);
   if (p.shown) tell_end(L);
   return 2;
