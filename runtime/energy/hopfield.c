@@ -48,7 +48,7 @@ static neap_tensor *eval (neap_context *c, neap_energy *E, neap_tensor *x, neap_
 static neap_tensor *log_z (neap_context *c, neap_energy *E) {
   if (E->choice == CLASSICAL) return energy_sum_states(c, E);
   return neap_fail(c, NEAP_EARG, "log_z: no closed form is known for a modern hopfield; give log_z, or use method "
-                   "\"quadrature\"");
+                   "\"quadrature\", \"ais\" or \"smc\"");
 }
 
 static bool tail (neap_context *c, neap_energy *E, energy_tail *t) {

@@ -113,12 +113,14 @@ static int64_t set_event (job *j, const neap_energy *E, int64_t n) {
 
 /* ---- all states ---- */
 
+#define ESTIMATES "; methods \"ais\" and \"smc\" estimate"
+
 static bool too_many (neap_context *c, const neap_energy *E, energy_units u, int64_t n, const char *where) {
   if (u.base == 2)
-    return neap_fail(c, NEAP_EARG, "log_z: enumerate goes through at most %d units, %s has %lld%s", MOST_UNITS,
+    return neap_fail(c, NEAP_EARG, "log_z: enumerate goes through at most %d units, %s has %lld%s" ESTIMATES, MOST_UNITS,
                      energy_title(E), (long long)n, where);
-  return neap_fail(c, NEAP_EARG, "log_z: enumerate goes through at most 2^%d states, %s has %lld^%lld", MOST_UNITS,
-                   energy_title(E), (long long)u.base, (long long)n);
+  return neap_fail(c, NEAP_EARG, "log_z: enumerate goes through at most 2^%d states, %s has %lld^%lld" ESTIMATES,
+                   MOST_UNITS, energy_title(E), (long long)u.base, (long long)n);
 }
 
 /* all states of n units, of which E has so many where */

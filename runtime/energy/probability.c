@@ -18,8 +18,8 @@ neap_tensor *neap_energy_log_z (neap_context *c, neap_energy *E) {
   if (!neap_ok(c) || !E) return NULL;
   if (!E->cls->log_z)
     return neap_fail(c, NEAP_EARG,
-                     "log_z: no closed form is known for %s; give log_z, or use method \"quadrature\" or \"enumerate\"",
-                     energy_title(E));
+                     "log_z: no closed form is known for %s; give log_z, or use method \"quadrature\", \"enumerate\", "
+                     "\"ais\" or \"smc\"", energy_title(E));
   neap_scope s = neap_scope_open(c);
   return neap_scope_return(c, s, E->cls->log_z(c, E));
 }
