@@ -6,20 +6,42 @@
 
 enum { MAX_SIZES = 64 };
 
-/* option sizes, an array of integers, into sizes; returns how many */
-static int read_sizes (lua_State *L, const char *fname, const char *form, int64_t *sizes) {
-  if (bind_field(L, 1, "sizes") != LUA_TTABLE)
-    return luaL_error(L, "%s: option 'sizes': a table expected, %s", fname, form);
+/* what the integer on top is, of field name[i] */
+static int64_t read_entry (lua_State *L, const char *fname, const char *name, int i) {
+  if (!lua_isinteger(L, -1))
+    luaL_error(L, "%s: %s[%d]: integer expected, got %s", fname, name, i + 1, luaL_tolstring(L, -1, NULL));
+  return lua_tointeger(L, -1);
+}
+
+/* option name, an array of integers, into sizes; returns how many */
+static int read_list (lua_State *L, const char *fname, const char *name, const char *form, int64_t *sizes) {
+  if (bind_field(L, 1, name) != LUA_TTABLE)
+    return luaL_error(L, "%s: option '%s': a table expected, %s", fname, name, form);
   int n = (int)lua_rawlen(L, -1);
   if (n > MAX_SIZES) return luaL_error(L, "%s: at most %d layers", fname, MAX_SIZES);
   for (int i = 0; i < n; i++) {
     lua_rawgeti(L, -1, i + 1);
-    if (!lua_isinteger(L, -1))
-      luaL_error(L, "%s: sizes[%d]: integer expected, got %s", fname, i + 1, luaL_tolstring(L, -1, NULL));
-    sizes[i] = lua_tointeger(L, -1);
+    sizes[i] = read_entry(L, fname, name, i);
     lua_pop(L, 1);
   }
   return n;
+}
+
+static int read_sizes (lua_State *L, const char *fname, const char *form, int64_t *sizes) {
+  return read_list(L, fname, "sizes", form, sizes);
+}
+
+/* option name of the table at 1, n integers, or one for all; otherwise: what is not given is */
+static void read_numbers (lua_State *L, const char *fname, const char *name, int n, int64_t otherwise, int64_t *out) {
+  int type = bind_field(L, 1, name);
+  if (type != LUA_TNIL && type != LUA_TNUMBER && (type != LUA_TTABLE || (int)lua_rawlen(L, -1) != n))
+    luaL_error(L, "%s: option '%s': an integer or a table of %d expected, one per entry of channels, got %s", fname,
+               name, n, type == LUA_TTABLE ? "another number of them" : luaL_typename(L, -1));
+  for (int i = 0; i < n; i++) {
+    if (type == LUA_TTABLE) lua_rawgeti(L, -1, i + 1);
+    out[i] = type == LUA_TNIL ? otherwise : read_entry(L, fname, name, i);
+    if (type == LUA_TTABLE) lua_pop(L, 1);
+  }
 }
 
 /* option activation, a name that the table at 1 holds; NULL when it is not given */
@@ -70,6 +92,29 @@ static int make_residual_mlp (lua_State *L) {
   neap_energy **box = bind_energybox(L);
   neap_scope s = neap_scope_open(c);
   *box = neap_energy_residual_mlp(c, &cfg);
+  return bind_finishenergy(L, s, box);
+}
+
+static int make_conv (lua_State *L) {
+  static const char *const names[] = { "input", "channels", "kernels", "strides", "hidden", "activation", "dtype", "rng",
+                                       NULL };
+  const char *who = "conv";
+  int64_t input[MAX_SIZES], channels[MAX_SIZES], kernels[MAX_SIZES], strides[MAX_SIZES];
+  energy_options(L, who, names);
+  neap_context *c = bind_context(L);
+  neap_conv_config cfg = { .input = input, .channels = channels, .kernels = kernels, .strides = strides };
+  if (read_list(L, who, "input", "{channels, height, width}", input) != 3)
+    return luaL_error(L, "%s: option 'input': {channels, height, width} expected", who);
+  cfg.nlayers = read_list(L, who, "channels", "one entry per layer", channels);
+  read_numbers(L, who, "kernels", cfg.nlayers, 3, kernels);
+  read_numbers(L, who, "strides", cfg.nlayers, 2, strides);
+  cfg.hidden = bind_optinteger(L, 1, who, "hidden", 64);
+  cfg.dtype = read_dtype(L, who);
+  cfg.activation = read_activation(L, who);
+  cfg.rng = read_rng(L);
+  neap_energy **box = bind_energybox(L);
+  neap_scope s = neap_scope_open(c);
+  *box = neap_energy_conv(c, &cfg);
   return bind_finishenergy(L, s, box);
 }
 
@@ -148,8 +193,8 @@ static int make_classifier (lua_State *L) {
 void energy_add_networks (lua_State *L) {
   static const luaL_Reg makers[] = {
     { "mlp", make_mlp }, { "residual_mlp", make_residual_mlp }, { "noise_conditional", make_noise_conditional },
-    { "classifier", make_classifier }, { "flow", make_flow }, { "rbm", make_rbm },
-    { "gaussian_rbm", make_gaussian_rbm }, { NULL, NULL }
+    { "classifier", make_classifier }, { "conv", make_conv }, { "flow", make_flow },
+    { "rbm", make_rbm }, { "gaussian_rbm", make_gaussian_rbm }, { NULL, NULL }
   };
   luaL_setfuncs(L, makers, 0);
 }

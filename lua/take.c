@@ -97,8 +97,32 @@ static int64_t check_boolean (lua_State *L, int i) {
   return lua_toboolean(L, i);
 }
 
+/* signatures leave room for all pairs */
+static void add_pair (bind_args *k, int64_t first, int64_t second) {
+  if (k->a.count < 0) k->a.count = 0;
+  k->a.dims[k->a.count++] = first;
+  k->a.dims[k->a.count++] = second;
+}
+
+/* a number for both, or {height, width} */
+static void take_pair (lua_State *L, bind_args *k, const bind_param *p, int i) {
+  int64_t pair[2];
+  bool table = lua_istable(L, i);
+  for (int j = 0; j < 2; j++) {
+    if (table) lua_rawgeti(L, i, j + 1);
+    int at = table ? -1 : i;
+    if (!lua_isinteger(L, at) || (table && lua_rawlen(L, i) != 2))
+      luaL_error(L, "%s: %s: an integer or {height, width} expected, got %s", k->name, p->name,
+                 table ? "another table" : luaL_tolstring(L, i, NULL));
+    pair[j] = lua_tointeger(L, at);
+    if (table) lua_pop(L, 1);
+  }
+  add_pair(k, pair[0], pair[1]);
+}
+
 static void leave_out (bind_args *k, const bind_param *p) {
   if (p->type == 'n') k->a.f[p->slot] = p->otherwise;
+  else if (p->type == 'p') add_pair(k, (int64_t)p->otherwise, (int64_t)p->otherwise);
   else if (p->type != 'e') k->a.i[p->slot] = (int64_t)p->otherwise;
 }
 
@@ -108,6 +132,7 @@ static void take_value (lua_State *L, bind_args *k, const bind_param *p, int i) 
     case 'b': k->a.i[p->slot] = check_boolean(L, i); break;
     case 's': k->a.i[p->slot] = check_choice(L, k, p, i); break;
     case 'e': k->a.text = luaL_checkstring(L, i); break;
+    case 'p': take_pair(L, k, p, i); break;
     default: k->a.i[p->slot] = check_integer(L, i); break;
   }
 }
@@ -168,7 +193,7 @@ static const char *expected_type (const bind_param *p) {
     case 't': return "tensor";
     case 'b': return "boolean";
     case 's': return "string";
-    case 'D': case 'S': return "number or table";
+    case 'D': case 'S': case 'p': return "number or table";
     default: return "number";
   }
 }
@@ -179,7 +204,7 @@ static bool fits (lua_State *L, const bind_param *p, int i) {
     case 't': return bind_totensor(L, i) != NULL;
     case 'b': return type == LUA_TBOOLEAN;
     case 's': return type == LUA_TSTRING;
-    case 'D': case 'S': return type == LUA_TNUMBER || type == LUA_TTABLE;
+    case 'D': case 'S': case 'p': return type == LUA_TNUMBER || type == LUA_TTABLE;
     default: return type == LUA_TNUMBER;
   }
 }

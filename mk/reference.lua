@@ -4,7 +4,8 @@
 -- `make test` compares the page with the table, so it cannot fall behind.
 
 local internal = require("neap.help").parts
-local types = { i = "integer", n = "number", b = "boolean", d = "dimension", D = "dimensions", S = "sizes", t = "tensor", e = "text" }
+local types = { i = "integer", n = "number", b = "boolean", d = "dimension", D = "dimensions", S = "sizes", p = "number or {height, width}", t = "tensor",
+                e = "text" }
 
 -- "min:n? {beta:n=1}" -> the call as users write it, and notes on the arguments
 local function call_of(row)
@@ -65,7 +66,7 @@ end
 -- ---- annotations for editors ----
 
 local lua_types = { i = "integer", n = "number", b = "boolean", d = "integer", D = "integer|integer[]", S = "integer|integer[]",
-                    s = "string", t = "neap.Tensor", e = "string" }
+                    p = "integer|integer[]", s = "string", t = "neap.Tensor", e = "string" }
 
 -- the parameters of a row as {name, type, optional}; all options together are one table
 local function parameters_of(row)

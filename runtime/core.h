@@ -134,5 +134,7 @@ bool neap_axis (neap_context *c, const char *op, const char *arg, int64_t dim, i
 /* Calls f(arg, block) for block = 0..nblocks-1, on the context's threads.  The split never depends on the
 ** number of threads, so results do not either. */
 void neap_parallel (neap_context *c, int64_t nblocks, void (*f)(void *arg, int64_t block), void *arg);
+/* Whether it calls them one after the other, having no second thread. */
+bool neap_works_alone (const neap_context *c);
 
 #endif

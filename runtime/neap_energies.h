@@ -58,6 +58,19 @@ typedef struct neap_residual_config {
 } neap_residual_config;
 NEAP_API neap_energy *neap_energy_residual_mlp (neap_context *c, const neap_residual_config *cfg);
 
+/* A network of images x [B, C, H, W]: convolutions with an activation after each, a dense layer of `hidden` units on what
+** is left of the image (none if 0), one output.  A kernel of k pads by (k − 1) / 2.  Drawn as an mlp is; parameters
+** weight1 [channels[0], C, k, k], bias1 …, as PyTorch has them. */
+typedef struct neap_conv_config {
+  const int64_t *input;                  /* {C, H, W} */
+  int nlayers; const int64_t *channels, *kernels, *strides;            /* of each convolution; kernels and strides to 15 */
+  int64_t hidden;
+  const char *activation;
+  neap_dtype dtype;
+  neap_rng *rng;
+} neap_conv_config;
+NEAP_API neap_energy *neap_energy_conv (neap_context *c, const neap_conv_config *cfg);
+
 /* E(x, σ) = net(x)/σ, or net(x, log σ)/σ where net takes a condition: one network for every noise level (Song and Ermon
 ** 2020).  The condition σ is [B] or [B, 1], positive. */
 NEAP_API neap_energy *neap_energy_noise_conditional (neap_context *c, neap_energy *net);

@@ -155,6 +155,8 @@ void neap_parallel (neap_context *c, int64_t nblocks, void (*f)(void *arg, int64
   atomic_store(&p->busy, false);
 }
 
+bool neap_works_alone (const neap_context *c) { return (c->workers ? c->workers : c)->threads <= 1; }
+
 bool neap_set_threads (neap_context *c, int n) {
   if (!neap_ok(c)) return false;
   if (n < 1 || n > NEAP_MAX_THREADS)

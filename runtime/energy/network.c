@@ -127,14 +127,21 @@ static neap_tensor *uniform (neap_context *c, const network_init *init, int ndim
   return t && neap_requires_grad(c, t, true) ? t : NULL;
 }
 
+void network_set_filters (neap_context *c, neap_energy *E, const network_init *init, int i, int ndim,
+                          const int64_t *shape, double gain, double scale) {
+  char name[ENERGY_NAME];
+  double in = 1;
+  for (int d = 1; d < ndim; d++) in *= (double)shape[d];
+  double a = scale / sqrt(in);
+  snprintf(name, sizeof name, "weight%d", i + 1);
+  energy_set(E, 2 * i, name, uniform(c, init, ndim, shape, gain * sqrt(3) * a));
+  snprintf(name, sizeof name, "bias%d", i + 1);
+  energy_set(E, 2 * i + 1, name, uniform(c, init, 1, shape, a));
+}
+
 void network_set_layer (neap_context *c, neap_energy *E, const network_init *init, int i, int64_t in, int64_t out,
                         double gain, double scale) {
-  char name[ENERGY_NAME];
-  double a = scale / sqrt((double)in);
-  snprintf(name, sizeof name, "weight%d", i + 1);
-  energy_set(E, 2 * i, name, uniform(c, init, 2, (int64_t[]){ out, in }, gain * sqrt(3) * a));
-  snprintf(name, sizeof name, "bias%d", i + 1);
-  energy_set(E, 2 * i + 1, name, uniform(c, init, 1, &out, a));
+  network_set_filters(c, E, init, i, 2, (int64_t[]){ out, in }, gain, scale);
 }
 
 bool network_tail (neap_context *c, neap_energy *E, energy_tail *t) {

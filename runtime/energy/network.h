@@ -45,11 +45,18 @@ neap_tensor *network_stack (neap_context *c, const neap_energy *E, neap_tensor *
 /* x [B, D], cond [B, k] -> [B, D+k]; a condition of one number may be [B]; NULL: x itself. */
 neap_tensor *network_join (neap_context *c, const neap_energy *E, neap_tensor *x, neap_tensor *cond, int64_t k);
 
+/* Of a network of images: how many convolutions it begins with, and the stride of each. */
+int network_convolutions (const neap_energy *E);
+int64_t network_stride (const neap_energy *E, int i);
+
 /* A network grows at most as |x|, and stays bounded where its last activation is. */
 bool network_tail (neap_context *c, neap_energy *E, energy_tail *t);
 
 /* Layer i as variables: weights U(±gain √(3/in)), biases U(±1/√in), each times scale. */
 void network_set_layer (neap_context *c, neap_energy *E, const network_init *init, int i, int64_t in, int64_t out,
                         double gain, double scale);
+/* The same with weights of another shape, outputs first: in counts the rest. */
+void network_set_filters (neap_context *c, neap_energy *E, const network_init *init, int i, int ndim,
+                          const int64_t *shape, double gain, double scale);
 
 #endif

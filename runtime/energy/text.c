@@ -2,7 +2,7 @@
 ** text.c -- an energy as a formula.
 ** Invariant: never writes past the buffer; what does not fit is cut.
 */
-#include "energy.h"
+#include "network.h"
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -83,6 +83,18 @@ static void write_blocks (text *t, const neap_energy *E) {
   put(t, ")");
 }
 
+/* images, then channels, kernel and stride of each convolution, then units */
+static void write_conv (text *t, const neap_energy *E) {
+  int layers = network_convolutions(E);
+  put(t, "conv(%lldx%lldx%lld", (long long)E->event[0], (long long)E->event[1], (long long)E->event[2]);
+  for (int i = 0; i < layers; i++) {
+    const neap_tensor *w = E->slots[2 * i].value;
+    put(t, ", %lld k%lld s%lld", (long long)w->shape[0], (long long)w->shape[2], (long long)network_stride(E, i));
+  }
+  for (int i = layers; i + 1 < E->nslots / 2; i++) put(t, ", %lld", (long long)E->slots[2 * i].value->shape[0]);
+  put(t, ")");
+}
+
 static void write_energy (text *t, const neap_energy *E) {
   const energy_class *k = E->cls;
   if (k == &energy_sum_class) write_sum(t, E);
@@ -95,6 +107,7 @@ static void write_energy (text *t, const neap_energy *E) {
   else if (E->nparts == 1) { write_factor(t, E->parts[0]); put(t, ":%s(...)", k->name); }
   else if (k == &energy_mlp_class || k == &energy_classifier_class) write_sizes(t, E);
   else if (k == &energy_residual_mlp_class) write_blocks(t, E);
+  else if (k == &energy_conv_class) write_conv(t, E);
   else if (k == &energy_rbm_class)
     put(t, "rbm(%lld, %lld)", (long long)E->slots[0].value->shape[0], (long long)E->slots[0].value->shape[1]);
   else put(t, "%s", energy_title(E));

@@ -29,8 +29,9 @@ static const row rows[] = {
 };
 enum { NROWS = sizeof rows / sizeof *rows };
 
-/* one argument of a signature: type T (tensor), L (list of tensors) or a letter of ops.def */
-typedef struct { char name[32], type; } arg;
+/* one argument of a signature: type T (tensor), L (list of tensors) or a letter of ops.def; otherwise: what stands for
+** one that is not given, where the constructor fills it in */
+typedef struct { char name[32], type, otherwise[16]; } arg;
 
 static int parse (const char *sig, arg *out) {
   int n = 0;
@@ -42,6 +43,8 @@ static int parse (const char *sig, arg *out) {
     snprintf(a->name, sizeof a->name, "%.*s", (int)len, sig);
     sig += len;
     a->type = *sig == '*' ? 'L' : *sig == ':' ? sig[1] : 'T';
+    bool has = a->type == 'p' && sig[2] == '=';
+    snprintf(a->otherwise, sizeof a->otherwise, "%.*s", has ? (int)strcspn(sig + 3, " }") : 9, has ? sig + 3 : "NEAP_NONE");
     while (*sig && *sig != ' ' && *sig != '}') sig++;
   }
   return n;
@@ -59,6 +62,7 @@ static void parameters (FILE *f, const arg *args, int n) {
       case 's': fprintf(f, ", int %s", s); break;
       case 'e': fprintf(f, ", const char *%s", s); break;
       case 'D': case 'S': fprintf(f, ", int n%s, const int64_t *%s", s, s); break;
+      case 'p': fprintf(f, ", const int64_t *%s", s); break;
       default: fprintf(f, ", int64_t %s", s); break;
     }
   }
@@ -79,6 +83,10 @@ static void fill_attr (FILE *f, const arg *a, int *nf, int *ni) {
     case 'n': fprintf(f, "  attrs.f[%d] = %s;\n", (*nf)++, s); break;
     case 'e': fprintf(f, "  attrs.text = %s;\n", s); break;
     case 'D': case 'S': fprintf(f, "  if (!neap_attr_list(c, \"%s\", &attrs, n%s, %s)) return NULL;\n", s, s, s); break;
+    case 'p':
+      fprintf(f, "  if (!neap_attr_list(c, \"%s\", &attrs, 2, %s ? %s : (int64_t[]){ %s, %s })) return NULL;\n", s, s, s,
+              a->otherwise, a->otherwise);
+      break;
     default: fprintf(f, "  attrs.i[%d] = %s;\n", (*ni)++, s); break;
   }
 }
@@ -124,7 +132,8 @@ static void header (const char *dir) {
   FILE *f = create(dir, "neap_ops.h");
   fprintf(f, "/* neap_ops.h -- every op of the table as a function.  Made by gen_ops from ops.def: do not edit.\n"
              "** Results are lent by the innermost scope; NULL with an error in the context on failure.  NEAP_NONE and\n"
-             "** NAN stand for an integer or number that is not given, NULL for a tensor, a negative count for a list. */\n"
+             "** NAN stand for an integer or number that is not given, NULL for a tensor or a pair {height, width}, a negative\n"
+             "** count for a list. */\n"
              "#ifndef NEAP_OPS_H\n#define NEAP_OPS_H\n#ifndef NEAP_OPS_HEADER\n#include \"neap.h\"\n#endif\n\n");
   for (int i = 0; i < NROWS; i++) prototype(f, &rows[i]);
   fprintf(f, "\nenum {\n");

@@ -55,6 +55,10 @@ neap_tensor *rule_slice_back (neap_context *c, neap_tensor *g, const neap_tensor
 #define slice_back(g, x, a) rule_slice_back(c, g, x, a)
 #define zeros_like(x) neap_zeros_like(c, x)
 
+/* ---- convolution: attributes that end with stride, padding and dilation, and groups ---- */
+
+#define conv_attrs(a) (a)->dims + (a)->count - 6, (a)->dims + (a)->count - 4, (a)->dims + (a)->count - 2, (a)->i[0]
+
 /* ---- indexing ---- */
 
 /* The part of g that input i of a cat gave. */

@@ -31,12 +31,21 @@ static void count_loop (const neap_program *p, const instr *in, int64_t rows, pr
   }
 }
 
+/* multiply-adds of a convolution: each output with each element of its window */
+static double window_products (const neap_program *p, const graph_node *n, int64_t rows) {
+  const graph_ref *in = p->g->refs + n->first, out = graph_whole(p->g, n->out);
+  const graph_ref *g = n->op == NEAP_OP_convolve ? &out : n->op == NEAP_OP_convolve_input ? &in[0] : &in[1];
+  const graph_ref *w = n->op == NEAP_OP_convolve_weight ? &out : &in[1];
+  return (double)graph_numel(4, g->shape, rows) * (double)graph_numel(3, w->shape, rows);
+}
+
 static void count_call (const neap_program *p, const graph_node *n, int64_t rows, program_cost *c) {
   const graph_ref *in = p->g->refs + n->first;
   double out = size_of(p->g, n->out, rows);
   for (int i = 0; i < n->n; i++) c->bytes += bytes_of(&in[i], rows);
   c->bytes += out * (double)neap_dtype_size(p->g->values[n->out].dtype);
   if (n->op == NEAP_OP_bmm) c->products += 2 * out * (double)size_at(in[0].shape[in[0].ndim - 1], rows);
+  else if (graph_convolves(n) || n->op == NEAP_OP_convolve_weight) c->products += 2 * window_products(p, n, rows);
   else c->others += n->n ? elements(&in[0], rows) : out;
 }
 

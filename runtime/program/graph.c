@@ -111,6 +111,8 @@ bool graph_elementwise (const graph_node *n) {
   return n->op >= 0 && !neap_ops[n->op].run && !neap_ops[n->op].infer;
 }
 
+bool graph_convolves (const graph_node *n) { return n->op == NEAP_OP_convolve || n->op == NEAP_OP_convolve_input; }
+
 double graph_number (const graph_value *v, int64_t rows) {
   switch (v->rate) {
     case NUMBER_TIMES: return v->number * (double)rows;

@@ -88,6 +88,7 @@ bool graph_is_whole (const graph *g, const graph_ref *r);
 bool graph_same_shape (const graph_ref *a, const graph_ref *b);
 bool graph_same_ref (const graph_ref *a, const graph_ref *b);
 bool graph_elementwise (const graph_node *n);          /* by tile kernels */
+bool graph_convolves (const graph_node *n);            /* images with filters, forwards or back to images */
 double graph_number (const graph_value *v, int64_t rows);
 int64_t graph_numel (int ndim, const row_size *shape, int64_t rows);
 void graph_count_uses (const graph *g, int *uses);     /* adds to uses[value] how often nodes and outputs read it */

@@ -78,6 +78,8 @@ static bool op_spares (const graph_node *n, const graph_ref *x, int i, int axis)
   if (graph_elementwise(n) || named(op, "cast clone")) return true;
   if (named(op, "sum amax amin any all logsumexp")) return dims_spare(n, x, axis);
   if (named(op, "bmm")) return i == 0 ? axis != x->ndim - 1 : axis != x->ndim - 2;
+  if (named(op, "convolve convolve_input")) return i == 0 && axis == 0;
+  if (named(op, "pool_sum unpool_sum pool_argmax")) return axis == 0;
   if (named(op, "cholesky eigh_packed solve_tri solve_lu det logdet tril triu")) return axis < x->ndim - 2;
   if (named(op, "reshape diag_embed one_hot")) return axis == 0;
   if (named(op, "cat cumsum unslice")) return dim_spares(n, x, axis, 1);
@@ -92,6 +94,7 @@ static bool op_spares (const graph_node *n, const graph_ref *x, int i, int axis)
 /* does an op add up along axis of its operand i? */
 static bool op_sums (const graph_node *n, const graph_ref *x, int i, int axis) {
   if (n->op == NEAP_OP_bmm) return axis == x->ndim - 1 - i;
+  if (n->op == NEAP_OP_convolve_weight) return axis == 0;
   return n->op == NEAP_OP_sum && !dims_spare(n, x, axis);
 }
 

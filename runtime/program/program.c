@@ -10,7 +10,7 @@ static size_t weight_bytes (graph *g) {
   for (int i = 0; i < g->nvalues; i++) g->values[i].weight = false;
   for (int i = 0; i < g->nnodes; i++) {
     const graph_node *n = &g->nodes[i];
-    for (int j = 0; n->op == NEAP_OP_bmm && j < 2; j++) {
+    for (int j = 0; (n->op == NEAP_OP_bmm || graph_convolves(n)) && j < 2; j++) {
       const graph_ref *r = graph_in(g, n, j);
       graph_value *v = &g->values[r->value];
       if (v->fixed && !v->weight) bytes += (size_t)graph_numel(r->ndim, r->shape, 1) * neap_dtype_size(r->dtype);

@@ -259,6 +259,53 @@ static bool wants_copy (graph *g, const graph_node *n) {
          !y->shape[last - 1].rows;
 }
 
+/* ---- filters: BLAS reads them as a matrix ---- */
+
+static void turn_dims (graph_ref *r, int by) {
+  graph_ref t = *r;
+  for (int i = 0; i < 4; i++) { r->shape[(i + by) % 4] = t.shape[i]; r->strides[(i + by) % 4] = t.strides[i]; }
+}
+
+/* row by row, without gaps */
+static bool lies_in_rows (const graph_ref *r) {
+  int64_t step = 1;
+  for (int i = r->ndim - 1; i >= 0; i--) {
+    if (r->shape[i].rows || r->strides[i].rows || (r->shape[i].n != 1 && r->strides[i].n != step)) return false;
+    step *= r->shape[i].n;
+  }
+  return true;
+}
+
+/* how far the kernel turns filters: forwards outputs are last, backwards first */
+static int turns (const graph_node *n) { return n->op == NEAP_OP_convolve_input ? 1 : 0; }
+
+/* fixed filters that the kernel would copy each time */
+static bool wants_filters (const graph *g, const graph_node *n) {
+  if (!graph_convolves(n) || g->values[n->out].fixed) return false;
+  graph_ref w = g->refs[n->first + 1];
+  turn_dims(&w, turns(n));
+  for (int i = 0; i < 4; i++) if (w.shape[i].rows) return false;
+  return g->values[w.value].fixed && !lies_in_rows(&w);
+}
+
+/* They are copied once a run. */
+static bool copy_filters (graph *g) {
+  for (int i = 0; i < g->nnodes; i++) {
+    if (!wants_filters(g, &g->nodes[i])) continue;
+    int by = turns(&g->nodes[i]);
+    graph_ref w = *graph_in(g, &g->nodes[i], 1);
+    turn_dims(&w, by);
+    graph_node *n = graph_insert(g, i++, NEAP_OP_clone, &w, 1);
+    if (!n) return false;
+    *graph_in(g, n, 0) = w;
+    g->values[n->out].fixed = true;
+    graph_ref copy = graph_whole(g, n->out);
+    turn_dims(&copy, 4 - by);
+    *graph_in(g, &g->nodes[i], 1) = copy;
+  }
+  return true;
+}
+
 static bool copy_weights (graph *g) {
   for (int i = 0; i < g->nnodes; i++) {
     if (!wants_copy(g, &g->nodes[i])) continue;
@@ -340,5 +387,6 @@ static bool contract (graph *g) { return g->scans || graph_contract(g); }
 bool graph_simplify (graph *g) {
   if (!tidy(g) || !graph_expand(g) || !tidy(g) || !factor(g)) return false;
   graph_turn(g);
-  return graph_double(g) && contract(g) && copy_weights(g) && copy_inputs(g) && finish(g) && graph_order(g);
+  return graph_double(g) && contract(g) && copy_weights(g) && copy_filters(g) && copy_inputs(g) && finish(g) &&
+         graph_order(g);
 }

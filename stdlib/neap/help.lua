@@ -10,8 +10,8 @@ local M = {}
 
 -- Ops that are there for other ops to be made of: name -> true.
 M.parts = {}
-for name in ("alias anchor argmedian argtopk bmm cast eigh_packed eigh_vectors solve_lu solve_tri "
-             .. "unslice"):gmatch "%S+" do M.parts[name] = true end
+for name in ("alias anchor argmedian argtopk bmm cast convolve convolve_input convolve_weight eigh_packed eigh_vectors "
+             .. "pool_argmax pool_sum solve_lu solve_tri unpool_sum unslice"):gmatch "%S+" do M.parts[name] = true end
 
 -- "x min:n? {beta:n=1}" -> "x:name([min] [, {beta=1}])"
 local function usage (row)

@@ -126,6 +126,9 @@ return {
     ["energy.residual_mlp"] = {
       "neap.energy.residual_mlp{sizes=, blocks=2, activation=\"silu\", condition=0, dtype=, rng=}",
       "h ← h + V σ(W h + b) + v per block, a scalar head: sizes = {2, 128} is two blocks of width 128"},
+    ["energy.conv"] = {
+      "neap.energy.conv{input=, channels=, kernels=3, strides=2, hidden=64, activation=\"silu\", dtype=, rng=}",
+      "convolutions of images x [B, C, H, W], input = {C, H, W}, then a dense layer (hidden=0: none) and a scalar head"},
     ["energy.noise_conditional"] = {"neap.energy.noise_conditional(net)",
       "E(x, σ) = net(x)/σ, or net(x, log σ)/σ where net takes a condition; σ is the condition c, [B] or [B, 1]"},
     ["energy.classifier"] = {"neap.energy.classifier(net | f [, {params=, event=, name=}])",

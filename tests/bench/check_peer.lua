@@ -21,13 +21,17 @@ local function wave (phase, sizes, scale)
   return ((k * .37 + phase):sin() * (scale or 1)):float():reshape(sizes)
 end
 
-local function wave_mlp (sizes, gain)
-  local E, params = neap.energy.mlp{sizes = sizes}, {}
+-- E with weights by their inputs, biases by their number
+local function with_waves (E, gain)
+  local params = {}
   for i, p in ipairs((E:params())) do
-    params[i] = wave(i - 1, p.shape, (gain or 1) / math.sqrt(p.shape[#p.shape])):requires_grad()
+    local inputs = p.ndim > 1 and p:numel() // p.shape[1] or p:numel()
+    params[i] = wave(i - 1, p.shape, (gain or 1) / math.sqrt(inputs)):requires_grad()
   end
   return E:with(params)
 end
+
+local function wave_mlp (sizes, gain) return with_waves(neap.energy.mlp{sizes = sizes}, gain) end
 
 local function digest (x)
   x = x:detach():double()
@@ -61,6 +65,17 @@ function T.test_langevin_large () check_langevin("langevin_mlp784", {784, 1024, 
 
 function T.test_cd ()
   assert_near(losses(wave_mlp{2, 128, 128}, wave(.1, {100, 2}), methods.cd(10, .1, 0, "data")), "cd_mlp", 1e-4)
+end
+
+function T.test_langevin_conv ()
+  local work, where = methods.langevin(with_waves(methods.conv(), 2), wave(.1, {5, 1, 32, 32}), 1, 0)
+  work(3)
+  assert_near(digest(where()), "langevin_conv32", 1e-4)
+end
+
+function T.test_cd_conv ()
+  local E, x = with_waves(methods.conv(), 2), wave(.1, {20, 1, 32, 32})
+  assert_near(losses(E, x, methods.cd(5, 1, 0, "data", .1)), "cd_conv32", 1e-4)
 end
 
 -- The loss is sigma²/2 of the peer's; both draw their own noise, 51,200 rows of it, which leaves some 0.5 %.

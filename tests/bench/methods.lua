@@ -54,9 +54,14 @@ function methods.training (E, batch, loss, optimizer)
   return work, function () return history end
 end
 
-function methods.cd (steps, step_size, noise_std, init)
+function methods.cd (steps, step_size, noise_std, init, reg)
   local sampler = neap.sampler.langevin{step_size = step_size, noise_std = noise_std}
-  return neap.loss.cd{sampler = sampler, steps = steps, init = init}
+  return neap.loss.cd{sampler = sampler, steps = steps, init = init, reg = reg}
+end
+
+-- the textbook's network of images
+function methods.conv ()
+  return neap.energy.conv{input = {1, 32, 32}, channels = {16, 32, 64, 64}, kernels = {5, 3, 3, 3}, strides = 2, hidden = 64}
 end
 
 -- Sliced score matching (Song et al. 2019) by hand: ½(v·∇E)² − vᵀ∇²E v along a random v, by two forward tangents.

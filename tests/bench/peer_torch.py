@@ -38,6 +38,14 @@ def mlp(*sizes):
     return nn.Sequential(*layers[:-1])
 
 
+def convnet():
+    """[B, 1, 32, 32] -> [B, 1]: four convolutions that halve the image, two dense layers, SiLU between all."""
+    layers = []
+    for inputs, outputs, kernel in ((1, 16, 5), (16, 32, 3), (32, 64, 3), (64, 64, 3)):
+        layers += [nn.Conv2d(inputs, outputs, kernel, stride=2, padding=kernel // 2), nn.SiLU()]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(256, 64), nn.SiLU(), nn.Linear(64, 1))
+
+
 def langevin(net, x, steps, step_size, noise_std):
     """x - step_size * gradient + noise, again and again.  Parameters need no gradient meanwhile."""
     net.requires_grad_(False)
@@ -70,9 +78,11 @@ def standard_normal(x):
     return 0.5 * (x * x).sum(-1), x
 
 
-def cd_loss(net, real, start, steps, step_size, noise_std):
+def cd_loss(net, real, start, steps, step_size, noise_std, reg=0.0):
     fake = langevin(net, start, steps, step_size, noise_std)
-    return net(real).mean() - net(fake).mean()
+    high, low = net(real), net(fake)
+    loss = high.mean() - low.mean()
+    return loss + reg * (high ** 2 + low ** 2).mean() if reg else loss
 
 
 def dsm_loss(net, x, noise, sigma):
@@ -125,8 +135,7 @@ def setup_langevin(sizes, chains):
     return lambda units: langevin(net, x, units, 0.01, 0.14)
 
 
-def training(sizes, loss):
-    net = mlp(*sizes)
+def training(net, loss):
     adam = torch.optim.Adam(net.parameters(), lr=1e-4)
 
     def work(units):
@@ -138,20 +147,36 @@ def training(sizes, loss):
 @workload("cd_mlp")
 def setup_cd():
     real = torch.randn(100, 2)
-    return training((2, 128, 128, 1),
+    return training(mlp(2, 128, 128, 1),
                     lambda net: cd_loss(net, real, torch.randn_like(real), 100, 0.1, math.sqrt(0.2)))
 
 
 @workload("dsm_mlp")
 def setup_dsm():
     x = torch.randn(128, 2)
-    return training((2, 128, 128, 1), lambda net: dsm_loss(net, x, torch.randn_like(x), 0.1))
+    return training(mlp(2, 128, 128, 1), lambda net: dsm_loss(net, x, torch.randn_like(x), 0.1))
 
 
 @workload("ssm_100d")
 def setup_ssm():
     x = torch.randn(128, 100)
-    return training((100, 256, 256, 1), lambda net: ssm_loss(net, x, torch.randn_like(x)))
+    return training(mlp(100, 256, 256, 1), lambda net: ssm_loss(net, x, torch.randn_like(x)))
+
+
+def images():
+    return torch.rand(128, 1, 32, 32) * 2 - 1
+
+
+@workload("langevin_conv32")
+def setup_langevin_conv():
+    net, x = convnet(), images()
+    return lambda units: langevin(net, x, units, 10.0, 0.005)
+
+
+@workload("cd_conv32")
+def setup_cd_conv():
+    real = images()
+    return training(convnet(), lambda net: cd_loss(net, real, images(), 60, 10.0, 0.005, 0.1))
 
 
 @workload("rbm_cd1")
@@ -213,12 +238,17 @@ def wave(phase, *sizes, scale=1.0):
     return (scale * torch.sin(0.37 * k + phase)).float().reshape(sizes)
 
 
-def wave_mlp(*sizes, gain=1.0):
-    net = mlp(*sizes)
+def with_waves(net, gain=1.0):
+    """Its weights by their inputs, biases by their number."""
     with torch.no_grad():
         for i, p in enumerate(net.parameters()):
-            p.copy_(wave(i, *p.shape, scale=gain / math.sqrt(p.shape[-1])))
+            inputs = p.numel() // p.shape[0] if p.dim() > 1 else p.numel()
+            p.copy_(wave(i, *p.shape, scale=gain / math.sqrt(inputs)))
     return net
+
+
+def wave_mlp(*sizes, gain=1.0):
+    return with_waves(mlp(*sizes), gain)
 
 
 def digest(x):
@@ -237,6 +267,15 @@ def check_langevin(*sizes):
 def check_cd():
     x = wave(0.1, 100, 2)
     return losses(wave_mlp(2, 128, 128, 1), lambda net: cd_loss(net, x, x, 10, 0.1, 0.0))
+
+
+def check_langevin_conv():
+    return digest(langevin(with_waves(convnet(), 2.0), wave(0.1, 5, 1, 32, 32), 3, 1.0, 0.0))
+
+
+def check_cd_conv():
+    x = wave(0.1, 20, 1, 32, 32)
+    return losses(with_waves(convnet(), 2.0), lambda net: cd_loss(net, x, x, 5, 1.0, 0.0, 0.1))
 
 
 def check_dsm():
@@ -272,6 +311,7 @@ def check_silu():
 CHECKS = {
     "langevin_mlp_B16": lambda: check_langevin(2, 128, 128, 1),
     "langevin_mlp784": lambda: check_langevin(784, 1024, 1024, 1),
+    "langevin_conv32": check_langevin_conv, "cd_conv32": check_cd_conv,
     "cd_mlp": check_cd, "dsm_mlp": check_dsm, "ssm_100d": check_ssm, "rbm_cd1": check_rbm,
     "hmc_gauss_B1000_L10": check_hmc, "silu_mul_add_1m": check_silu,
     "gemm_1024": lambda: digest(wave(0.1, 1024, 1024) @ wave(0.2, 1024, 1024)),

@@ -20,6 +20,16 @@ local function forward (sizes, first, last)
   return flops
 end
 
+-- the same of convolutions of `side` by `side` images, halved by each, and a dense layer: {channels, kernel} of each
+local function convolutions (side, layers, hidden)
+  local flops, channels = 0, 1
+  for _, l in ipairs(layers) do
+    side = side // 2
+    flops, channels = flops + 2 * side ^ 2 * l[1] * channels * l[2] ^ 2, l[1]
+  end
+  return flops + forward{channels * side ^ 2, hidden}
+end
+
 local small, ssm, large = {2, 128, 128}, {100, 256, 256}, {784, 1024, 1024}
 local rows = {}
 local function row (r) rows[#rows + 1] = r end
@@ -63,6 +73,19 @@ row {name = "ssm_100d", unit = "iteration", units = 20,
 
 row {name = "langevin_mlp784", unit = "step", units = 5, flops = 2 * forward(large) * 512, setup = function ()
   return methods.langevin(neap.energy.mlp{sizes = large}, neap.randn(512, 784), .01, .14)
+end}
+
+-- ---- images: 128 of 32 by 32, as in the textbook's model ----
+
+local conv = convolutions(32, {{16, 5}, {32, 3}, {64, 3}, {64, 3}}, 64)
+local function images () return neap.rand(128, 1, 32, 32) * 2 - 1 end
+
+row {name = "langevin_conv32", unit = "step", units = 10, flops = 2 * conv * 128, setup = function ()
+  return methods.langevin(methods.conv(), images(), 10, .005)
+end}
+-- 60 steps of 128 chains from noise, then E and its parameters' gradient (thrice the energy) at 256 images
+row {name = "cd_conv32", unit = "iteration", units = 1, flops = conv * (60 * 128 * 2 + 256 * 3), setup = function ()
+  return training(methods.conv(), methods.cd(60, 10, .005, {"uniform", -1, 1}, .1), images())
 end}
 
 -- three products for the units, two for the gradient

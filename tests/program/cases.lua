@@ -116,6 +116,23 @@ local listed = {
   mse = "n(B, 4), n(B, 4); n(B, 3), 2",
   bce_with_logits = "n(B, 4), u(0, 1, {B, 4}); n(B), u(0, 1, {B})",
 
+  -- images
+  convolve = [[n(B, 5, 6, 2), n(3, 2, 2, 3), 2, 1; n(B, 4, 4, 4), n(3, 3, 2, 6), 1, {1, 0}, 1, 2;
+    n(2, 4, 4, 2), n(3, 3, 2, B); n(3, 3, 3, 2), n(2, 2, 2, 2)]],
+  convolve_input = "n(B, 3, 3, 3), n(3, 3, 2, 3), {6, 5}, 2, 1; n(B, 2, 2, 4), n(2, 3, 1, 4), {4, 4}, 2, {0, 1}, 1, 2",
+  convolve_weight = [[n(B, 6, 5, 2), n(B, 3, 3, 3), 3, 2, 1; n(B, 4, 4, 2), n(B, 3, 3, 4), 2, 1, 0, 1, 2;
+    n(2, 4, 4, 2), n(2, 2, 2, B), 3]],
+  pool_sum = "n(B, 5, 7, 3), {3, 2}, {2, 3}, {1, 0}; n(B, 4, 4, 1), 2, 2",
+  unpool_sum = "n(B, 3, 2, 3), {5, 7}, {3, 2}, {2, 3}, {1, 0}; n(B, 2, 2, 1), 4, 2, 2",
+  pool_argmax = "n(B, 5, 7, 3), {3, 2}, {2, 3}, {1, 0}; ints(1, 3, B, 4, 4, 2), 2, 2",
+  conv2d = [[n(B, 2, 6, 5), n(3, 2, 3, 3), n(3), {stride = 2, padding = 1};
+    n(B, 4, 4, 4), n(2, 2, 2, 3), nil, {groups = 2};
+    n(B, 1, 5, 5), n(2, 1, 2, 2), n(2), {dilation = 2}; n(2, 2, 4, 4), n(B, 2, 3, 3), n(B)]],
+  conv_transpose2d = [[n(B, 3, 3, 2), n(3, 2, 3, 3), n(2), {stride = 2, padding = 1, output_padding = 1};
+    n(B, 4, 2, 2), n(4, 1, 2, 2), nil, {groups = 2, stride = 2}]],
+  avg_pool2d = "n(B, 3, 4, 6), {kernel = 2}; n(B, 2, 5, 7), {kernel = {3, 2}, stride = {2, 3}, padding = {1, 0}}",
+  max_pool2d = "n(B, 3, 4, 6), {kernel = 2}; n(B, 2, 5, 7), {kernel = {3, 2}, stride = {2, 3}, padding = {1, 0}}",
+
   -- elementwise rows that take sizes of their own
   alias = "n(B, 3)",
   anchor = "{n(B, 3), n(4)}; {n(B, 3), n(B)}",

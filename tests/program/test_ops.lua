@@ -18,7 +18,8 @@ local unrecordable = {nonzero = true, masked_select = true}
 local sums = {}
 for name in ([[sum cumsum mean prod var std norm logsumexp softmax log_softmax bmm matmul dot outer einsum trace
   cholesky eigh_packed eigvalsh eigh_vectors solve_tri solve_triangular cholesky_solve solve_lu solve inverse det logdet
-  linear layer_norm group_norm cross_entropy mse bce_with_logits quantile]]):gmatch "%S+" do sums[name] = true end
+  linear layer_norm group_norm cross_entropy mse bce_with_logits quantile convolve convolve_input convolve_weight
+  pool_sum unpool_sum conv2d conv_transpose2d avg_pool2d]]):gmatch "%S+" do sums[name] = true end
 
 -- ---- a case as a function of the tensors that carry rows -----------------------------------------------------------
 

@@ -1,0 +1,36 @@
+/*
+** conv.h -- windows over images, and convolution's sizes.
+** Invariant: images have channels last, [N, H, W, C]; the window of output place (y, x) begins at y·stride − padding,
+** may reach beyond the image, where it reads 0, and its elements lie dilation apart.
+*/
+#ifndef NEAP_OPS_CONV_H
+#define NEAP_OPS_CONV_H
+
+#include "ops/support.h"
+
+/* Pairs are {height, width}. */
+typedef struct conv_windows {
+  int64_t n, size[2], c;                   /* images, their sides and channels */
+  int64_t kernel[2], stride[2], padding[2], dilation[2];
+  int64_t out[2];                          /* windows along each side */
+} conv_windows;
+
+enum { CONV_LONGEST = 1 << 15 };           /* kernels, strides, paddings, dilations: so that no size overflows */
+
+/* Fills all but n and c for images of size[0..1] (dilation NULL: 1); windows may be none.  false: error set. */
+bool conv_set_windows (neap_call *k, conv_windows *w, const int64_t *size, const int64_t *kernel, const int64_t *stride,
+                       const int64_t *padding, const int64_t *dilation);
+
+typedef struct conv_shape {
+  conv_windows w;
+  int64_t o, groups;                       /* outputs; channels and outputs are cut into so many groups */
+  int64_t cg, og, depth;                   /* channels and outputs of a group; elements of a window of it */
+} conv_shape;
+
+/* The shape of a call of convolve, convolve_input or convolve_weight, checked; false: error set. */
+bool conv_of (neap_call *k, conv_shape *s);
+
+/* The windows of a call of pool_sum, unpool_sum or pool_argmax. */
+bool conv_pool_of (neap_call *k, conv_windows *w);
+
+#endif
