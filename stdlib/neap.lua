@@ -11,7 +11,7 @@ end
 
 -- name -> the module that has it: the whole of it, or its field of that name
 local whole, field = {}, {}
-for name in ("bijector data diag dist ema image metric optim plot schedule train"):gmatch "%S+" do whole[name] = "neap." .. name end
+for name in ("bijector data diag dist ema image metric nn optim plot schedule train"):gmatch "%S+" do whole[name] = "neap." .. name end
 -- diag is an op and a module: neap.diag(x, k), neap.diag.ess(draws).
 neap.diag = nil
 local function give (module, names)

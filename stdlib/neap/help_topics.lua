@@ -162,6 +162,27 @@ return {
     ["energy.load"] = {"neap.energy.load(path)", "what E:save(path) wrote, unless it holds a function"},
   }},
 
+  {"nn", "networks from parts, which are called with rows x [B, …]; any function of a tensor is a part, too", {
+    ["nn.linear"] = {"neap.nn.linear{inputs, outputs, bias=true, spectral=false, gain=√2, dtype=, rng=}",
+      "[B, inputs] -> [B, outputs]; spectral: the weight over its largest singular value (Miyato et al. 2018)"},
+    ["nn.conv"] = {"neap.nn.conv{inputs, outputs, kernel=3, stride=1, padding=kernel//2, dilation=1, groups=1, bias=true, "
+      .. "spectral=false, gain=√2, dtype=, rng=}", "[B, inputs, H, W] -> [B, outputs, H', W']"},
+    ["nn.layer_norm"] = {"neap.nn.layer_norm{size, eps=1e-5, dtype=}", "over the last dimension (Ba et al. 2016)"},
+    ["nn.group_norm"] = {"neap.nn.group_norm{groups, channels, eps=1e-5, dtype=}",
+      "of x [B, channels, …] (Wu and He 2018)"},
+    ["nn.instance_norm"] = {"neap.nn.instance_norm{channels, eps=1e-5, dtype=}",
+      "each channel of each row by itself (Ulyanov et al. 2016)"},
+    ["nn.flatten"] = {"neap.nn.flatten()", "[B, …] -> [B, numbers of a row]"},
+    ["nn.upsample"] = {"neap.nn.upsample{scale=2, mode=\"nearest\" | \"bilinear\"}",
+      "[B, C, H, W] -> [B, C, scale·H, scale·W]"},
+    ["nn.sequential"] = {"neap.nn.sequential{part, …}", "one after the other; a condition goes to every module"},
+    ["nn.residual"] = {"neap.nn.residual{part, …, skip=}", "x + the parts one after the other; skip(x) in place of x"},
+    ["nn.custom"] = {"neap.nn.custom(f, {tensor, …})", "f(x [, c]) with these tensors as parameters"},
+    ["net:energy"] = {"net:energy([{event=, name=}])", "the energy of a network that gives one number a row"},
+    ["net:params"] = {"net:params()", "array of tensors, array of names such as 2.weight"},
+    ["net:numel"] = {"net:numel()", "how many numbers its tensors have; print(net) shows the parts and their shapes"},
+  }},
+
   {"E", "methods of energies; E1 + E2, w * E, E / T, E1 - E2, -E are energies, too", {
     ["E:score"] = {"E:score(x [, c])", "−∇E"},
     ["E:grad"] = {"E:grad(x [, c])", "∇E"},

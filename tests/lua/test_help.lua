@@ -36,7 +36,7 @@ function T.test_names_of_all_kinds ()
   lu.assertStrContains(printed "E:score", "−∇E")
   lu.assertStrContains(printed "rng", "r:categorical(logits)")
   lu.assertStrContains(printed "linear", "x:linear(w, [b])")
-  lu.assertStrContains(printed "linear", "see also schedule.linear")
+  lu.assertStrContains(printed "linear", "see also nn.linear, schedule.linear")
   lu.assertStrContains(printed "step", "opt:step(params, grads)")
   lu.assertStrContains(printed "sampler", "neap.sampler.mala{step_size=, target_accept=.574")
   lu.assertStrContains(printed "diag", "x:diag([k])")
@@ -70,7 +70,7 @@ function T.test_every_public_function_is_described ()
   end
 end
 
-local modules = {"bijector", "data", "diag", "dist", "energy", "image", "loss", "metric", "optim", "plot", "sampler",
+local modules = {"bijector", "data", "diag", "dist", "energy", "image", "loss", "metric", "nn", "optim", "plot", "sampler",
                  "schedule"}
 function T.test_every_part_is_described ()
   for _, module in ipairs(modules) do
@@ -88,7 +88,8 @@ end
 -- What is described is there.
 function T.test_every_topic_is_there ()
   local objects = {E = neap.energy.double_well(), s = neap.sampler.gibbs(), loss = neap.loss.dsm{sigma = 1},
-                   opt = neap.optim.sgd{lr = 1}, rng = neap.rng(1), figure = neap.plot.line{1, 2}}
+                   opt = neap.optim.sgd{lr = 1}, rng = neap.rng(1), figure = neap.plot.line{1, 2},
+                   net = neap.nn.flatten()}
   for _, name in ipairs(help.names()) do
     local part, last = name:match "^(%w+)[.:](.*)$"
     local at = part and (name:find ":" and objects[part] or neap[part]) or neap.zeros(1)
