@@ -167,6 +167,18 @@ static int files_save_png (lua_State *L) {
   return 0;
 }
 
+/* save_apng(path, x, milliseconds) */
+static int files_save_apng (lua_State *L) {
+  neap_context *c = bind_context(L);
+  const char *path = luaL_checkstring(L, 1);
+  neap_tensor *x = bind_checktensor(L, 2);
+  lua_Integer milliseconds = luaL_checkinteger(L, 3);
+  neap_scope s = neap_scope_open(c);
+  neap_apng_save(c, path, x, milliseconds);
+  bind_close(L, s);
+  return 0;
+}
+
 /* load_csv(path [, dtype name]) -> tensor, array of column names or nil */
 static int files_load_csv (lua_State *L) {
   neap_context *c = bind_context(L);
@@ -249,7 +261,7 @@ static int files_link (lua_State *L) {
 
 static const luaL_Reg files[] = {
   {"load", files_load}, {"save", files_save}, {"load_idx", files_load_idx}, {"load_png", files_load_png},
-  {"save_png", files_save_png}, {"load_csv", files_load_csv}, {"save_csv", files_save_csv}, {"isatty", files_isatty},
+  {"save_png", files_save_png}, {"save_apng", files_save_apng}, {"load_csv", files_load_csv}, {"save_csv", files_save_csv}, {"isatty", files_isatty},
   {"crc", files_crc}, {"link", files_link}, {NULL, NULL},
 };
 

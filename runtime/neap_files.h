@@ -55,5 +55,8 @@ NEAP_API neap_tensor *neap_idx_load (neap_context *c, const char *path);
 NEAP_API neap_tensor *neap_png_load (neap_context *c, const char *path);
 /* x uint8 [H, W] or [H, W, 3]. */
 NEAP_API bool neap_png_save (neap_context *c, const char *path, neap_tensor *x);
+/* An animated PNG, which starts again at its end.  x uint8 [frames, H, W] or [frames, H, W, 3], each frame shown for
+** 1 to 65535 milliseconds. */
+NEAP_API bool neap_apng_save (neap_context *c, const char *path, neap_tensor *x, int64_t milliseconds);
 
 #endif

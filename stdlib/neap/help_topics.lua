@@ -404,6 +404,8 @@ return {
     ["image.load"] = {"neap.image.load(path)", "[H, W], or [3, H, W]"},
     ["image.grid"] = {"neap.image.grid(x [, {columns=, padding=2, value=0.5}])",
       "pictures [N, H, W] or [N, C, H, W] as one"},
+    ["image.animate"] = {"neap.image.animate(\"x.png\", x [, {fps=10, columns=, padding=2, value=0.5}])",
+      "a film (animated PNG) of frames [T, H, W] or [T, C, H, W], or of chains [T, N, C, H, W]"},
   }},
 
   {"files and the program", {

@@ -1,4 +1,4 @@
--- image.lua -- pictures: neap.image.save, load and grid.
+-- image.lua -- pictures and films: neap.image.save, load, grid and animate.
 -- A picture is [H, W] (grey), [C, H, W] or [H, W, C] with C = 1 or 3; floats in 0..1, bytes in 0..255, or bools.
 
 local neap = require "neap"
@@ -29,12 +29,15 @@ local function rows_first (x)
   return s[3] == 1 and x:squeeze(3) or nil
 end
 
+local function check_path (fname, path)
+  if type(path) == "string" and path:lower():match "%.png$" then return end
+  error(("%s: path: a name that ends in .png expected, got %s"):format(fname, tostring(path)))
+end
+
 -- save("name.png", x)
 function image.save (path, x)
   options.argument("image.save", "x", x, "tensor")
-  if type(path) ~= "string" or not path:lower():match "%.png$" then
-    error("image.save: path: a name that ends in .png expected, got " .. tostring(path))
-  end
+  check_path("image.save", path)
   local picture = rows_first(x)
   if not picture or x:numel() == 0 then
     error(("image.save: x: [H, W], [C, H, W] or [H, W, C] with C = 1 or 3 expected, got %s"):format(shape_text(x)))
@@ -68,6 +71,30 @@ function image.grid (x, given)
   x = x:reshape(rows, columns, channels, h + p, w + p):permute(3, 1, 4, 2, 5)
   x = x:reshape(channels, rows * (h + p), columns * (w + p)):pad({{0, 0}, {p, 0}, {p, 0}}, {value = o.value})
   return channels == 1 and x:squeeze(1) or x
+end
+
+-- One frame's picture [H, W] or [H, W, 3]: chains [N, C, H, W] side by side.
+local function frame (x, o)
+  return rows_first(x.ndim == 4 and image.grid(x, {columns = o.columns, padding = o.padding, value = o.value}) or x)
+end
+
+-- animate("name.png", x [, {fps = 10, columns =, padding = 2, value = 0.5}]): a film, an animated PNG.  x is frames
+-- [T, H, W] or [T, C, H, W], or draws of chains [T, N, C, H, W], which each frame shows as image.grid does.
+function image.animate (path, x, given)
+  check_path("image.animate", path)
+  options.argument("image.animate", "x", x, "tensor")
+  local o = options("image.animate", given, {fps = 10., columns = options.any "integer", padding = 2, value = .5})
+  local channels = x.ndim > 3 and x.shape[x.ndim - 2] or 1
+  if x.ndim < 3 or x.ndim > 5 or x:numel() == 0 or (channels ~= 1 and channels ~= 3) then
+    error(("image.animate: x: [T, H, W], [T, C, H, W] or [T, N, C, H, W] with C = 1 or 3 expected, got %s"):format(
+      shape_text(x)))
+  end
+  if not (o.fps >= .02 and o.fps <= 1000) then
+    error(("image.animate: fps: from 0.02 to 1000 frames a second expected, got %g"):format(o.fps))
+  end
+  local frames = {}
+  for t = 1, x.shape[1] do frames[t] = bytes(frame(x:select(1, t), o)) end
+  core.save_apng(path, neap.stack(frames, 1), math.floor(1000 / o.fps + .5))
 end
 
 return image

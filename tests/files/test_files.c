@@ -22,7 +22,7 @@ static int make_folder (void **state) {
 
 static int remove_folder (void **state) {
   (void)state;
-  const char *names[] = {"a.safetensors", "a.npy", "a.npz", "a.csv", "a.png", "a.idx"};
+  const char *names[] = {"a.safetensors", "a.npy", "a.npz", "a.csv", "a.png", "b.png", "a.idx"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     remove(file(names[i]));
   return rmdir(folder);
@@ -43,7 +43,8 @@ static bool save_all (neap_context *c) {
                                 (const char *[]){"key", "value", NULL}) &&
             neap_save(c, file("a.npz"), 2, (const char *[]){"x", "y"}, (neap_tensor *[]){x, y}, NULL) &&
             neap_npy_save(c, file("a.npy"), neap_transpose(c, x, 1, 2)) &&
-            neap_csv_save(c, file("a.csv"), x, (const char *[]){"p", "q", "r"}) && neap_png_save(c, file("a.png"), y);
+            neap_csv_save(c, file("a.csv"), x, (const char *[]){"p", "q", "r"}) &&
+            neap_png_save(c, file("a.png"), y) && neap_apng_save(c, file("b.png"), neap_unsqueeze(c, y, 1), 40);
   neap_scope_close(c, s);
   return ok;
 }
@@ -178,6 +179,12 @@ static void test_wrong_calls (void **state) {
   neap_scope s = neap_scope_open(c);
   assert_false(neap_png_save(c, file("a.png"), floats(c)));
   assert_non_null(strstr(neap_error(c), "uint8 [H, W]"));
+  neap_clear_error(c);
+  assert_false(neap_apng_save(c, file("b.png"), bytes(c), 40));
+  assert_non_null(strstr(neap_error(c), "[frames, H, W]"));
+  neap_clear_error(c);
+  assert_false(neap_apng_save(c, file("b.png"), neap_unsqueeze(c, bytes(c), 1), 0));
+  assert_non_null(strstr(neap_error(c), "milliseconds"));
   neap_clear_error(c);
   assert_false(neap_save(c, file("a.npy"), 2, (const char *[]){"x", "y"}, (neap_tensor *[]){floats(c), bytes(c)},
                          NULL));

@@ -53,6 +53,89 @@ function T.test_errors ()
   fails("PNG", neap.image.load, folder.write("x.png", bytes:sub(1, 60) .. "\0\0\0\0" .. bytes:sub(65)))
 end
 
+-- ---- films ----
+
+local SIGNATURE = "\137PNG\r\n\26\n"
+
+local function chunk (kind, data)
+  return string.pack(">I4", #data) .. kind .. data .. string.pack(">I4", neap.core._files.crc(kind .. data))
+end
+
+-- The chunks of a file as {kind, data}; their checksums hold.
+local function chunks (bytes)
+  local out, at = {}, 9
+  lu.assertEquals(bytes:sub(1, 8), SIGNATURE)
+  while at <= #bytes do
+    local n = string.unpack(">I4", bytes, at)
+    local kind, data = bytes:sub(at + 4, at + 7), bytes:sub(at + 8, at + 7 + n)
+    lu.assertEquals(bytes:sub(at, at + 11 + n), chunk(kind, data))
+    out[#out + 1], at = {kind, data}, at + 12 + n
+  end
+  return out
+end
+
+-- The pictures of a film, and the chunks with all that decoders go by.
+local function film (name)
+  local header, frames, numbers, list = nil, {}, {}, chunks(folder.read(name))
+  for _, c in ipairs(list) do
+    local kind, data = table.unpack(c)
+    if kind == "IHDR" then header = chunk(kind, data)
+    elseif kind == "fcTL" then numbers[#numbers + 1], frames[#frames + 1] = string.unpack(">I4", data), ""
+    elseif kind == "IDAT" then frames[#frames] = frames[#frames] .. data
+    elseif kind == "fdAT" then
+      numbers[#numbers + 1], frames[#frames] = string.unpack(">I4", data), frames[#frames] .. data:sub(5)
+    end
+  end
+  for i, data in ipairs(frames) do
+    folder.write("frame.png", SIGNATURE .. header .. chunk("IDAT", data) .. chunk("IEND", ""))
+    frames[i] = neap.image.load(folder.file "frame.png")
+  end
+  return frames, numbers, list
+end
+
+local function equal (a, b)
+  lu.assertEquals(a.shape, b.shape)
+  lu.assertTrue((a - b):abs():max():item() < 1 / 500)
+end
+
+function T.test_film_of_pictures ()
+  for _, shape in ipairs {{5, 6, 7}, {3, 1, 6, 7}, {4, 3, 20, 30}, {1, 2, 2}} do
+    local x = neap.rand(shape)
+    neap.image.animate(folder.file "f.png", x, {fps = 25})
+    local frames, numbers, list = film "f.png"
+    lu.assertEquals(#frames, shape[1])
+    for i, n in ipairs(numbers) do lu.assertEquals(n, i - 1) end
+    lu.assertEquals({list[2][1], string.unpack(">I4I4", list[2][2])}, {"acTL", shape[1], 0, 9})
+    lu.assertEquals(list[#list][1], "IEND")
+    for t, f in ipairs(frames) do
+      local expected = x:select(1, t)
+      equal(f, expected.ndim == 3 and shape[2] == 1 and expected:squeeze(1) or expected)
+    end
+    for _, c in ipairs(list) do
+      if c[1] == "fcTL" then
+        local _, w, h, left, top, n, d = string.unpack(">I4I4I4I4I4I2I2", c[2])
+        lu.assertEquals({w, h, left, top, n / d}, {shape[#shape], shape[#shape - 1], 0, 0, .04})
+      end
+    end
+    equal(neap.image.load(folder.file "f.png"), frames[1])         -- what others see
+  end
+end
+
+function T.test_film_of_chains ()
+  local x, how = neap.rand(4, 6, 1, 3, 5), {columns = 3, padding = 1, value = 0}
+  neap.image.animate(folder.file "f.png", x, how)
+  for t, f in ipairs((film "f.png")) do equal(f, neap.image.grid(x:select(1, t), how)) end
+end
+
+function T.test_film_errors ()
+  fails("path: a name that ends in .png expected, got x.gif", neap.image.animate, "x.gif", neap.zeros(2, 2, 2))
+  fails("%[T, N, C, H, W%] with C = 1 or 3 expected, got %[2, 2%]", neap.image.animate, "x.png", neap.zeros(2, 2))
+  fails("got %[2, 4, 2, 2%]", neap.image.animate, "x.png", neap.zeros(2, 4, 2, 2))
+  fails("got %[0, 2, 2%]", neap.image.animate, "x.png", neap.zeros(0, 2, 2))
+  fails("fps: from 0.02 to 1000 frames a second expected", neap.image.animate, "x.png", neap.zeros(1, 2, 2), {fps = 0})
+  fails("nowhere", neap.image.animate, folder.file "nowhere/x.png", neap.zeros(1, 2, 2))
+end
+
 function T.test_plots_are_pictures_of_their_size ()
   local f = neap.plot.scatter(neap.randn(50, 2), {width = 100, height = 80, title = "x"})
   f:add(neap.plot.line({-1, 0, 1}, {0, 1, 0}))

@@ -70,8 +70,8 @@ function T.test_every_public_function_is_described ()
   end
 end
 
-local modules = {"bijector", "data", "diag", "dist", "energy", "image", "loss", "metric", "nn", "optim", "plot", "sampler",
-                 "schedule"}
+local modules = {"bijector", "data", "diag", "dist", "energy", "image", "loss", "metric", "nn", "optim", "plot",
+                 "sampler", "schedule"}
 function T.test_every_part_is_described ()
   for _, module in ipairs(modules) do
     for name in pairs(neap[module]) do
@@ -101,6 +101,7 @@ end
 
 local first_arguments = {
   data = {3}, diag = {neap.randn(8, 2)}, image = {neap.zeros(1, 2, 2)}, plot = {neap.zeros(2, 2)}, bijector = {1},
+  ["image.animate"] = {"x.png", neap.zeros(1, 2, 2)},
   ["plot.hist"] = {neap.randn(4)}, ["plot.trace"] = {neap.randn(4, 2)}, ["plot.images"] = {neap.zeros(1, 2, 2)},
   ["plot.line"] = {neap.randn(4), neap.randn(4)}, ["plot.energy"] = {neap.energy.double_well{dim = 2}},
   ["metric.mmd"] = {neap.randn(4, 2), neap.randn(4, 2)}, ["data.loader"] = {neap.zeros(3, 1)},
