@@ -12,6 +12,8 @@ local nn = {}
 local Module = {__name = "neap.nn"}
 Module.__index = Module
 
+local function shape_text (x) return "[" .. table.concat(x.shape, ", ") .. "]" end
+
 local function is_module (m) return getmetatable(m) == Module end
 
 -- kind: what it is called; own: its tensors, in the order of names; parts: what it is made of; run(x, c) -> y.
@@ -44,7 +46,7 @@ end
 local function describe (part, indent, out)
   if not is_module(part) then out[#out + 1] = indent .. "function" return end
   local shapes = {}
-  for i, name in ipairs(part.names) do shapes[i] = ("%s [%s]"):format(name, table.concat(part.own[name].shape, ", ")) end
+  for i, name in ipairs(part.names) do shapes[i] = name .. " " .. shape_text(part.own[name]) end
   local text = #shapes > 0 and ": " .. table.concat(shapes, ", ") or ""
   out[#out + 1] = ("%s%s, %d numbers%s"):format(indent, part.kind, part:numel(), text)
   for _, p in ipairs(part.parts) do describe(p, indent .. "  ", out) end
@@ -56,23 +58,40 @@ function Module:__tostring ()
   return table.concat(out, "\n")
 end
 
+local function make_energy (self, fname, given, f)
+  local o = options(fname, given, {event = options.any "table", name = options.any "string"})
+  return neap.energy(f, {params = self, event = o.event, name = o.name or self.kind})
+end
+
 -- energy([{event = {…}, name =}]) -> the energy of a module that gives one number a row, [B] or [B, 1].
 function Module:energy (given)
-  local o = options("nn.energy", given, {event = options.any "table", name = options.any "string"})
-  local function f (x, c)
+  return make_energy(self, "nn.energy", given, function (x, c)
     local y = self.run(x, c)
     if y:numel() ~= x.shape[1] then
-      error(("nn.energy: one number a row expected of the network, got shape [%s] for %d rows"):format(
-        table.concat(y.shape, ", "), x.shape[1]))
+      error(("nn.energy: one number a row expected of the network, got shape %s for %d rows"):format(shape_text(y),
+                                                                                                     x.shape[1]))
     end
     return y:reshape(x.shape[1])
-  end
-  return neap.energy(f, {params = self, event = o.event, name = o.name or self.kind})
+  end)
+end
+
+-- reconstruction([{event =, name =}]) -> ½ |x − net(x)|², the energy of a network that gives what it is given: near the
+-- data's noise level its score is about net(x) − x (Salimans and Ho 2021).
+function Module:reconstruction (given)
+  return make_energy(self, "nn.reconstruction", given, function (x, c)
+    local y = self.run(x, c)
+    if shape_text(y) ~= shape_text(x) then
+      error(("nn.reconstruction: the shape of x, %s, expected of the network, got %s"):format(shape_text(x),
+                                                                                              shape_text(y)))
+    end
+    return .5 * (x - y):square():reshape(x.shape[1], -1):sum(2)
+  end)
 end
 
 -- ---- tensors and arguments ----
 
-local TENSORS = {dtype = options.any "string", rng = options.any "userdata", bias = true, spectral = false, gain = 2 ^ .5}
+local TENSORS = {dtype = options.any "string", rng = options.any "userdata", bias = true, spectral = false,
+                 gain = 2 ^ .5}
 
 local function known (more)
   local out = {}
@@ -243,20 +262,62 @@ function nn.residual (given)
   return module("residual", {}, {}, all, function (x, c)
     local y, kept = inner(x, c), x
     if skip then kept = is_module(skip) and skip.run(x, c) or skip(x) end
-    if table.concat(y.shape, ",") ~= table.concat(kept.shape, ",") then
-      error(("nn.residual: the parts give shape [%s], where [%s] is to be added; skip= takes what changes the shape"):format(
-        table.concat(y.shape, ", "), table.concat(kept.shape, ", ")))
+    if shape_text(y) ~= shape_text(kept) then
+      error(("nn.residual: the parts give shape %s, where %s is to be added; skip= takes what changes the shape"):format(
+        shape_text(y), shape_text(kept)))
     end
     return kept + y
   end)
 end
+
+-- ---- U-Net ----
+
+local function level (inputs, outputs, activation, how)
+  local conv = nn.conv{inputs, outputs, kernel = how.kernel, stride = how.stride, dtype = how.dtype, rng = how.rng}
+  return nn.sequential{conv, activation}
+end
+
+-- unet{inputs, channels = {16, 32}, kernel = 3, activation = neap.silu [, dtype =, rng =]}: x [B, inputs, H, W] -> the
+-- same shape.  Each further entry of channels halves the picture; on the way back what was seen at each size is put
+-- beside what comes from below (Ronneberger et al. 2015).  H and W: multiples of 2^(#channels − 1).
+function nn.unet (t)
+  local o, inputs = take("nn.unet", t, 1, {channels = options.any "table", kernel = 3, dtype = options.any "string",
+                                           activation = options.any "callable", rng = options.any "userdata"})
+  local c, act = o.channels or {16, 32}, o.activation or neap.silu
+  local parts, n = {level(inputs, c[1], act, o)}, #c
+  local halves = {kernel = o.kernel, stride = 2, dtype = o.dtype, rng = o.rng}
+  for i = 2, n do parts[i] = level(c[i - 1], c[i], act, halves) end
+  for i = n - 1, 1, -1 do parts[#parts + 1] = level(c[i] + c[i + 1], c[i], act, o) end
+  parts[#parts + 1] = nn.conv{c[1], inputs, kernel = o.kernel, dtype = o.dtype, rng = o.rng}
+  return module("unet", {}, {}, parts, function (x)
+    local seen, size = {}, 2 ^ (n - 1)
+    if x.ndim ~= 4 or x.shape[3] % size ~= 0 or x.shape[4] % size ~= 0 then
+      error(("nn.unet: x: [B, %d, H, W] with H and W multiples of %d expected, got %s"):format(inputs, size,
+                                                                                               shape_text(x)))
+    end
+    for i = 1, n do
+      x = parts[i].run(x)
+      seen[i] = x
+    end
+    for i = n - 1, 1, -1 do
+      local wide = x:repeat_interleave(2, 3):repeat_interleave(2, 4)
+      x = parts[2 * n - i].run(neap.cat({seen[i], wide}, 2))
+    end
+    return parts[2 * n].run(x)
+  end)
+end
+
+-- ---- by hand ----
 
 -- custom(f, params): f(x [, c]) as a module that owns the tensors in the array params.
 function nn.custom (f, params)
   options.argument("nn.custom", "f", f, "callable")
   options.argument("nn.custom", "params", params, "table")
   local own, names = {}, {}
-  for i, p in ipairs(params) do own[tostring(i)], names[i] = options.argument("nn.custom", "params", p, "tensor"), tostring(i) end
+  for i, p in ipairs(params) do
+    names[i] = tostring(i)
+    own[names[i]] = options.argument("nn.custom", "params", p, "tensor")
+  end
   return module("custom", own, names, {}, f)
 end
 

@@ -100,6 +100,29 @@ function T.test_energy ()
   lu.assertTrue((other(x) - E(x)):abs():max():item() > 1e-3)
 end
 
+-- E = ½ |x − net(x)|², whose gradient is (1 − J)ᵀ (x − net(x))
+function T.test_reconstruction ()
+  local net = nn.linear{3, 3, dtype = "float64"}
+  local E, x = net:reconstruction{event = {3}}, neap.randn(5, 3, {dtype = "float64"})
+  local r = x - net(x)
+  near(E(x), .5 * r:square():sum(2), 1e-12)
+  near(E:grad(x), r - r:matmul(net.own.weight), 1e-12)
+end
+
+function T.test_unet ()
+  local net = nn.unet{2, channels = {4, 6, 8}, rng = neap.rng(1)}
+  local x = neap.randn(3, 2, 8, 12)
+  lu.assertEquals(net(x).shape, x.shape)
+  lu.assertEquals(net:numel(), 4 * 18 + 4 + 6 * 36 + 6 + 8 * 54 + 8 + 6 * 14 * 9 + 6 + 4 * 10 * 9 + 4 + 2 * 36 + 2)
+  local E = net:reconstruction{event = {2, 8, 12}}
+  near(E(x), .5 * (x - net(x)):square():sum({2, 3, 4}), 1e-3)
+  local one, grads = neap.ones(1, 2, 8, 12), {}
+  for i, g in ipairs(neap.gradients(E(one):sum(), (net:params()))) do grads[i] = g:abs():max():item() > 0 end
+  lu.assertEquals(#grads, 12)
+  for i, moves in ipairs(grads) do lu.assertTrue(moves, tostring(i)) end
+  raises("H and W multiples of 4 expected, got [1, 2, 6, 8]", net, neap.ones(1, 2, 6, 8))
+end
+
 function T.test_errors ()
   raises("nn.linear: [2]: an integer of at least 1 expected, got 0", nn.linear, {3, 0})
   raises("nn.linear: unknown option 'bais' (did you mean 'bias'?)", nn.linear, {3, 2, bais = false})
@@ -111,6 +134,8 @@ function T.test_errors ()
   raises("nn.residual: the parts give shape [4, 2], where [4, 3] is to be added", nn.residual{nn.linear{3, 2}}, neap.ones(4, 3))
   raises("nn.energy: one number a row expected of the network, got shape [4, 2] for 4 rows",
          nn.linear{3, 2}:energy{event = {3}}, neap.ones(4, 3))
+  raises("nn.reconstruction: the shape of x, [4, 3], expected of the network, got [4, 2]",
+         nn.linear{3, 2}:reconstruction{event = {3}}, neap.ones(4, 3))
   raises("nn.custom: params: tensor expected, got integer", nn.custom, neap.silu, {3})
 end
 
