@@ -1,11 +1,11 @@
 -- run.lua -- the benchmark's driver; make bench calls it.
 --
---   build/neap tests/bench/run.lua [--threads 1,2] [--only NAME|pattern] [--runs 7] [--seconds 3] [--scale 1]
+--   build/neap tests/bench/run.lua [--threads 1,2] [--only NAME|pattern] [--runs 7] [--seconds 6] [--rounds 3] [--scale 1]
 --                                  [--json FILE] [--peak PROGRAM] [--python PROGRAM | --no-peer] [--busy N] [--list]
 --
 -- Each row is set up, warmed up on both sides, then measured in turns: a run of neap, a run of the peer, and so on, so
--- that what else the machine does meets both alike; at least so many runs and seconds, because a neighbour's work can
--- halve this machine's speed for a second.  Only ratios from one run count.  --busy keeps so many other
+-- that what else the machine does meets both alike; at least so many runs and seconds, which all rows get in rounds,
+-- because a neighbour's work can halve this machine's speed for seconds.  Only ratios from one run count.  --busy keeps so many other
 -- processes computing meanwhile.
 -- Invariant: a row that fails is reported with its error and makes the exit code 1; it never has a ratio.
 
@@ -36,9 +36,9 @@ local function numbers (text, name)
 end
 
 local function options ()
-  local o = {threads = "1", runs = "7", seconds = "3", scale = "1", python = "/usr/bin/python3"}
+  local o = {threads = "1", runs = "7", seconds = "6", rounds = "3", scale = "1", python = "/usr/bin/python3"}
   local flags = {["no-peer"] = true, list = true}
-  local known = {threads = true, runs = true, seconds = true, scale = true, python = true, only = true, json = true,
+  local known = {threads = true, runs = true, seconds = true, rounds = true, scale = true, python = true, only = true, json = true,
                  peak = true, busy = true}
   local i = 1
   while i <= #arg do
@@ -49,6 +49,7 @@ local function options ()
     i = i + 1
   end
   o.threads, o.runs, o.scale = numbers(o.threads, "threads"), numbers(o.runs, "runs")[1], tonumber(o.scale)
+  o.rounds = numbers(o.rounds, "rounds")[1]
   if not o.scale or o.scale <= 0 then fail "--scale: a positive number expected" end
   o.seconds = tonumber(o.seconds) or fail "--seconds: a number expected"
   o.busy = o.busy and numbers(o.busy, "busy")[1] or 0
@@ -137,26 +138,49 @@ local function peer_side (row, units, o, measured, peer)
   return function () return 1e6 * peer:ask("run", row.name, units)[1] / units end
 end
 
--- -> what report.result takes
-local function measure (row, o, peer, threads)
-  local units = row.process and 1 or math.max(1, math.floor(row.units * o.scale))
-  local measured = {threads = threads, units = units, neap = {}, peer = {}}
-  local ok, problem = pcall(function ()
-    neap.seed(1)
-    local ours = neap_side(row, units, o, measured)
-    local theirs = peer and not row.alone and peer_side(row, units, o, measured, peer) or nil
-    local run, began = 0, nil                    -- run 0 warms up
-    repeat
-      local a, b = ours(), theirs and theirs()
-      if run > 0 then measured.neap[run], measured.peer[run] = a, b end
-      run, began = run + 1, began or neap.clock()
-    until run > o.runs and neap.clock() - began > o.seconds
-  end)
+local function units_of (row, o) return row.process and 1 or math.max(1, math.floor(row.units * o.scale)) end
+
+-- A round of a row: sets it up and adds its runs to what report.result takes.
+local function measure (row, o, peer, measured)
+  local theirs = peer and not row.alone and peer_side(row, measured.units, o, measured, peer) or nil
+  neap.seed(1)
+  local ours = neap_side(row, measured.units, o, measured)
+  local run, began = 0, nil                      -- run 0 warms up
+  repeat
+    local a, b = ours(), theirs and theirs()
+    local n = #measured.neap + 1
+    if run > 0 then measured.neap[n], measured.peer[n] = a, b end
+    run, began = run + 1, began or neap.clock()
+  until run > math.ceil(o.runs / o.rounds) and neap.clock() - began > o.seconds / o.rounds
+end
+
+-- The same; an error stays the row's result.
+local function try (row, o, peer, measured)
+  if measured.error then return end
+  local ok, problem = pcall(measure, row, o, peer, measured)
   if not ok and tostring(problem):find("interrupted!", 1, true) then error(problem, 0) end
-  if not ok then measured = {threads = threads, units = units, neap = {}, peer = {}, error = tostring(problem)} end
+  if not ok then measured.neap, measured.peer, measured.error = {}, {}, tostring(problem) end
   if peer and not row.process and not row.alone then pcall(peer.ask, peer, "drop", row.name) end
   collectgarbage()
-  return measured
+end
+
+local watched = neap.core._files.isatty(io.stderr)
+
+local function show (text)
+  if watched then io.stderr:write("\r\27[K", text) end
+end
+
+local function measure_all (list, o, peer, threads)
+  local all = {}
+  for i, row in ipairs(list) do all[i] = {threads = threads, units = units_of(row, o), neap = {}, peer = {}} end
+  for round = 1, o.rounds do
+    for i, row in ipairs(list) do
+      show(("round %d of %d: %s"):format(round, o.rounds, row.name))
+      try(row, o, peer, all[i])
+    end
+  end
+  show ""
+  return all
 end
 
 local function describe (peak, peer, why)
@@ -176,15 +200,16 @@ local function run_threads (o, threads, out)
   out.peaks[#out.peaks + 1] = peak
   out.peer = peer and "PyTorch " .. peer.version
   local stop = keep_busy(o.busy)
+  local list = chosen(o.only)
+  local all = measure_all(list, o, peer, threads)
+  stop()
   print(report.head())
-  for _, row in ipairs(chosen(o.only)) do
-    local r = report.result(row, measure(row, o, peer, threads), peak)
+  for i, row in ipairs(list) do
+    local r = report.result(row, all[i], peak)
     out.rows[#out.rows + 1] = r
     print(report.line(r))
-    io.stdout:flush()
     if r.error then out.failed = true end
   end
-  stop()
   if peer then peer:close() end
 end
 
