@@ -5,14 +5,12 @@
 
 local neap = require "neap"
 local options = require "neap.options"
-local error = options.error
+local error, shape_text = options.error, options.shape_text
 
 local nn = {}
 
 local Module = {__name = "neap.nn"}
 Module.__index = Module
-
-local function shape_text (x) return "[" .. table.concat(x.shape, ", ") .. "]" end
 
 local function is_module (m) return getmetatable(m) == Module end
 
