@@ -320,32 +320,39 @@ static void run_lane (void *arg, int64_t l) {
   for (int64_t b = from; b < to; b++) run_rows(r, b, lane, b == from);
 }
 
-typedef struct total { const program_run *r; const row_sum *s; } total;
-
 enum { TOTAL_PART = 16 * NEAP_TILE };      /* elements that a thread adds up */
 
-/* part of a sum: all lanes into the first, tile by tile */
+static int64_t parts_of (const row_sum *s) { return (s->n + TOTAL_PART - 1) / TOTAL_PART; }
+
+/* a part of a sum, counted through all of them: all lanes into the first, tile by tile */
 static void add_lanes (void *arg, int64_t part) {
-  const total *t = arg;
-  const neap_program *p = t->r->p;
-  neap_dtype d = p->g->values[t->s->value].dtype;
+  const program_run *r = arg;
+  const neap_program *p = r->p;
+  const row_sum *s = p->sums;
+  for (; part >= parts_of(s); s++) part -= parts_of(s);
+  neap_dtype d = p->g->values[s->value].dtype;
   size_t size = neap_dtype_size(d);
-  char *lanes = frame_align(p->lanes) + t->s->at;
-  int64_t end = (part + 1) * TOTAL_PART < t->s->n ? (part + 1) * TOTAL_PART : t->s->n;
+  char *lanes = frame_align(p->lanes) + s->at;
+  int64_t end = (part + 1) * TOTAL_PART < s->n ? (part + 1) * TOTAL_PART : s->n;
   for (int64_t at = part * TOTAL_PART; at < end; at += NEAP_TILE) {
     int64_t n = end - at < NEAP_TILE ? end - at : NEAP_TILE;
     char *to = lanes + (size_t)at * size;
-    for (int64_t l = 1; l < t->r->nlanes; l++) frame_add(p->after, d, n, to, to + (size_t)l * p->lane_bytes);
+    for (int64_t l = 1; l < r->nlanes; l++) frame_add(p->after, d, n, to, to + (size_t)l * p->lane_bytes);
   }
 }
 
+/* Sums of one part each are not worth waking threads. */
+static void add_up (program_run *r) {
+  const neap_program *p = r->p;
+  int64_t n = 0;
+  for (int i = 0; i < p->nsums; i++) n += parts_of(&p->sums[i]);
+  if (n > p->nsums) neap_parallel(p->c, n, add_lanes, r);
+  else for (int64_t part = 0; part < n; part++) add_lanes(r, part);
+}
+
 static void run_after (program_run *r) {
-  neap_program *p = r->p;
-  for (int i = 0; i < p->nsums; i++) {
-    total t = { r, &p->sums[i] };
-    neap_parallel(p->c, (t.s->n + TOTAL_PART - 1) / TOTAL_PART, add_lanes, &t);
-  }
-  run_frame(r, p->after, r->nblocks);
+  add_up(r);
+  run_frame(r, r->p->after, r->nblocks);
 }
 
 /* ---- a run ---- */

@@ -172,7 +172,7 @@ fault("a lane keeps its last block's sum alone", "execute.c", {sums, "test_sums_
   {"if (!f->first) frame_add(", "if (!f->first && f->row0 < 0) frame_add("},
   {"f->first || in->product ? lane : spill;", "lane;"})
 fault("the last lane is not added", "scan.c", {sums, "test_sums_of_every_kind"},
-  {"for (int64_t l = 1; l < t->r->nlanes; l++)", "for (int64_t l = 1; l + 1 < t->r->nlanes; l++)"})
+  {"for (int64_t l = 1; l < r->nlanes; l++)", "for (int64_t l = 1; l + 1 < r->nlanes; l++)"})
 fault("sums are added up before they are all made", "label.c", {sums, "test_sums_of_every_kind"},
   {"v->axis == AXIS_AFTER ? PHASE_AFTER :", "v->axis == AXIS_AFTER ? PHASE_BLOCK | PHASE_AFTER :"})
 
