@@ -43,6 +43,7 @@ struct neap_program {
   program_origin origin; bool fixed;       /* of the capture that bound it last */
   void *note; size_t note_bytes;
   uint64_t ran;                            /* which run of the context's was its last one, from 1 on */
+  int64_t pace, pace_rows;                 /* a sampler's: steps of so many rows that took as long as a chunk may */
   instr *instrs; int ninstrs, instrs_size;
   group_step *steps; int nsteps, steps_size;
   graph_ref *sources; int nsources, sources_size;

@@ -113,6 +113,7 @@ void sampler_program_open (sampler_program *k, neap_context *c, neap_sampler *s,
   k->adds = adds_entries(k, s);
   if (k->adds) { sampler_program_close(k); return; }
   k->run = (program_run){ .p = k->p, .rows = x->shape[0], .carry = k->layout.carry };
+  if (k->p->pace_rows == k->run.rows) k->chunk = k->p->pace;
   if (worth_it(k) && program_prepare(&k->run)) return;
   if (c->status != NEAP_EINTERRUPTED) neap_clear_error(c);             /* eager execution will tell */
   sampler_program_close(k);
@@ -145,7 +146,8 @@ static bool run_chunk (sampler_program *k, neap_state *st, int64_t n) {
   k->run.steps = n;
   double from = clock_now();
   if (!program_go(&k->run)) return false;
-  k->chunk = clock_chunk(clock_now() - from, n);
+  k->chunk = k->p->pace = clock_chunk(clock_now() - from, n);
+  k->p->pace_rows = k->run.rows;
   for (int j = 0; j < k->layout.nout; j++) if (!neap_state_set(k->c, st, k->layout.out[j], out[j])) return false;
   return true;
 }

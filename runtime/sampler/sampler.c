@@ -2,7 +2,7 @@
 ** sampler.c -- the sampler object, and the expressions that every kernel is made of.
 ** Invariant: a sampler holds settings only, so one object may serve any number of chains and energies.
 */
-#include "sampler/sampler.h"
+#include "sampler/slope.h"
 #include "energy/energy.h"
 #include "program/program.h"
 #include <math.h>
@@ -165,6 +165,5 @@ bool sampler_set_gradient (neap_context *c, neap_energy *E, neap_state *st) {
 }
 
 bool sampler_init_gradient (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {
-  (void)s;
-  return sampler_set_gradient(c, E, st) && sampler_counter(c, st, "accepted");
+  return slope_set(c, s, E, st) && sampler_counter(c, st, "accepted");
 }

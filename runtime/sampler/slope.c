@@ -97,3 +97,20 @@ void slope_close (slope *q) {
   neap_release(q->cond);
   *q = (slope){ 0 };
 }
+
+/* ---- for a state ---- */
+
+enum { BLOCKS_FROM = 64 };                 /* fewer rows are one block, and as fast op by op */
+
+static bool pays (neap_context *c, const neap_energy *E, const neap_tensor *x) {
+  return !c->trace && energy_is_fixed(E) && neap_is_float(x->dtype) && x->shape[0] >= BLOCKS_FROM;
+}
+
+bool slope_set (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st) {
+  slope q;
+  if (!pays(c, E, neap_state_get(st, "x"))) return sampler_set_gradient(c, E, st);
+  bool ok = slope_open(&q, c, s, E, st) && slope_go(&q) && neap_state_set(c, st, "energy", q.e) &&
+            neap_state_set(c, st, "grad", q.g);
+  slope_close(&q);
+  return ok;
+}

@@ -22,5 +22,7 @@ typedef struct slope {
 bool slope_open (slope *q, neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st);
 bool slope_go (slope *q);                  /* e, g at x */
 void slope_close (slope *q);
+/* "energy" and "grad" of a state's x, by a program that blocks of its rows and later states share, if that pays. */
+bool slope_set (neap_context *c, neap_sampler *s, neap_energy *E, neap_state *st);
 
 #endif

@@ -156,6 +156,27 @@ for _, dtype in ipairs{"float32", "float64"} do
   end
 end
 
+-- ---- where chains start --------------------------------------------------------------------------------------------
+
+-- From 64 rows on a ready-made energy's first values come from a program, which later starts share.
+function T.test_energy_and_gradient_of_the_start ()
+  local s, E, x = neap.sampler.hmc{step_size = .1}, neap.energy.mlp{sizes = {2, 16}}, neap.rng(1):normal{300, 2}
+  local made = neap.memory().programs
+  local function start () local st = s:init(E, x) return {st.energy, st.grad} end
+  lu.assertTrue(compare.same_for_threads(start))
+  x = x:slice(1, 1, 64)
+  local st, e, g = start(), E:value_and_grad(x)
+  lu.assertTrue((st[1] - e):abs():amax():item() < 1e-5)
+  lu.assertTrue((st[2] - g):abs():amax():item() < 1e-5)
+  lu.assertEquals(neap.memory().programs, made + 1)
+  x = x:slice(1, 1, 63)
+  start()
+  E = neap.energy(function (y) return row_sum(y) / 2 end, {event = {2}})       -- it would be recorded at each start
+  x = neap.randn(300, 2)
+  start()
+  lu.assertEquals(neap.memory().programs, made + 1)
+end
+
 -- ---- gibbs ---------------------------------------------------------------------------------------------------------
 
 -- the smallest |u − p| [rows] of one step's choices: a uniform for each hidden, then for each visible unit
