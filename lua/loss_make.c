@@ -82,12 +82,13 @@ static int conditional (lua_State *L, const char *fname) {
 }
 
 static int make_diffusion_recovery (lua_State *L) {
-  static const char *const names[] = { "sigmas", "sampler", "steps", "conditional", "reg", NULL };
+  static const char *const names[] = { "sigmas", "sampler", "steps", "init", "conditional", "reg", NULL };
   static const char *const f = "loss.diffusion_recovery";
   bind_options(L, 1, f, names);
   neap_recovery_config cfg = { .conditional = conditional(L, f), .reg = bind_optnumber(L, 1, f, "reg", 0) };
   if (bind_field(L, 1, "sampler") != LUA_TNIL) cfg.sampler = bind_needsampler(L, 1, f, "sampler");
   cfg.steps = bind_optpositive(L, 1, f, "steps", 0);
+  cfg.start = start(L, f);
   cfg.sigmas = bind_neednumbers(L, 1, f, "sigmas", &cfg.n);
   neap_context *c = bind_context(L);
   neap_loss **box = loss_box(L);

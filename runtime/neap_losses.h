@@ -36,12 +36,14 @@ NEAP_API neap_loss *neap_loss_jem (neap_context *c, const neap_pcd_config *cfg, 
 /* Recovery likelihood (Gao et al. 2021) at n ≥ 2 noise levels, the last of which may be 0: each row is given the
 ** noise of a level σₖ but the largest, x, and more of it up to the level above, x̃ = x + sn, s² = σₖ₋₁² − σₖ².  Then
 ** mean E(x) − mean E(x⁻) + reg·mean(E² + E⁻²), x⁻ being where the sampler leads from x̃ on the law of x given x̃,
-** E(y, σₖ) + |x̃ − y|²/2s².  It runs on z = (y − x̃)/s, so one step size serves all levels.  conditional: as in
+** E(y, σₖ) + |x̃ − y|²/2s².  It runs on z = (y − x̃)/s, so one step size serves all levels.  Chains may start at x
+** instead, which at the truth is a draw from that law already, so that few steps do.  conditional: as in
 ** neap_loss_multi_dsm. */
 typedef struct neap_recovery_config {
   int n; const double *sigmas;
   neap_sampler *sampler;                     /* a reference is taken; NULL: Langevin of step size 0.1 */
   int64_t steps;                             /* 0: 30 */
+  neap_start start;                          /* default: x̃; NEAP_START_DATA: x; no other */
   int conditional;
   double reg;
 } neap_recovery_config;

@@ -62,12 +62,15 @@ static neap_tensor *condition (neap_context *c, neap_tensor *from, neap_tensor *
   return neap_cat(c, 3, parts, 2);
 }
 
-/* x⁻ from x̃ [B, event…] */
-static neap_tensor *recover (neap_context *c, neap_loss *l, loss_batch *b, neap_tensor *from, neap_tensor *s,
-                             neap_tensor *own) {
+/* x⁻ given x̃ [B, event…], from x̃ or x on */
+static neap_tensor *recover (neap_context *c, neap_loss *l, loss_batch *b, neap_tensor *x, neap_tensor *from,
+                             neap_tensor *s, neap_tensor *own) {
   neap_energy *E = conditional_of(c, l, b->E);
-  neap_tensor *z = E ? loss_negatives(c, l, b, E, neap_zeros_like(c, from), condition(c, from, s, own)) : NULL;
-  return z ? neap_add(c, from, neap_mul(c, rows_expand(c, s, from->ndim), z)) : NULL;
+  neap_tensor *each = rows_expand(c, s, from->ndim), *z = NULL;
+  if (l->start.kind == NEAP_START_DATA) z = neap_div(c, neap_sub(c, x, from), each);
+  else z = neap_zeros_like(c, from);
+  z = E && z ? loss_negatives(c, l, b, E, z, condition(c, from, s, own)) : NULL;
+  return z ? neap_add(c, from, neap_mul(c, each, z)) : NULL;
 }
 
 static bool prepare (neap_context *c, neap_loss *l, loss_batch *b) {
@@ -81,7 +84,7 @@ static bool prepare (neap_context *c, neap_loss *l, loss_batch *b) {
   neap_tensor *x = noisier(c, b, b->x, sigma), *from = noisier(c, b, x, s);
   b->x = x;
   b->cond = b->neg_cond = own;
-  b->neg = from ? recover(c, l, b, from, s, own) : NULL;
+  b->neg = from ? recover(c, l, b, x, from, s, own) : NULL;
   return b->neg && loss_tell(c, b, "samples", b->neg);
 }
 
@@ -108,9 +111,10 @@ static bool check_levels (neap_context *c, int n, const double *sigmas) {
 
 neap_loss *neap_loss_diffusion_recovery (neap_context *c, const neap_recovery_config *cfg) {
   if (!check_levels(c, cfg->n, cfg->sigmas)) return NULL;
+  if (cfg->start.kind != NEAP_START_DEFAULT && cfg->start.kind != NEAP_START_DATA)
+    return neap_fail(c, NEAP_EARG, "diffusion_recovery: init: \"data\" or nothing expected");
   neap_sampler *s = cfg->sampler ? neap_sampler_keep(cfg->sampler) : neap_sampler_langevin(c, .1, NULL);
-  neap_start from = { NEAP_START_DATA, 0, 0 };
-  neap_loss *l = s ? loss_with_sampler(c, &recovery, s, cfg->steps ? cfg->steps : 30, from, cfg->reg) : NULL;
+  neap_loss *l = s ? loss_with_sampler(c, &recovery, s, cfg->steps ? cfg->steps : 30, cfg->start, cfg->reg) : NULL;
   neap_sampler_release(s);
   if (!l) return NULL;
   l->conditional = cfg->conditional;

@@ -287,8 +287,8 @@ return {
     ["loss.jem"] = {"neap.loss.jem{sampler=, steps=1, buffer=, init=, reinit=0, reg=0, weight=1}",
       "of a classifier, batch {x, labels}: cross entropy + weight · pcd on its E(x), or without buffer cd"},
     ["loss.diffusion_recovery"] = {
-      "neap.loss.diffusion_recovery{sigmas=, sampler=, steps=30, conditional=, reg=0}",
-      "cd on the law of x, blurred by one σ, given x blurred by the next larger one; E(x, σ); Langevin if no sampler"},
+      "neap.loss.diffusion_recovery{sigmas=, sampler=, steps=30, init=, conditional=, reg=0}",
+      "cd on the law of x, blurred by one σ, given x blurred by the next larger one; chains from there; E(x, σ)"},
     ["loss:params"] = {"loss:params()", "the loss's own parameters, to be trained with E's, and their names"},
     ["loss:state"] = {"loss:state()", "what it remembers between calls (pcd: the chains), as tensors"},
     ["loss:set_state"] = {"loss:set_state(t)", "takes it back"},

@@ -13,7 +13,7 @@ local function network ()
 end
 
 -- The loss as its paper has it, from the draws of rng.
-local function by_hand (E, x, rng, s, steps, reg)
+local function by_hand (E, x, rng, s, steps, reg, init)
   local sigmas = neap.tensor({1.5, .6, .2}, f64)
   local k = rng:randint(1, 2, {#x})
   local above, sigma = sigmas:index_select(1, k):unsqueeze(2), sigmas:index_select(1, k + 1):unsqueeze(2)
@@ -24,7 +24,8 @@ local function by_hand (E, x, rng, s, steps, reg)
     local y = c:slice(2, 1, 2) + c:slice(2, 3, 3) * z
     return E(y, c:slice(2, 4, 4)) + z:square():sum(2) / 2
   end)
-  local st = s:init(law, neap.zeros_like(noisy), neap.cat({noisy, gap, sigma}, 2), rng)
+  local start = init == "data" and (clean - noisy) / gap or neap.zeros_like(noisy)
+  local st = s:init(law, start, neap.cat({noisy, gap, sigma}, 2), rng)
   local made = noisy + gap * s:step(law, st, steps).x
   local pos, neg = E(clean, sigma), E(made, sigma)
   return pos:mean() - neg:mean() + reg * (pos:square():mean() + neg:square():mean()), made
@@ -32,12 +33,13 @@ end
 
 function T.test_is_what_the_paper_says ()
   local x = common.correlated(40, neap.rng(1))
-  for _, case in ipairs {{neap.sampler.langevin{step_size = .1}, 30, 0}, {neap.sampler.mala{step_size = .3}, 5, .2}} do
-    local s, steps, reg = table.unpack(case)
+  for _, case in ipairs {{neap.sampler.langevin{step_size = .1}, 30, 0}, {neap.sampler.mala{step_size = .3}, 5, .2},
+                         {neap.sampler.mala{step_size = .2}, 4, 0, "data"}} do
+    local s, steps, reg, init = table.unpack(case)
     local E = network()
-    local want, made = by_hand(E, x, neap.rng(7), s, steps, reg)
-    local value, info = neap.loss.diffusion_recovery{sigmas = SIGMAS, sampler = s, steps = steps, reg = reg}(E, x,
-      neap.rng(7))
+    local want, made = by_hand(E, x, neap.rng(7), s, steps, reg, init)
+    local loss = neap.loss.diffusion_recovery{sigmas = SIGMAS, sampler = s, steps = steps, reg = reg, init = init}
+    local value, info = loss(E, x, neap.rng(7))
     all_near(info.samples, made, 1e-9, "samples")
     near(number(value), number(want), 1e-9)
     local got, expected = neap.gradients(value, (E:params())), neap.gradients(want, (E:params()))
@@ -76,13 +78,13 @@ end
 -- Of data N(m, v), E(x, σ) = (x − m)²/2(v + σ²): with exact conditional draws that is where the gradient's mean is 0.
 function T.test_the_gradient_is_zero_at_the_truth_only ()
   local m, v = .7, .5
-  local function z_scores (mean, var)
+  local function z_scores (mean, var, steps, init)
     local theta = {m = neap.tensor(mean, f64):requires_grad(), v = neap.tensor(var, f64):requires_grad()}
     local E = neap.energy(function (x, sigma)
       return ((x - theta.m):square() / (2 * (theta.v + sigma:square()))):sum(2)
     end, {params = theta, event = {1}})
-    local mala = neap.sampler.mala{step_size = .5}
-    local loss = neap.loss.diffusion_recovery{sigmas = {1.2, .5, .1}, steps = 40, sampler = mala}
+    local mala = neap.sampler.mala{step_size = steps and .1 or .5}
+    local loss = neap.loss.diffusion_recovery{sigmas = {1.2, .5, .1}, steps = steps or 40, sampler = mala, init = init}
     local rng, g = neap.rng(4), {}
     for i = 1, 25 do
       local x = m + math.sqrt(v) * rng:normal({400, 1}, f64)
@@ -96,6 +98,10 @@ function T.test_the_gradient_is_zero_at_the_truth_only ()
   lu.assertTrue(math.max(z[1], z[2]) < 4, ("at the truth: %.2f, %.2f"):format(z[1], z[2]))
   lu.assertTrue(z_scores(m + .2, v)[1] > 8)
   lu.assertTrue(z_scores(m, 1.3 * v)[2] > 8)
+  local short = z_scores(m, v, 1, "data")                              -- from x on one step is right, from x̃ it is not
+  lu.assertTrue(math.max(short[1], short[2]) < 4, ("from data: %.2f, %.2f"):format(short[1], short[2]))
+  local from_noise = z_scores(m, v, 1)
+  lu.assertTrue(from_noise[2] > 8, ("from noise: %.2f, %.2f"):format(from_noise[1], from_noise[2]))
 end
 
 -- With two levels, of which one is 0, an energy without a condition learns the data's own law.
@@ -119,6 +125,7 @@ function T.test_errors ()
   lu.assertStrContains(message(f, {sigmas = {1, .5, 1}}), "different levels expected, got 1 twice")
   lu.assertStrContains(message(f, {sigmas = {1, .5}, steps = 0}), "option 'steps': a positive integer expected, got 0")
   lu.assertStrContains(message(f, {sigmas = {1, .5}, sampler = 3}), "option 'sampler': a sampler expected, got number")
+  lu.assertStrContains(message(f, {sigmas = {1, .5}, init = "normal"}), 'diffusion_recovery: init: "data" or nothing')
   lu.assertStrContains(message(f, {sigmas = {1, .5}, reg = -1}), "reg: a number from 0 up expected, got -1")
   lu.assertStrContains(message(f, {sigmas = {1, .5}, sigma = 1}), "unknown option 'sigma'")
   lu.assertStrContains(message(f{sigmas = {1, .5}}, E, neap.tensor({{1, 2}}, {dtype = "int64"})),
