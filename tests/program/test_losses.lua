@@ -98,7 +98,7 @@ end
 
 local tally
 
--- samples_itself: its chains are run by the sampler's own program, whatever the batch is
+-- samples_itself: its chains are run, or their first gradients made, by programs of the sampler's, whatever the batch is
 local function check_call (make, E, x, what, samples_itself)
   local as_ops, program = make(), make()
   local made = neap.memory().programs
@@ -127,7 +127,8 @@ local function check_all (some_losses, some_energies, batch, dtype, least)
     for ename, E in pairs(some_energies) do
       for _, rows in ipairs(SIZES) do
         local what = ("%s, %s, %s, %d rows"):format(lname, ename, dtype, rows)
-        check_call(make, E, batch(rows, dtype), what, lname == "cd_long" or lname == "pcd")
+        local samples_itself = lname == "cd_long" or lname == "pcd" or lname == "cd_mala"
+        check_call(make, E, batch(rows, dtype), what, samples_itself)
       end
     end
   end
