@@ -137,16 +137,21 @@ static bool confirmed (neap_context *c, capture *w, graph *g) {
   return (!counts || holds_at(c, w, g, AGAIN)) && (!asks_again || holds_at(c, w, g, w->rows));
 }
 
+/* one that holds for w->rows alone */
+static graph *record_at_rows (neap_context *c, capture *w) {
+  w->reason[0] = '\0';
+  graph *g = joined(c, w, capture_record(c, w, w->rows), w->rows, graph_equal);
+  if (!g && neap_ok(c)) say(w, "does something else at every call", NULL, true);
+  return g;
+}
+
 /* One that holds for all numbers of rows, else for w->rows alone; takes over g, recorded at two rows (or NULL, when
 ** that failed). */
 static graph *record_graph (neap_context *c, capture *w, graph *g) {
   g = joined(c, w, g, 3, by_rows);
   if (g && !confirmed(c, w, g)) { graph_free(g); g = NULL; }
   if (g || !neap_ok(c) || w->blame) return g;
-  w->reason[0] = '\0';                                 /* shapes may not fit so few rows */
-  g = joined(c, w, capture_record(c, w, w->rows), w->rows, graph_equal);
-  if (!g && neap_ok(c)) say(w, "does something else at every call", NULL, true);
-  return g;
+  return record_at_rows(c, w);                         /* shapes may not fit so few rows */
 }
 
 /* ---- the store ---- */
@@ -311,13 +316,21 @@ static neap_program *record_program (neap_context *c, capture *w) {
   return p;
 }
 
-graph *capture_graph (neap_context *c, capture *w, graph_key *key) {
-  graph *g = neap_ok(c) && !c->trace ? record_graph(c, w, capture_record(c, w, 2)) : NULL;
+/* g, and its key; takes g over */
+static graph *with_key (neap_context *c, capture *w, graph *g, graph_key *key) {
   if (g && graph_make_key(g, key)) return g;
   graph_free(g);
   graph_key_free(c, key);
   swallow(c, w);
   return NULL;
+}
+
+graph *capture_graph (neap_context *c, capture *w, graph_key *key) {
+  return with_key(c, w, neap_ok(c) && !c->trace ? record_graph(c, w, capture_record(c, w, 2)) : NULL, key);
+}
+
+graph *capture_graph_at_rows (neap_context *c, capture *w, graph_key *key) {
+  return with_key(c, w, neap_ok(c) && !c->trace ? record_at_rows(c, w) : NULL, key);
 }
 
 static neap_program *own_found (const capture *w, const graph_key *key) {

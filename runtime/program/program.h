@@ -152,6 +152,8 @@ NEAP_API neap_program *neap_program_capture (neap_context *c, capture *w, int n,
 void capture_inputs (capture *w, int n, neap_tensor *const *in, bool *by_rows);
 /* The joined recordings of a function that is its own, and their key; NULL as program_capture. */
 graph *capture_graph (neap_context *c, capture *w, graph_key *key);
+/* The same for w->rows alone. */
+graph *capture_graph_at_rows (neap_context *c, capture *w, graph_key *key);
 /* One recording, at so many rows; NULL with w->reason or an interrupt. */
 graph *capture_record (neap_context *c, capture *w, int64_t rows);
 /* Calls w's function on examples of so many rows with its tape below floor, float inputs as variables if asked for, and

@@ -58,11 +58,20 @@ static bool is_taped (neap_context *c, const capture *w, const graph *g) {
   return !told || tracked;
 }
 
+/* A carry may be as long as a tensor that the step reads elsewhere, and then it has as many rows as this. */
+static graph *record_step (neap_context *c, capture *w, int carried, graph_key *key) {
+  graph *g = capture_graph(c, w, key);
+  if (!g || !g->by_rows || carries(w, g, carried)) return g;
+  graph_free(g);
+  graph_key_free(c, key);
+  return capture_graph_at_rows(c, w, key);
+}
+
 stepped *neap_stepped_new (neap_context *c, capture *w, int carried, int n, neap_tensor *const *in) {
   bool by_rows[NEAP_PROGRAM_TENSORS];
   graph_key key = { 0 };
   capture_inputs(w, n, in, by_rows);
-  graph *g = capture_graph(c, w, &key);
+  graph *g = record_step(c, w, carried, &key);
   bool ok = g && carries(w, g, carried) && !is_taped(c, w, g) && neap_ok(c);
   w->by_rows = NULL;
   graph_key_free(c, &key);

@@ -111,10 +111,18 @@ local function row (s, t)
   return out
 end
 
+-- what step t gives; nothing is carried on from something by mistake only
+local function carried_on (s, t, carry, y)
+  if carry == nil and s.carry ~= nil then
+    error(("scan: step %d gives no carry (a %s expected, as it was given)"):format(t, options.type_of(s.carry)))
+  end
+  return carry, y
+end
+
 local function call (s, t)
   local x, y
   if s.over[1] then x = s.xs and s.xs[t] or form.fill(s.over_form, row(s, t)) end
-  s.carry, y = s.step(s.carry, x, t)
+  s.carry, y = carried_on(s, t, s.step(s.carry, x, t))
   s.late[t - s.filled] = y
   if y == nil and s.width > 0 then results_of(s, t, y) end             -- an error
   return y

@@ -209,6 +209,23 @@ function T.test_variables_read_late ()
   end
 end
 
+-- What is carried comes from a tensor that the step reads elsewhere, as long as it is at the start: a loop all the same.
+function T.test_carries_from_outside ()
+  local phi, theta = neap.randn(50), neap.randn(50, 2)
+  local heard, ok, message = require("errors").warnings(function ()
+    local full = agree("alone", function (_) return phi * 2 end, neap.zeros(50), 40)
+    full = math.max(full, agree("beside another", function (c, x)
+      return {m = phi * x, l = c.l + (x - c.m):square() / 2}
+    end, {m = neap.zeros(50), l = neap.zeros(50)}, neap.randn(40)))
+    full = math.max(full, agree("rows of two", function (c, x)
+      return {m = theta * x, l = c.l + c.m}, c.m:sum(2)
+    end, {m = neap.zeros(50, 2), l = neap.zeros(50, 2)}, neap.randn(40, 2)))
+    lu.assertTrue(full <= 8, tostring(full))
+  end)
+  lu.assertTrue(ok, message)
+  lu.assertEquals(heard, {})
+end
+
 -- ---- what cannot be a loop ----
 
 local warnings = require("errors").warnings
@@ -259,6 +276,9 @@ function T.test_wrong_arguments ()
   lu.assertStrContains(message(step, c, {neap.ones(3), neap.ones(4)}), "3 and 4 rows")
   lu.assertStrContains(message(function (x) return x, 5 end, c, 4), "gives integer besides its carry")
   lu.assertStrContains(message(function (x, _, t) return x, t < 3 and x or nil end, c, 4), "step 3 gives something else")
+  lu.assertStrContains(message(function () end, c, 4), "step 1 gives no carry (a tensor expected, as it was given)")
+  lu.assertStrContains(message(function (x, _, t) if t < 3 then return x end end, {c}, 9),
+                       "step 3 gives no carry (a table expected, as it was given)")
   lu.assertEquals({neap.scan(step, c, 0)}, {c})
 end
 
