@@ -38,8 +38,17 @@ static neap_tensor *uniform (neap_context *c, const char *who, neap_start start,
   return u ? neap_add(c, rows_scale(c, u, hi - lo), neap_scalar(c, u->dtype, lo)) : NULL;
 }
 
+/* Labels, and what else is no float, follow neither law. */
+static bool is_drawn (neap_context *c, const char *who, neap_start_kind kind, neap_dtype d) {
+  if (neap_is_float(d) || !(kind == NEAP_START_NORMAL || kind == NEAP_START_UNIFORM)) return true;
+  return neap_fail(c, NEAP_EDTYPE, "%s: init: first positions of dtype %s cannot be drawn from a %s law; give init, or "
+                   "take a sampler of units: gibbs, gibbs_with_gradients, dmala", who, neap_dtype_name(d),
+                   kind == NEAP_START_NORMAL ? "normal" : "uniform");
+}
+
 neap_tensor *sampler_start (neap_context *c, const char *who, neap_start start, neap_rng *r, neap_dtype d,
                             int ndim, const int64_t *shape, neap_tensor *data) {
+  if (!is_drawn(c, who, start.kind, d)) return NULL;
   switch (start.kind) {
     case NEAP_START_UNIFORM:
       return uniform(c, who, start, neap_rng_uniform(c, r, d, ndim, shape));

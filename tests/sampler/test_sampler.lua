@@ -234,6 +234,8 @@ function T.test_custom_kernel ()
   local st = s:step(gaussian(), s:init(gaussian(), neap.zeros(1, 2)), 4)
   lu.assertEquals(st.t:item(), 8)
   lu.assertEquals(calls, 2)
+  local held = neap.sampler.custom{step = function (E, state) return {n = neap.ones(state.x.shape[1])} end}
+  lu.assertEquals(held:sample(gaussian(), {init = neap.ones(1, 2), steps = 2}):totable(), {{{1, 1}}, {{1, 1}}})
   local failing = neap.sampler.custom{step = function () error "broken kernel" end}
   lu.assertStrContains(message(failing.sample, failing, gaussian(), {steps = 2}), "broken kernel")
   local growing = neap.sampler.custom{step = function (E, st) return {x = neap.cat({st.x, st.x}, 1)} end}
@@ -293,6 +295,10 @@ function T.test_errors_name_what_is_wrong ()
   lu.assertStrContains(run{init = function () return 1 end}, "must return a tensor")
   lu.assertStrContains(run({steps = 2}, neap.energy(function (x) return x:sum(2) end)), "shape of one x is not known")
   lu.assertStrContains(message(s.sample, s, 3), "energy expected")
+  local potts = neap.energy.potts{shape = {2, 2}, states = 3, beta = .5}
+  lu.assertStrContains(run({steps = 2}, potts),
+                       "mala: init: first positions of dtype int64 cannot be drawn from a normal law; give init, or")
+  lu.assertStrContains(run{steps = 2, init = "uniform", dtype = "int64"}, "int64 cannot be drawn from a uniform law")
   local gibbs = neap.sampler.gibbs{}
   lu.assertStrContains(message(gibbs.sample, gibbs, E, {steps = 1}),
                        "a function with states) expected, got gaussian")
