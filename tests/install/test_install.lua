@@ -65,7 +65,7 @@ end
 
 local function compiled (source, packages)
   local at = installed()
-  local command = ("PKG_CONFIG_PATH=%s/lib/pkgconfig; export PKG_CONFIG_PATH; %s -std=c11 -Wall -Wextra -Werror %s -o %s/host $(pkg-config --cflags --libs %s) -lm"):format(
+  local command = ("PKG_CONFIG_PATH=%s/lib/pkgconfig; export PKG_CONFIG_PATH; %s -std=c11 -Wall -Wextra -Werror %s -o %s/host $(pkg-config --cflags --libs %s)"):format(
     at, os.getenv "CC" or "cc", source, at, packages)
   local out, err, code = cli.run(command)
   lu.assertEquals(out .. err, "", command)
