@@ -9,6 +9,7 @@
 #   make check                 the slow half: sanitizers, hostile build, valgrind, statistics, BLAS flavours
 #   make planted | faults      faults put in on purpose, each caught by a test
 #   make bench [ONLY=workload] [THREADS=1,2] [RUNS=7] [BUSY=1] [PEER=no]      beside PyTorch, if make bench-deps was run
+#   make bench-rbm [MINUTES=20] | bench-moons [THREADS=1,2] [SEEDS=1,2] [ONLY=method]    what long trainings reach, and when
 #   make demo | deps | clean
 #   make install PREFIX=/usr/local DESTDIR=
 #   make SANITIZER=address|undefined|thread [target]      in a build folder of its own
@@ -80,7 +81,7 @@ LUA_LINKS := $(patsubst stdlib/%,$(BUILD)/lua/%,$(STDLIB))
 TEST_BIN := $(patsubst %.c,$(BUILD)/%,$(TEST_C) $(TOOL_C))
 EXAMPLE_BIN := $(patsubst %.c,$(BUILD)/%,$(EXAMPLE_C))
 
-.PHONY: all demo test check bench bench-rbm bench-deps install deps clean hostile planted faults altered test-run tests lib
+.PHONY: all demo test check bench bench-rbm bench-moons bench-deps install deps clean hostile planted faults altered test-run tests lib
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -193,6 +194,12 @@ bench:
 bench-rbm:
 	@$(again) all
 	@$(BUILD)/neap tests/bench/rbm/compare.lua $(or $(MINUTES),20)
+# Six losses on two moons: some minutes for each seed and number of threads.
+bench-moons:
+	@sh mk/deps.sh build
+	@$(again) all
+	@$(BUILD)/neap tests/bench/moons/compare.lua $(if $(THREADS),threads='$(THREADS)') $(if $(SEEDS),seeds='$(SEEDS)') \
+	  $(if $(ONLY),only='$(ONLY)') $(if $(STEPS),steps='$(STEPS)') $(if $(filter no,$(PEER)),peer=no)
 bench-deps:
 	@sh mk/deps.sh bench
 hostile:

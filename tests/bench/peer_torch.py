@@ -6,6 +6,7 @@ Lives as long as the driver and does what it is told, a line on standard input a
     drop NAME         forgets what the workload has set up
     check NAME        answers with numbers that follow from the workload's mathematics (check_peer.lua compares them)
 An answer is one line: "ok" and numbers, or "error" and a message.  Needs PyTorch 1.13 or newer; CPU only.
+moons/train_torch.py adds workloads of its own.
 """
 import math
 import sys
@@ -353,4 +354,5 @@ def main():
             print("error", type(problem).__name__, str(problem).replace("\n", " "), flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -11,13 +11,13 @@ print(next(line.split()[1] for line in open('/proc/self/status') if line.startsw
 local function quote (s) return "'" .. s:gsub("'", "'\\''") .. "'" end
 
 -- The program that runs this script.
-local function this_program ()
+function startup.program ()
   local i = 0
   while arg[i - 1] do i = i - 1 end
   return arg[i]
 end
 
-function startup.neap () return quote(this_program()) .. " -e " .. quote(LUA:gsub("\n", " ")) end
+function startup.neap () return quote(startup.program()) .. " -e " .. quote(LUA:gsub("\n", " ")) end
 function startup.peer (python) return quote(python) .. " -c " .. quote(PYTHON) end
 
 -- run(command) -> seconds, peak resident memory in MB
