@@ -3,6 +3,7 @@
 ** Invariant: indices are checked before anything is written; where they repeat, index_add adds in their order and
 ** index_copy keeps the last.
 */
+#include "ops/cat.h"
 #include "ops/index.h"
 #include <string.h>
 
@@ -181,6 +182,24 @@ bool run_cat (neap_call *k, neap_tensor *out) {
     v.offset += v.shape[axis] * out->strides[axis];
   }
   return true;
+}
+
+bool cat_plan (const neap_call *k, const neap_tensor *out, cat_rows *p) {
+  int64_t n = neap_numel(out), rows = op_product(out->shape, (int)k->a.i[0]);
+  bool ok = n > 0 && n < TILE_WORK;
+  for (int i = 0; ok && i < k->n; i++) ok = neap_is_contiguous(k->in[i]);
+  *p = (cat_rows){ ok ? rows : 0, ok ? (size_t)(n / rows) * neap_dtype_size(out->dtype) : 0 };
+  return ok;
+}
+
+void cat_run (const cat_rows *p, const neap_call *k, const neap_tensor *out) {
+  char *to = neap_ptr(out);
+  for (int i = 0; i < k->n; i++) {
+    const char *from = neap_ptr(k->in[i]);
+    size_t piece = (size_t)(neap_numel(k->in[i]) / p->rows) * neap_dtype_size(out->dtype);
+    for (int64_t r = 0; r < p->rows; r++) memcpy(to + (size_t)r * p->bytes, from + (size_t)r * piece, piece);
+    to += piece;
+  }
 }
 
 /* ---- nonzero: positions, in row-major order, of what is not 0 ---- */

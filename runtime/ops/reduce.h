@@ -36,6 +36,13 @@ typedef enum reduce_fold { FOLD_SUM, FOLD_MAX, FOLD_MIN } reduce_fold;
 ** A maximum or minimum needs n >= 1. */
 bool reduce_run (neap_context *c, const reduce_plan *p, reduce_fold fold, neap_tensor *out);
 
+/* Sums of the rows of x [rows, n], row after row in memory and few enough for one thread: planned once and run many
+** times, by the same additions as any other.  n = 0: nothing is planned. */
+typedef struct reduce_rows { neap_dtype dtype; int64_t rows, n; } reduce_rows;
+/* Of a call of sum after reduce_infer, whose elements need not be there yet; false: it is not that. */
+bool reduce_rows_plan (const neap_call *k, reduce_rows *p);
+void reduce_rows_run (const reduce_rows *p, const void *x, void *out);
+
 /* The kernel of one tile: x [n, w], rows ld elements apart, w <= REDUCE_COLUMNS -> out [w] of double (floats) or
 ** int64.  Maxima and minima need n >= 1. */
 #define REDUCE_COLUMNS 256

@@ -136,3 +136,29 @@ bool reduce_run (neap_context *c, const reduce_plan *p, reduce_fold fold, neap_t
   run_job(c, &last, fold);
   return true;
 }
+
+/* ---- rows, planned ---- */
+
+bool reduce_rows_plan (const neap_call *k, reduce_rows *p) {
+  const neap_tensor *x = k->in[0];
+  bool ok = neap_is_float(x->dtype) && neap_is_contiguous(x), summed = false;
+  *p = (reduce_rows){ x->dtype, 1, 1 };
+  for (int i = 0; i < x->ndim; i++) {
+    bool axis = k->a.dims[i] != 0;
+    *(axis ? &p->n : &p->rows) *= x->shape[i];
+    if (x->shape[i] == 1) continue;
+    ok = ok && (axis || !summed);
+    summed |= axis;
+  }
+  ok = ok && p->rows * p->n > 0 && p->rows * p->n < TILE_WORK;
+  if (!ok) p->n = 0;
+  return ok;
+}
+
+void reduce_rows_run (const reduce_rows *p, const void *x, void *out) {
+  const reduce_plan all = { x, p->dtype, p->rows, p->n, 1 };
+  job b = { .p = &all, .lanes = 1, .tiles = 1, .per = p->rows, .units = p->rows, .out = out, .out_dtype = p->dtype };
+  b.f = tiles[p->dtype][FOLD_SUM];
+  b.short_rows = p->n <= SHORT_ROW ? short_rows[p->dtype][FOLD_SUM] : NULL;
+  run_block(&b, 0);
+}

@@ -17,12 +17,6 @@ typedef struct search {
   term terms[TERMS]; int n;                            /* of one sum */
 } search;
 
-static bool is_sum (graph *g, const graph_node *n) {
-  if (n->op != NEAP_OP_add || !neap_is_float(g->values[n->out].dtype)) return false;
-  graph_ref out = graph_whole(g, n->out);
-  return graph_same_shape(graph_in(g, n, 0), &out) && graph_same_shape(graph_in(g, n, 1), &out);
-}
-
 /* the node whose result the term is and that nothing else reads, or NULL */
 static graph_node *maker (const search *s, term t) {
   const graph_ref *r = graph_in(s->g, &s->g->nodes[t.node], t.slot);
@@ -36,7 +30,7 @@ static void collect (search *s, int i, int depth) {
   for (int slot = 0; slot < 2; slot++) {
     term t = { i, slot };
     graph_node *n = maker(s, t);
-    if (n && depth < TERMS && is_sum(s->g, n)) collect(s, (int)(n - s->g->nodes), depth + 1);
+    if (n && depth < TERMS && graph_is_sum(s->g, n)) collect(s, (int)(n - s->g->nodes), depth + 1);
     else if (s->n < TERMS) s->terms[s->n++] = t;
   }
 }
@@ -119,7 +113,7 @@ bool graph_factor (graph *g, bool *found) {
   bool ok = s.uses != NULL;
   *found = false;
   if (ok) graph_count_uses(g, s.uses);
-  for (int i = g->nnodes - 1; ok && i >= 0; i--) if (is_sum(g, &g->nodes[i])) ok = factor_sum(&s, i, found);
+  for (int i = g->nnodes - 1; ok && i >= 0; i--) if (graph_is_sum(g, &g->nodes[i])) ok = factor_sum(&s, i, found);
   neap_free(g->c, s.uses, (size_t)(n + 1) * sizeof(int));
   return ok;
 }

@@ -7,7 +7,9 @@
 #define NEAP_PROGRAM_FRAME_H
 
 #include "program/program.h"
+#include "ops/cat.h"
 #include "ops/matmul.h"
+#include "ops/reduce.h"
 
 typedef struct frame_source {
   neap_tile_source s;
@@ -40,6 +42,7 @@ typedef struct frame_instr {
   frame_draw draw;                         /* of a draw that is no part of a group */
   bool product; matmul_product plan;       /* a call of bmm for one matrix */
   bool adds;                               /* to its value, which an earlier one made */
+  reduce_rows sum; cat_rows cat;           /* such a call, planned; sum.n = 0, cat.rows = 0: it is not */
 } frame_instr;
 
 #define NO_TILE SIZE_MAX

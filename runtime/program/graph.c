@@ -113,6 +113,12 @@ bool graph_elementwise (const graph_node *n) {
 
 bool graph_convolves (const graph_node *n) { return n->op == NEAP_OP_convolve || n->op == NEAP_OP_convolve_input; }
 
+bool graph_is_sum (graph *g, const graph_node *n) {
+  if (n->op != NEAP_OP_add || !neap_is_float(g->values[n->out].dtype)) return false;
+  graph_ref out = graph_whole(g, n->out);
+  return graph_same_shape(graph_in(g, n, 0), &out) && graph_same_shape(graph_in(g, n, 1), &out);
+}
+
 double graph_number (const graph_value *v, int64_t rows) {
   switch (v->rate) {
     case NUMBER_TIMES: return v->number * (double)rows;

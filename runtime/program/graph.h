@@ -89,6 +89,7 @@ bool graph_same_shape (const graph_ref *a, const graph_ref *b);
 bool graph_same_ref (const graph_ref *a, const graph_ref *b);
 bool graph_elementwise (const graph_node *n);          /* by tile kernels */
 bool graph_convolves (const graph_node *n);            /* images with filters, forwards or back to images */
+bool graph_is_sum (graph *g, const graph_node *n);     /* of two operands of its own shape, floats */
 double graph_number (const graph_value *v, int64_t rows);
 int64_t graph_numel (int ndim, const row_size *shape, int64_t rows);
 void graph_count_uses (const graph *g, int *uses);     /* adds to uses[value] how often nodes and outputs read it */
@@ -126,6 +127,9 @@ graph_node *graph_insert (graph *g, int i, int op, const graph_ref *like, int n)
 
 /* expand.c: activations and their derivatives by parts that they share.  False: no memory. */
 bool graph_expand (graph *g);
+
+/* pieces.c: sums of pieces that fill a dimension are these one after the other.  False: no memory. */
+bool graph_pieces (graph *g);
 
 /* factor.c: sums of products that share an operand are products of sums; has it found any?  False: no memory. */
 bool graph_factor (graph *g, bool *found);

@@ -220,6 +220,8 @@ static bool set_call (frame *f, frame_instr *in, neap_tensor **pointers) {
   bool adds = in->of->sum >= 0 && frame_adds(f);
   in->adds = n->before;
   bool whole = f->phases & PHASE_BLOCK && !f->p->alone;
+  if (ok && n->op == NEAP_OP_sum) reduce_rows_plan(&in->call, &in->sum);
+  if (ok && n->op == NEAP_OP_cat) cat_plan(&in->call, in->out, &in->cat);
   in->product = ok && n->op == NEAP_OP_bmm && matmul_plan(&in->call, in->out, whole, &in->plan);
   if (adds && !in->product && f->spill_bytes < value_bytes(f, n->out)) f->spill_bytes = value_bytes(f, n->out);
   return ok || neap_fail(f->p->c, NEAP_ESTATE, "program: %s does not hold for %lld rows", in->call.op->name,

@@ -5,14 +5,13 @@
 ** same bits for any number of threads.
 */
 #include "program/frame.h"
+#include "ops/support.h"
 #include <string.h>
 
 /* BLOCK_ROWS: loops and calls count, and a hundred chains are two blocks */
 enum { BLOCK_ROWS = 64, WIDE_ROWS = 256, LONG_BLOCK = 512, VALUES_IN_CACHE = 256 << 10, SPLIT_FROM = 64,
        MANY_BLOCKS = 64, MIN_LANES = 4, MAX_LANES = 16, LANES_BYTES = 16 << 20 };
 #define WEIGHTS_IN_CACHE (512u << 10)      /* bytes: half of a common L2 */
-
-static int64_t between (int64_t v, int64_t low, int64_t high) { return v < low ? low : v > high ? high : v; }
 
 /* Rows of a block.  Without products it is the values that should stay in cache, and instructions that should count:
 ** from MANY_BLOCKS blocks on, these grow instead. */

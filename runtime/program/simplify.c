@@ -385,7 +385,7 @@ static bool factor (graph *g) {
 static bool contract (graph *g) { return g->scans || graph_contract(g); }
 
 bool graph_simplify (graph *g) {
-  if (!tidy(g) || !graph_expand(g) || !tidy(g) || !factor(g)) return false;
+  if (!tidy(g) || !graph_pieces(g) || !graph_expand(g) || !tidy(g) || !factor(g)) return false;
   graph_turn(g);
   return graph_double(g) && contract(g) && copy_weights(g) && copy_filters(g) && copy_inputs(g) && finish(g) &&
          graph_order(g);

@@ -4,7 +4,7 @@
 -- says which fault to write anew.
 
 local compile, steps, faults = "program/test_compile.lua", "program/test_steps.lua", "program/test_faults.lua"
-local sums, factor = "program/test_sums.lua", "program/test_factor.lua"
+local sums, factor, pieces = "program/test_sums.lua", "program/test_factor.lua", "program/test_pieces.lua"
 local draws = "program/test_draws.lua"
 local folder = "runtime/program/"
 local list = {}
@@ -145,6 +145,18 @@ fault("the wrong term of a sum goes", "factor.c", {factor, "test_matrices"},
   {"*graph_in(g, n, 1 - t.slot)", "*graph_in(g, n, t.slot)"})
 fault("the other operand's place is lost", "factor.c", {factor, "test_matrices"},
   {"j ? total : same, j ? same : total", "total, same"})
+
+fault("pieces with gaps are put side by side", "pieces.c", {pieces, "test_other_pieces_are_added"},
+  {"if (s->list[i].first != next) return false;", ""}, {"return next == s->size + 1;", "return true;"})
+fault("pieces stay in the order of the sum", "pieces.c", {pieces, "test_pieces_that_fill_a_dimension"},
+  {"qsort(s->list, (size_t)s->n, sizeof *s->list, by_place);", "(void)by_place;"},
+  {"if (s->list[i].first != next) return false;", ""})
+fault("every other element counts as the next one", "pieces.c", {pieces, "test_other_pieces_are_added"},
+  {" || n->a.i[2] != 1", ""}, {"if (s->list[i].first != next) return false;", ""})
+fault("dimensions before those that are kept are summed as the last", "ops/reduce_run.c",
+  {sums, "test_sums_over_any_dimensions"}, {"ok = ok && (axis || !summed);", ""})
+fault("each row of a cat begins where the first does", "ops/index.c", {pieces, "test_pieces_that_fill_a_dimension"},
+  {"to + (size_t)r * p->bytes", "to + (size_t)r * piece"})
 
 fault("a product that others read too is made where it is added", "contract.c", {factor, "test_products_that_are_added"},
   {" && uses[r->value] == 1 &&", " &&"})

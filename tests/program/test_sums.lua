@@ -300,6 +300,23 @@ function T.test_three_values_for_each_row ()
   check(stacked, function (rows) return neap.randn(rows, 2) end, {float32 = 1e-5})
 end
 
+-- The same bits as the function's own, whichever dimensions lie where.
+function T.test_sums_over_any_dimensions ()
+  for _, dims in ipairs{{1}, {2}, {3}, {4}, {1, 2}, {2, 4}, {3, 4}, {2, 3}, {2, 3, 4}, {1, 4}, {1, 2, 3, 4}} do
+    for _, n in ipairs{1, 5, 130} do
+      for _, dtype in ipairs{"float32", "float64"} do
+        local x = neap.randn(3, 4, n, 2, {dtype = dtype})
+        local function f (y) return y:exp():sum(dims), y:sum(dims, true), y:transpose(3, 4):sum(dims) end
+        local got, want = {neap.compile(f)(x)}, {f(x)}
+        for i = 1, 3 do
+          lu.assertEquals(got[i].shape, want[i].shape)
+          lu.assertTrue(got[i]:eq(want[i]):all():item(), ("%s over %s, %d"):format(dtype, table.concat(dims, ","), i))
+        end
+      end
+    end
+  end
+end
+
 function T.test_draws_in_blocks_with_sums ()
   local a, b = neap.rng(5), neap.rng(5)
   local function f (rng) return function (x) return (x + rng:normal(x.shape)):sum(1), rng:normal(3) + x:sum(1) end end
