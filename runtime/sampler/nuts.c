@@ -236,54 +236,77 @@ static bool load (walker *w, const neap_state *st, int64_t steps, sampler_sink *
 
 /* ---- to the state ---- */
 
-/* w->all as a tensor like st's `like` */
-static bool give (walker *w, neap_state *st, const char *name) {
-  neap_tensor *old = neap_state_get(st, name), *t = neap_from(w->c, NEAP_FLOAT64, old->ndim, old->shape, w->all);
-  return t && neap_state_set(w->c, st, name, neap_cast(w->c, t, old->dtype));
+static const struct { const char *name; size_t offset; } counts[] = {
+  { "accepted", offsetof(chain, accepted) }, { "divergences", offsetof(chain, diverged) },
+  { "depth", offsetof(chain, depth) }, { "saturated", offsetof(chain, saturated) },
+  { "grad_evals", offsetof(chain, gradients) },
+};
+enum { COUNTS = sizeof counts / sizeof *counts };
+
+/* Makes st[name], n numbers of each chain, a tensor that none but st, and what st was, sees. */
+static bool own (walker *w, neap_state *st, const char *name, int64_t n) {
+  neap_tensor *t = neap_state_get(st, name), *copy;
+  bool fits = t && neap_numel(t) == w->chains * n && neap_is_float(t->dtype) && neap_is_contiguous(t);
+  if (fits && t->refs == 2 && t->store->refs == 1) return true;
+  if (!fetch(w, st, name, n) || !(copy = neap_from(w->c, NEAP_FLOAT64, t->ndim, t->shape, w->all))) return false;
+  return neap_state_set(w->c, st, name, neap_cast(w->c, copy, neap_is_float(t->dtype) ? t->dtype : NEAP_FLOAT64));
 }
 
-static bool give_places (walker *w, neap_state *st) {
+static bool own_all (walker *w, neap_state *st) {
+  bool ok = own(w, st, "x", w->n) && own(w, st, "grad", w->n) && own(w, st, "energy", 1);
+  if (ok && neap_state_get(st, "accept_prob")) ok = own(w, st, "accept_prob", 1);
+  for (int i = 0; ok && i < COUNTS; i++)
+    ok = sampler_counter(w->c, st, counts[i].name) && own(w, st, counts[i].name, 1);
+  return ok;
+}
+
+/* w->all into st[name] */
+static void give (walker *w, neap_state *st, const char *name) {
+  neap_tensor *t = neap_state_get(st, name);
+  write_row(t, 0, neap_numel(t), w->all);
+  t->store->version++;
+}
+
+static void give_places (walker *w, neap_state *st) {
   size_t row = (size_t)w->n * sizeof(double);
   for (int64_t i = 0; i < w->chains; i++) memcpy(w->all + i * w->n, w->chain[i].t.whole.x, row);
-  if (!give(w, st, "x")) return false;
+  give(w, st, "x");
   for (int64_t i = 0; i < w->chains; i++) memcpy(w->all + i * w->n, w->chain[i].t.whole.g, row);
-  if (!give(w, st, "grad")) return false;
+  give(w, st, "grad");
   for (int64_t i = 0; i < w->chains; i++) w->all[i] = w->chain[i].t.whole.energy;
-  return give(w, st, "energy");
+  give(w, st, "energy");
 }
 
-/* a number of each chain, times k, on top of what st[name] has */
-static bool give_count (walker *w, neap_state *st, const char *name, size_t offset) {
-  if (!sampler_counter(w->c, st, name) || !fetch(w, st, name, 1)) return false;
-  for (int64_t i = 0; i < w->chains; i++) w->all[i] += *(double *)((char *)&w->chain[i] + offset);
-  return give(w, st, name);
-}
-
-static bool give_accept (walker *w, neap_state *st) {
-  if (!neap_state_get(st, "accept_prob")) return true;
+static void give_accept (walker *w, neap_state *st) {
   for (int64_t i = 0; i < w->chains; i++) w->all[i] = w->chain[i].accepted / (double)w->steps;
-  return give(w, st, "accept_prob");
+  if (neap_state_get(st, "accept_prob")) give(w, st, "accept_prob");
 }
 
-static bool give_all (walker *w, neap_state *st) {
-  return give_places(w, st) && give_accept(w, st) && give_count(w, st, "accepted", offsetof(chain, accepted)) &&
-         give_count(w, st, "divergences", offsetof(chain, diverged)) &&
-         give_count(w, st, "depth", offsetof(chain, depth)) &&
-         give_count(w, st, "saturated", offsetof(chain, saturated)) &&
-         give_count(w, st, "grad_evals", offsetof(chain, gradients));
+/* a number of each chain, on top of what the state has */
+static void give_count (walker *w, neap_state *st, const char *name, size_t offset) {
+  const neap_tensor *t = neap_state_get(st, name);
+  for (int64_t i = 0; i < w->chains; i++) w->all[i] = read_one(t, i) + *(double *)((char *)&w->chain[i] + offset);
+  give(w, st, name);
 }
 
-/* all of it or, on failure, nothing */
+static void move_on (neap_rng *rng, uint64_t draws) {
+  neap_rng_state r = neap_rng_get(rng);
+  r.step += draws;
+  neap_rng_set(rng, r);
+}
+
+/* all of it or, on failure, nothing: what may fail comes first */
 static bool store (walker *w, neap_state *st) {
   neap_state was = *st;
   for (int i = 0; i < was.count; i++) neap_keep(was.entries[i].t);
-  bool ok = give_all(w, st);
+  bool ok = own_all(w, st);
   neap_state *dead = ok ? &was : st;
   for (int i = 0; i < dead->count; i++) neap_release(dead->entries[i].t);
   if (!ok) { *st = was; return false; }
-  neap_rng_state r = neap_rng_get(st->rng);
-  r.step += 2 * (uint64_t)w->steps;
-  neap_rng_set(st->rng, r);
+  give_places(w, st);
+  give_accept(w, st);
+  for (int i = 0; i < COUNTS; i++) give_count(w, st, counts[i].name, counts[i].offset);
+  move_on(st->rng, 2 * (uint64_t)w->steps);
   return true;
 }
 

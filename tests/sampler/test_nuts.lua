@@ -172,6 +172,27 @@ function T.test_by_hand_is_the_run ()
   lu.assertEquals(two.depth:totable(), one.depth:totable())
 end
 
+-- What a script took out of the state stays what it was, while the state's own tensors are written where they lie.
+function T.test_tensors_of_the_state_that_others_see ()
+  local E, s = gaussian(), neap.sampler.nuts{step_size = .3}
+  local x = neap.randn(5, 2, f64)
+  local st, first = s:init(E, x, neap.rng(5)), x:clone()
+  local kept, copies = {}, {}
+  for i = 1, 4 do
+    s:step(E, st)
+    for _, name in ipairs{"x", "grad", "energy", "accepted", "depth", "grad_evals"} do
+      if i % 2 == 1 then
+        kept[#kept + 1] = st[name]
+        copies[#copies + 1] = st[name]:clone()
+      end
+    end
+  end
+  lu.assertEquals(#kept, 12)
+  for i, t in ipairs(kept) do lu.assertTrue(same(t, copies[i])) end
+  lu.assertTrue(same(x, first) and not same(st.x, kept[7]))
+  lu.assertTrue((E:grad(st.x) - st.grad):abs():amax():item() < 1e-12)
+end
+
 -- A chain's draws do not depend on how many others there are on its rows of the program.
 function T.test_progress_changes_nothing ()
   local E = neap.energy(function (x) return x:square():sum(2) / 2 + x:cos():sum(2) end, {event = {2}})
