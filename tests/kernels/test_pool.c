@@ -100,13 +100,15 @@ static void a_forked_child_works (void **state) {
   neap_close(c);
 }
 
+/* counts a worker's blocks and the caller's; waits for the other to come, which takes a busy machine a while */
 static void see_mask (void *arg, int64_t block) {
   (void)block;
   sigset_t now;
   pthread_sigmask(SIG_BLOCK, NULL, &now);
   tally *t = arg;
-  atomic_fetch_add(sigismember(&now, SIGINT) ? &t->count[0] : &t->count[1], 1);
-  usleep(1000);
+  int mine = sigismember(&now, SIGINT) ? 0 : 1;
+  atomic_fetch_add(&t->count[mine], 1);
+  for (int ms = 0; ms < 20000 && atomic_load(&t->count[1 - mine]) == 0; ms++) usleep(1000);
 }
 
 /* signals go to the host's threads; the caller's mask stays as it was */
