@@ -66,9 +66,11 @@ NEAP_API neap_context *neap_open (const neap_config *cfg);
 /* Closes it.  Tensors still held elsewhere stay valid to release; ops on them fail with NEAP_ESTATE. */
 NEAP_API void neap_close (neap_context *c);
 
+/* The pending error's code, NEAP_OK when there is none. */
 NEAP_API neap_status neap_status_of (const neap_context *c);
 /* The pending error's message, "" when there is none.  Owned by the context. */
 NEAP_API const char *neap_error (const neap_context *c);
+/* Forgets the pending error, so that calls do something again. */
 NEAP_API void neap_clear_error (neap_context *c);
 /* Records an error unless one is pending; always returns NULL. */
 NEAP_API void *neap_fail (neap_context *c, neap_status code, const char *fmt, ...)
@@ -78,22 +80,32 @@ NEAP_API void *neap_fail (neap_context *c, neap_status code, const char *fmt, ..
 NEAP_API void neap_interrupt (neap_context *c);
 /* Fails with NEAP_EINTERRUPTED (and lowers the flag) if neap_interrupt was called: long loops poll it. */
 NEAP_API bool neap_poll (neap_context *c);
+/* Tells the host's log a line, formatted as printf does; nothing without a log. */
 NEAP_API void neap_warn (neap_context *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* How many threads share the work from now on, the caller included, at least 1 (else NEAP_EARG); no result depends on it. */
 NEAP_API bool neap_set_threads (neap_context *c, int n);
+/* As set; 1 at first, or config.threads. */
 NEAP_API int neap_threads (const neap_context *c);
+/* What needs more than so many bytes from now on fails with NEAP_EMEMORY; 0: no cap.  What is held already stays. */
 NEAP_API void neap_set_memory_cap (neap_context *c, size_t bytes);
 
 typedef struct neap_memory { size_t live, peak, cached; uint64_t allocations, programs; } neap_memory;
+/* Bytes held (those kept for reuse included), the most there ever were, and kept for reuse; blocks asked for and programs
+** made so far. */
 NEAP_API neap_memory neap_memory_of (const neap_context *c);
 
+/* What integers become in functions of floats, and Lua's numbers: NEAP_FLOAT32 at first. */
 NEAP_API neap_dtype neap_default_dtype (const neap_context *c);
+/* d: NEAP_FLOAT32 or NEAP_FLOAT64, else NEAP_EDTYPE. */
 NEAP_API bool neap_set_default_dtype (neap_context *c, neap_dtype d);
 
 /* ---- Scopes and ownership ------------------------------------------------------------------ */
 
 typedef size_t neap_scope;
+/* What is made from here on is lent by the new scope.  Never fails; close scopes in the reverse of their order. */
 NEAP_API neap_scope neap_scope_open (neap_context *c);
+/* Gives back what s lent, and closes scopes that were opened since and left open. */
 NEAP_API void neap_scope_close (neap_context *c, neap_scope s);
 /* Closes s but hands t on to the enclosing scope; returns t (NULL passes through). */
 NEAP_API neap_tensor *neap_scope_return (neap_context *c, neap_scope s, neap_tensor *t);
@@ -106,27 +118,32 @@ NEAP_API neap_tensor *neap_lend (neap_context *c, neap_tensor *t);
 /* ---- Tensors ------------------------------------------------------------------------------- */
 
 NEAP_API neap_tensor *neap_empty (neap_context *c, neap_dtype d, int ndim, const int64_t *shape);  /* uninitialised */
+/* value, rounded to d, everywhere. */
 NEAP_API neap_tensor *neap_full (neap_context *c, neap_dtype d, int ndim, const int64_t *shape, double value);
 NEAP_API neap_tensor *neap_scalar (neap_context *c, neap_dtype d, double value);                   /* 0-d */
 /* Copies numel elements of dtype d from data, row-major. */
 NEAP_API neap_tensor *neap_from (neap_context *c, neap_dtype d, int ndim, const int64_t *shape, const void *data);
+/* Zeros of x's shape and dtype; x is not read. */
 NEAP_API neap_tensor *neap_zeros_like (neap_context *c, const neap_tensor *x);
+/* Ones of x's shape and dtype; x is not read. */
 NEAP_API neap_tensor *neap_ones_like (neap_context *c, const neap_tensor *x);
-/* Both ends included. */
+/* first, first + step, … up to last, which is included; a step of 0 and what is not finite fail with NEAP_EARG. */
 NEAP_API neap_tensor *neap_arange (neap_context *c, neap_dtype d, double first, double last, double step);
+/* n ≥ 1 numbers from first to last, both included, evenly spaced. */
 NEAP_API neap_tensor *neap_linspace (neap_context *c, neap_dtype d, double first, double last, int64_t n);
+/* [n, m], ones on the diagonal, else zeros. */
 NEAP_API neap_tensor *neap_eye (neap_context *c, neap_dtype d, int64_t n, int64_t m);
 
-NEAP_API neap_dtype neap_dtype_of (const neap_tensor *t);
-NEAP_API int neap_ndim (const neap_tensor *t);
-NEAP_API const int64_t *neap_shape (const neap_tensor *t);
+NEAP_API neap_dtype neap_dtype_of (const neap_tensor *t);      /* t is not NULL, here and below */
+NEAP_API int neap_ndim (const neap_tensor *t);                 /* 0 to NEAP_MAX_DIMS */
+NEAP_API const int64_t *neap_shape (const neap_tensor *t);     /* neap_ndim sizes, t's */
 NEAP_API const int64_t *neap_strides (const neap_tensor *t);   /* in elements; may be 0 or negative */
-NEAP_API int64_t neap_numel (const neap_tensor *t);
-NEAP_API bool neap_is_contiguous (const neap_tensor *t);
+NEAP_API int64_t neap_numel (const neap_tensor *t);            /* the product of the sizes */
+NEAP_API bool neap_is_contiguous (const neap_tensor *t);       /* whether its elements lie row by row, without gaps */
 NEAP_API void *neap_data (const neap_tensor *t);               /* the element at index 1, 1, …; follow the strides */
-NEAP_API neap_context *neap_context_of (const neap_tensor *t);
-NEAP_API const char *neap_dtype_name (neap_dtype d);
-NEAP_API size_t neap_dtype_size (neap_dtype d);
+NEAP_API neap_context *neap_context_of (const neap_tensor *t); /* that it was made in */
+NEAP_API const char *neap_dtype_name (neap_dtype d);           /* "float32"; a constant */
+NEAP_API size_t neap_dtype_size (neap_dtype d);                /* bytes of an element */
 
 /* The one element of t as a number; fails unless numel is 1. */
 NEAP_API bool neap_item (neap_context *c, const neap_tensor *t, double *value);
@@ -167,9 +184,11 @@ NEAP_API bool neap_backward (neap_context *c, neap_tensor *y, neap_tensor *seed,
 NEAP_API neap_tensor *neap_grad_of (const neap_tensor *t);                 /* NULL until neap_backward reached t */
 NEAP_API void neap_set_grad (neap_tensor *t, neap_tensor *grad);           /* NULL clears */
 
-/* Between the two nothing outside is taped.  Functional derivatives inside still work. */
 typedef uint64_t neap_mode;
+/* From here to neap_mode_restore, which takes what this gives, nothing outside is taped.  Functional derivatives inside
+** still work. */
 NEAP_API neap_mode neap_no_grad (neap_context *c);
+/* The mode as it was when neap_no_grad gave m. */
 NEAP_API void neap_mode_restore (neap_context *c, neap_mode m);
 
 /* ---- Random numbers: Philox4x32-10 (Salmon et al. 2011) ------------------------------------ */
@@ -181,14 +200,15 @@ typedef struct neap_rng_state { uint64_t seed, stream, step; } neap_rng_state;
 NEAP_API neap_rng *neap_rng_default (neap_context *c);                     /* the context's own; do not release */
 NEAP_API neap_rng *neap_rng_new (neap_context *c, uint64_t seed);          /* yours: neap_rng_release */
 NEAP_API neap_rng *neap_rng_split (neap_context *c, neap_rng *r);          /* an independent stream; advances r */
-NEAP_API neap_rng *neap_rng_keep (neap_rng *r);
-NEAP_API void neap_rng_release (neap_rng *r);
-NEAP_API neap_rng_state neap_rng_get (const neap_rng *r);
-NEAP_API void neap_rng_set (neap_rng *r, neap_rng_state s);
+NEAP_API neap_rng *neap_rng_keep (neap_rng *r);                            /* one reference more; NULL passes through */
+NEAP_API void neap_rng_release (neap_rng *r);                              /* NULL is ignored */
+NEAP_API neap_rng_state neap_rng_get (const neap_rng *r);                  /* where it stands */
+NEAP_API void neap_rng_set (neap_rng *r, neap_rng_state s);                /* stands there from now on */
 NEAP_API void neap_seed (neap_context *c, uint64_t seed);                  /* restarts the context's own stream */
 
+/* N(0, 1), of float dtype d. */
 NEAP_API neap_tensor *neap_rng_normal (neap_context *c, neap_rng *r, neap_dtype d, int ndim, const int64_t *shape);
-/* In [0, 1). */
+/* In [0, 1), of float dtype d. */
 NEAP_API neap_tensor *neap_rng_uniform (neap_context *c, neap_rng *r, neap_dtype d, int ndim, const int64_t *shape);
 /* int64 lo..hi. */
 NEAP_API neap_tensor *neap_rng_randint (neap_context *c, neap_rng *r, int64_t lo, int64_t hi, int ndim,

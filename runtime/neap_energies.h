@@ -43,6 +43,7 @@ typedef struct neap_mlp_config {
   neap_dtype dtype;
   neap_rng *rng;                         /* NULL = the context's own */
 } neap_mlp_config;
+/* E(x) [B] of x [B, sizes[0]], c [B, k].  Unknown activations and sizes below 1 fail with NEAP_EARG. */
 NEAP_API neap_energy *neap_energy_mlp (neap_context *c, const neap_mlp_config *cfg);
 
 /* A network of residual blocks (He et al. 2016): h = W₁x + b₁, h ← h + V σ(W h + b) + v per block, E = w·σ(h) + b, h of
@@ -56,6 +57,7 @@ typedef struct neap_residual_config {
   neap_dtype dtype;
   neap_rng *rng;
 } neap_residual_config;
+/* E(x) [B] of x [B, sizes[0]], c [B, k]; errors as an mlp's. */
 NEAP_API neap_energy *neap_energy_residual_mlp (neap_context *c, const neap_residual_config *cfg);
 
 /* A network of images x [B, C, H, W]: convolutions with an activation after each, a dense layer of `hidden` units on what
@@ -89,6 +91,7 @@ typedef struct neap_flow_config {
   neap_dtype dtype;
   neap_rng *rng;
 } neap_flow_config;
+/* E(x) [B] of x [B, dim]; errors as an mlp's. */
 NEAP_API neap_energy *neap_energy_flow (neap_context *c, const neap_flow_config *cfg);
 
 /* Restricted Boltzmann machine, units 0/1: E(v) = −b·v − Σ softplus(c + vW), the free energy of v [B, visible].
@@ -155,11 +158,11 @@ NEAP_API neap_energy *neap_energy_hopfield (neap_context *c, neap_tensor *patter
 
 NEAP_API neap_energy *neap_energy_sum (neap_context *c, int n, neap_energy *const *Es);       /* AND */
 NEAP_API neap_energy *neap_energy_any (neap_context *c, int n, neap_energy *const *Es);       /* OR: −log Σ e^(−Eᵢ) */
-NEAP_API neap_energy *neap_energy_scale (neap_context *c, neap_energy *E, double w);
-NEAP_API neap_energy *neap_energy_offset (neap_context *c, neap_energy *E, double constant);
-/* w, T, constant: 0-d or [B]. */
-NEAP_API neap_energy *neap_energy_scale_by (neap_context *c, neap_energy *E, neap_tensor *w);
-NEAP_API neap_energy *neap_energy_divide_by (neap_context *c, neap_energy *E, neap_tensor *T);
+NEAP_API neap_energy *neap_energy_scale (neap_context *c, neap_energy *E, double w);          /* w E */
+NEAP_API neap_energy *neap_energy_offset (neap_context *c, neap_energy *E, double constant);  /* E + constant */
+NEAP_API neap_energy *neap_energy_scale_by (neap_context *c, neap_energy *E, neap_tensor *w);   /* w E, w 0-d or [B] */
+NEAP_API neap_energy *neap_energy_divide_by (neap_context *c, neap_energy *E, neap_tensor *T);  /* E / T, T 0-d or [B] */
+/* E + constant, 0-d or [B]. */
 NEAP_API neap_energy *neap_energy_offset_by (neap_context *c, neap_energy *E, neap_tensor *constant);
 /* E(x − v): v broadcasts to x. */
 NEAP_API neap_energy *neap_energy_translate (neap_context *c, neap_energy *E, neap_tensor *v);

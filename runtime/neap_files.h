@@ -19,12 +19,13 @@ NEAP_API bool neap_save (neap_context *c, const char *path, int n, const char *c
 /* Reads a file written by neap_save or by others.  An .npy or .csv file gives one tensor named "data". */
 NEAP_API neap_bundle *neap_load (neap_context *c, const char *path);
 
-NEAP_API int neap_bundle_count (const neap_bundle *b);
+NEAP_API int neap_bundle_count (const neap_bundle *b);                           /* of its tensors */
 NEAP_API const char *neap_bundle_name (const neap_bundle *b, int i);             /* i from 0; lent by b */
 NEAP_API neap_tensor *neap_bundle_tensor (const neap_bundle *b, int i);          /* i from 0; lent by b */
 NEAP_API neap_tensor *neap_bundle_find (const neap_bundle *b, const char *name); /* NULL when absent; no error is set */
-/* Metadata by key (NULL when absent), and by position i from 0 (NULL past the end). */
+/* Metadata by key, lent by b; NULL when absent. */
 NEAP_API const char *neap_bundle_metadata (const neap_bundle *b, const char *key);
+/* The key at position i from 0, NULL past the end; *value becomes what it has.  Lent by b. */
 NEAP_API const char *neap_bundle_metadata_at (const neap_bundle *b, int i, const char **value);
 NEAP_API void neap_bundle_release (neap_bundle *b);                              /* NULL is ignored */
 
@@ -36,6 +37,7 @@ NEAP_API uint32_t neap_crc32 (uint32_t crc, const void *data, size_t n);
 /* NumPy's .npy (versions 1 to 3, C or Fortran order).  float32 and float64, int64, uint8 and bool keep their dtype;
 ** float16 gives float32; other integers give int64. */
 NEAP_API neap_tensor *neap_npy_load (neap_context *c, const char *path);
+/* Version 1, C order, of x's dtype. */
 NEAP_API bool neap_npy_save (neap_context *c, const char *path, neap_tensor *x);
 
 /* Numbers separated by commas -> [rows, columns] of float dtype d.  A first line with a field that is no number is the

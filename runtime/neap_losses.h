@@ -15,6 +15,7 @@ typedef struct neap_cd_config {
   neap_start start;                          /* default: the batch */
   double reg;
 } neap_cd_config;
+/* Without a sampler, and with steps or reg below 0: NULL and NEAP_EARG. */
 NEAP_API neap_loss *neap_loss_cd (neap_context *c, const neap_cd_config *cfg);
 
 /* Persistent CD (Tieleman 2008; replay buffer: Du & Mordatch 2019): chains are taken from a buffer and put back. */
@@ -26,6 +27,7 @@ typedef struct neap_pcd_config {
   double reinit;                             /* each chain starts anew with this probability at each call */
   double reg;
 } neap_pcd_config;
+/* Errors as of cd, and reinit beside [0, 1], buffer below 0. */
 NEAP_API neap_loss *neap_loss_pcd (neap_context *c, const neap_pcd_config *cfg);
 
 /* A classifier and the density of its inputs (JEM: Grathwohl et al. 2020): the cross entropy of E:logits(x) and
@@ -47,6 +49,7 @@ typedef struct neap_recovery_config {
   int conditional;
   double reg;
 } neap_recovery_config;
+/* In any order.  Fewer than two levels, or two alike: NULL and NEAP_EARG. */
 NEAP_API neap_loss *neap_loss_diffusion_recovery (neap_context *c, const neap_recovery_config *cfg);
 
 /* Exact score matching (Hyvärinen 2005): mean(½|∇E|² − ΔE), the Laplacian by forward over reverse mode. */
@@ -106,15 +109,16 @@ typedef struct neap_nce_config {
   void (*release) (void *arg);               /* may be NULL; called once, also when creation fails */
   int64_t ratio;                             /* 0: 1 */
 } neap_nce_config;
+/* Without noise, or with a ratio below 0: NULL and NEAP_EARG. */
 NEAP_API neap_loss *neap_loss_nce (neap_context *c, const neap_nce_config *cfg);
 /* Flow contrastive estimation (Gao et al. 2020): nce of ratio 1 whose noise is a flow, or a Gaussian.  Its parameters
 ** are the loss's own after log Z, and their gradients have the other sign: all may be given to one optimiser, which
 ** then trains the energy to tell data from the flow's draws, and the flow to make them alike. */
 NEAP_API neap_loss *neap_loss_flow_contrastive (neap_context *c, neap_energy *flow);
 
-NEAP_API neap_loss *neap_loss_keep (neap_loss *l);
+NEAP_API neap_loss *neap_loss_keep (neap_loss *l);                              /* one reference more */
 NEAP_API void neap_loss_release (neap_loss *l);                                 /* NULL is ignored */
-NEAP_API const char *neap_loss_name (const neap_loss *l);
+NEAP_API const char *neap_loss_name (const neap_loss *l);                       /* "pcd"; a constant */
 
 /* The loss of x [B, event…] with condition cond (or NULL): 0-d.  rng NULL: the context's own stream.
 ** info (may be NULL) receives detached tensors: "samples" [B, event…], "positive" (mean energy of the data) … */
@@ -124,7 +128,7 @@ NEAP_API neap_tensor *neap_loss_eval (neap_context *c, neap_loss *l, neap_energy
 /* Its own parameters (nce: log_z; flow_contrastive: the flow's, too), to be trained with E's. */
 NEAP_API int neap_loss_nparams (const neap_loss *l);
 NEAP_API neap_tensor *neap_loss_param (const neap_loss *l, int i);              /* i from 0; lent by l */
-NEAP_API const char *neap_loss_param_name (const neap_loss *l, int i);
+NEAP_API const char *neap_loss_param_name (const neap_loss *l, int i);          /* "log_z"; lent by l */
 
 /* What it remembers between calls, parameters included (pcd: "buffer"): lent by l, for a checkpoint. */
 NEAP_API neap_state *neap_loss_state (neap_context *c, neap_loss *l);

@@ -24,7 +24,7 @@ NEAP_API bool neap_program_fits (const neap_program *p, int n, neap_tensor *cons
 ** confirmed before: then p serves it, too.  False without an error: it does not. */
 NEAP_API bool neap_program_confirm (neap_context *c, neap_program *p, neap_program_fn fn, void *arg, int n,
                                     neap_tensor *const *in);
-NEAP_API int neap_program_outputs (const neap_program *p);
+NEAP_API int neap_program_outputs (const neap_program *p);                      /* how many tensors fn gave */
 /* Runs p: out[neap_program_outputs(p)], lent, not taped.  Draws go on in the streams that fn drew from. */
 NEAP_API bool neap_run (neap_context *c, neap_program *p, int n, neap_tensor *const *in, neap_tensor **out);
 /* Runs p steps times; output j replaces input j (their shapes and dtypes must agree), further inputs stay.  Rows run in
@@ -35,7 +35,7 @@ NEAP_API bool neap_scan (neap_context *c, neap_program *p, int64_t steps, int n,
 ** step along one more dimension, the first: step t sees in[i][t].  Further outputs are stacked in the same way. */
 NEAP_API bool neap_scan_over (neap_context *c, neap_program *p, int64_t steps, int carried, int each, int n,
                               neap_tensor *const *in, neap_tensor **out);
-NEAP_API neap_program *neap_program_keep (neap_program *p);
+NEAP_API neap_program *neap_program_keep (neap_program *p);                     /* one reference more */
 NEAP_API void neap_program_release (neap_program *p);                           /* NULL is ignored */
 /* The plan as text, as snprintf does: at most room bytes into buf; the length of all of it. */
 NEAP_API size_t neap_program_text (neap_program *p, char *buf, size_t room);

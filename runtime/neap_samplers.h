@@ -13,12 +13,12 @@ typedef struct neap_state neap_state;        /* owned by who made it */
 /* rng NULL: the context's own stream.  Free with neap_state_free. */
 NEAP_API neap_state *neap_state_new (neap_context *c, neap_rng *rng);
 NEAP_API void neap_state_free (neap_state *s);                                  /* NULL is ignored */
-NEAP_API int neap_state_count (const neap_state *s);
+NEAP_API int neap_state_count (const neap_state *s);                            /* of its tensors */
 NEAP_API const char *neap_state_name (const neap_state *s, int i);              /* i from 0 */
 NEAP_API neap_tensor *neap_state_get (const neap_state *s, const char *name);   /* lent by s; NULL when there is none */
 /* Holds t (a reference is taken) under name, in place of what was there.  Fails when t is NULL. */
 NEAP_API bool neap_state_set (neap_context *c, neap_state *s, const char *name, neap_tensor *t);
-NEAP_API neap_rng *neap_state_rng (const neap_state *s);
+NEAP_API neap_rng *neap_state_rng (const neap_state *s);                        /* lent by s */
 
 /* ---- Samplers.  A bad setting fails with NEAP_EARG.  Neither init nor step is ever taped. ---- */
 typedef struct neap_langevin_options {
@@ -100,20 +100,22 @@ typedef struct neap_custom_sampler {
   void (*free) (void *arg);
   void *arg;
 } neap_custom_sampler;
+/* Without a step: NULL and NEAP_EARG. */
 NEAP_API neap_sampler *neap_sampler_custom (neap_context *c, const neap_custom_sampler *k);
 
-NEAP_API neap_sampler *neap_sampler_keep (neap_sampler *s);
+NEAP_API neap_sampler *neap_sampler_keep (neap_sampler *s);                     /* one reference more */
 NEAP_API void neap_sampler_release (neap_sampler *s);                           /* NULL is ignored */
-NEAP_API const char *neap_sampler_name (const neap_sampler *s);
+NEAP_API const char *neap_sampler_name (const neap_sampler *s);                 /* "hmc"; a constant */
 /* What parallel_tempering and smc move by; NULL of others.  Lent. */
 NEAP_API neap_sampler *neap_sampler_kernel (const neap_sampler *s);
 /* step_size, scale or width; NAN for a sampler without one. */
 NEAP_API double neap_sampler_step_size (const neap_sampler *s);
+/* Positive, of a sampler that has one; else NEAP_EARG. */
 NEAP_API bool neap_sampler_set_step_size (neap_context *c, neap_sampler *s, double step_size);
+typedef enum neap_metric { NEAP_METRIC_UNIT, NEAP_METRIC_DIAG, NEAP_METRIC_DENSE } neap_metric;
 /* Lets warm-up set the step size, by dual averaging (Hoffman & Gelman 2014) towards a mean acceptance of target (0:
 ** .574 for mala, .8 for hmc and nuts), and the metric: the scales that momenta are measured in, from the variances or
 ** the covariance of the draws in Stan's windows.  All chains of a run share both.  mala, hmc and nuts only. */
-typedef enum neap_metric { NEAP_METRIC_UNIT, NEAP_METRIC_DIAG, NEAP_METRIC_DENSE } neap_metric;
 NEAP_API bool neap_sampler_adapt (neap_context *c, neap_sampler *s, double target, neap_metric metric);
 
 /* ---- Where chains start ---- */
