@@ -1,6 +1,6 @@
 /*
-** support.h -- what C tests share: cmocka and what it asks for, an allocator that fails on purpose, one number out of a
-** tensor.
+** support.h -- what C tests share: cmocka and what it asks for, an allocator that fails on purpose, numbers into a tensor
+** and out of one.
 ** Invariant: all is static inline, so a test file includes it first and links nothing more.
 */
 #ifndef NEAP_TESTS_SUPPORT_H
@@ -46,6 +46,23 @@ static inline double item (neap_context *c, neap_tensor *t) {
   double v = NAN;
   assert_true(neap_item(c, t, &v));
   return v;
+}
+
+/* element i from 0, row-major, of a small tensor */
+static inline double element (neap_context *c, neap_tensor *t, int64_t i) {
+  double v[256];
+  assert_non_null(t);
+  assert_true(i < neap_numel(t) && neap_numel(t) <= 256);
+  assert_true(neap_read(c, t, NEAP_FLOAT64, v));
+  return v[i];
+}
+
+static inline neap_tensor *vector (neap_context *c, int64_t n, const double *v) {
+  return neap_from(c, NEAP_FLOAT64, 1, &n, v);
+}
+
+static inline neap_tensor *matrix (neap_context *c, int64_t rows, int64_t columns, const double *v) {
+  return neap_from(c, NEAP_FLOAT64, 2, (int64_t[]){ rows, columns }, v);
 }
 
 #endif

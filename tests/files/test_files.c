@@ -114,6 +114,22 @@ static void test_columns_and_picture (void **state) {
   neap_close(c);
 }
 
+static void test_single_tensors (void **state) {
+  (void)state;
+  neap_context *c = neap_open(NULL);
+  assert_true(save_all(c));
+  neap_tensor *t = neap_npy_load(c, file("a.npy"));
+  assert_int_equal(neap_shape(t)[0], 3);
+  assert_int_equal(neap_dtype_of(t), NEAP_FLOAT32);
+  assert_memory_equal(neap_data(t), ((float[]){1, 4, 2, 5, 3, 6}), 24);
+  assert_null(neap_npy_load(c, file("a.csv")));
+  assert_int_equal(neap_status_of(c), NEAP_EIO);
+  const char digits[] = "123456789";
+  assert_int_equal(neap_crc32(0, digits, 9), 0xcbf43926);      /* the check value of CRC-32 */
+  assert_int_equal(neap_crc32(neap_crc32(0, digits, 4), digits + 4, 5), 0xcbf43926);
+  neap_close(c);
+}
+
 /* The n-th allocation fails, n = 1, 2, …: a clean error each time, nothing left behind, until all goes well. */
 static void fail_each (bool (*work)(neap_context *)) {
   bool done = false;
@@ -204,7 +220,7 @@ static void test_wrong_calls (void **state) {
 
 int main (void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_contents), cmocka_unit_test(test_columns_and_picture),
+    cmocka_unit_test(test_contents), cmocka_unit_test(test_columns_and_picture), cmocka_unit_test(test_single_tensors),
       cmocka_unit_test(test_failing_allocations),
     cmocka_unit_test(test_memory_cap), cmocka_unit_test(test_header_memory_is_counted),
       cmocka_unit_test(test_wrong_calls),

@@ -130,6 +130,30 @@ static void scan_over_inputs (void **state) {
   neap_close(c);
 }
 
+/* what a program is, besides what it does */
+static void plans (void **state) {
+  (void)state;
+  neap_context *c = neap_open(NULL);
+  neap_scope s = neap_scope_open(c);
+  neap_tensor *in[] = { rows(c, 8), rows(c, 8), number(c, 2) }, *out[2];
+  neap_program *p = neap_capture(c, step, NULL, 3, in);
+  assert_int_equal(neap_program_outputs(p), 2);
+  assert_ptr_equal(neap_program_keep(p), p);
+  neap_program_release(p);
+  assert_true(neap_run(c, p, 3, in, out));              /* one reference is left */
+  size_t length = neap_program_text(p, NULL, 0);
+  char *text = malloc(length + 1), part[9];
+  assert_int_equal(neap_program_text(p, text, length + 1), length);
+  assert_int_equal(strlen(text), length);
+  assert_int_equal(neap_program_text(p, part, sizeof part), length);
+  assert_int_equal(strlen(part), 8);
+  assert_memory_equal(part, text, 8);
+  free(text);
+  neap_program_release(p);
+  neap_scope_close(c, s);
+  neap_close(c);
+}
+
 static void *interrupt_soon (void *arg) {
   usleep(60 * 1000);
   neap_interrupt(arg);
@@ -253,7 +277,7 @@ static void every_allocation_fails_once (void **state) {
 int main (void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(numbers_of_rows_are_confirmed), cmocka_unit_test(inputs_that_do_not_fit),
-    cmocka_unit_test(scan_over_inputs), cmocka_unit_test(interrupts), cmocka_unit_test(every_allocation_fails_once),
+    cmocka_unit_test(scan_over_inputs), cmocka_unit_test(plans), cmocka_unit_test(interrupts), cmocka_unit_test(every_allocation_fails_once),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
