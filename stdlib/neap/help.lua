@@ -52,7 +52,7 @@ local function read ()
   end
   local ops, parts = {}, {}
   for _, row in ipairs(core.ops()) do (M.parts[row.name] and parts or ops)[row.name] = {usage(row), row.doc} end
-  add("ops", "both neap.op(x, …) and x:op(…)", ops)
+  add("ops", "both neap.op(x, …) and x:op(…); two tensors broadcast as in NumPy; dims not given are all of them", ops)
   for _, g in ipairs(require "neap.help_topics") do add(g[1], g[3] and g[2], g[3] or g[2]) end
   add("parts other ops are made of", nil, parts)
   return groups, topics
@@ -138,7 +138,8 @@ local function heading (g) return g.title .. (g.text and ": " .. g.text or "") e
 
 local function overview ()
   known()
-  local lines = {"neap.help(name) describes one of these, or a group of them:"}
+  local lines = {"neap.help(name) describes one of these, or a group of them.  [B, D] is a shape of B rows; of a type, "
+                 .. "shape or value that does not fit an error says what was given and what was expected."}
   for _, g in ipairs(groups) do
     lines[#lines + 1] = heading(g)
     wrapped(lines, g.names)

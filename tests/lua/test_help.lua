@@ -31,7 +31,8 @@ end
 
 function T.test_names_of_all_kinds ()
   local hmc = "neap.sampler.hmc{step_size=, leapfrog_steps=10, target_accept=.8, metric=\"diag\"}\n"
-    .. "  Hamiltonian Monte Carlo of a fixed number of steps; without a step_size warm-up finds it and the metric"
+    .. "  Hamiltonian Monte Carlo of a fixed number of steps (Neal 2011); without a step_size warm-up finds it and the "
+    .. "metric"
   for _, name in ipairs {"hmc", "sampler.hmc", "neap.sampler.hmc"} do lu.assertEquals(printed(name), hmc) end
   lu.assertStrContains(printed "E:score", "−∇E")
   lu.assertStrContains(printed "rng", "r:categorical(logits)")
@@ -83,6 +84,30 @@ function T.test_every_part_is_described ()
   if type(methods) == "table" then
     for name in pairs(methods) do lu.assertNotNil(help.describe("E:" .. name), name) end
   end
+end
+
+-- What is computed says how, by a paper with its year or by a formula, unless its name says it all.
+local plain = {["sampler.custom"] = true, ["energy.load"] = true, ["optim.norm"] = true, ["diag.autocorr"] = true,
+               ["diag.summary"] = true, ["metric.auroc"] = true}
+
+local function has_source (text)
+  if text:find "%f[%d][12]%d%d%d%f[%D]" then return true end
+  for _, sign in ipairs {"∇", "Σ", "−", "²", "∝", "^", "mean", "/"} do
+    if text:find(sign, 1, true) then return true end
+  end
+end
+
+function T.test_every_method_has_a_source ()
+  local n = 0
+  for _, name in ipairs(help.names()) do
+    local part = name:match "^(%l+)%."
+    if ({sampler = 1, loss = 1, optim = 1, energy = 1, dist = 1, diag = 1, metric = 1})[part] and not plain[name] then
+      local _, text = help.describe(name)
+      lu.assertTrue(has_source(text), name)
+      n = n + 1
+    end
+  end
+  lu.assertTrue(n > 80, tostring(n))
 end
 
 -- What is described is there.
