@@ -7,7 +7,7 @@
 #   make                       build/neap, build/libneap.{so,a}, build/lua/ (what require "neap" loads)
 #   make test [T=pattern]      all tests, or those whose file or name matches a Lua pattern
 #   make check                 the slow half: sanitizers, hostile build, valgrind, statistics, BLAS flavours
-#   make planted | faults      faults put in on purpose, each caught by a test
+#   make planted | faults | stubs      faults put in on purpose, and stubs of public functions, each caught by a test
 #   make bench [ONLY=workload] [THREADS=1,2] [RUNS=7] [BUSY=1] [PEER=no]      beside PyTorch, if make bench-deps was run
 #   make bench-rbm [MINUTES=20] | bench-moons [THREADS=1,2] [SEEDS=1,2] [ONLY=method]    what long trainings reach, and when
 #   make demo | deps | clean
@@ -81,7 +81,8 @@ LUA_LINKS := $(patsubst stdlib/%,$(BUILD)/lua/%,$(STDLIB))
 TEST_BIN := $(patsubst %.c,$(BUILD)/%,$(TEST_C) $(TOOL_C))
 EXAMPLE_BIN := $(patsubst %.c,$(BUILD)/%,$(EXAMPLE_C))
 
-.PHONY: all demo test check bench bench-rbm bench-moons bench-deps install deps clean hostile planted faults altered test-run tests lib
+.PHONY: all demo test check bench bench-rbm bench-moons bench-deps install deps clean hostile planted faults stubs altered \
+        test-run tests lib
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -213,6 +214,10 @@ altered: $(PROGRAM_O) $(MODULE_O) $(RUNTIME_O)
 faults:
 	@$(again) all
 	@MAKE='$(MAKE)' BUILD='$(BUILD)' $(LUA) tests/planted/run.lua $(if $(T),'$(T)')
+# Stubs in the place of public functions of the Lua library, each noticed by a test.
+stubs:
+	@$(again) all
+	@BUILD='$(BUILD)' $(LUA) tests/stubs/run.lua $(if $(T),'$(T)')
 # A build whose op table holds rows with a fault each, which the sweep must find, and the row that the docs show.
 planted:
 	@mkdir -p $(ROOT)/planted/gen

@@ -30,6 +30,7 @@ stage_valgrind() {               # which computes long double in 64 bits: no ora
 blas() { LD_LIBRARY_PATH=$(dirname "$(dirname "$(readlink -f /usr/lib/*/libopenblas.so.0)")")/openblas-$1 NEAP_ALLOC_STEP=40 tests; }
 stage_planted() { $make --no-print-directory -j"$jobs" planted; }
 stage_faults() { $make --no-print-directory -j"$jobs" faults; }
+stage_stubs() { $make --no-print-directory -j"$jobs" stubs; }
 stage_openmp() { blas openmp; }
 stage_serial() { blas serial; }
 stage_clang() {
@@ -38,7 +39,7 @@ stage_clang() {
 }
 
 passed=0 failed=0
-for stage in ${*:-address thread hostile valgrind planted faults statistics openmp serial clang}; do
+for stage in ${*:-address thread hostile valgrind planted faults stubs statistics openmp serial clang}; do
   began=$(date +%s)
   log="$logs/$stage.log"
   code=0

@@ -1,15 +1,17 @@
 -- one.lua -- runs the tests of one Lua file; tests/run.lua starts it in a process of its own.
 --
---   neap tests/one.lua FILE [pattern]
+--   neap tests/one.lua FILE [pattern [watcher]]
 --
 -- FILE returns a table of test functions, {test_name = function () ... end}, run in the order of their names.  Each starts from the
 -- same seed and defaults.  A test that calls none of luaunit's assertions is an error: it would prove nothing.
+-- watcher is a module, loaded before FILE, whose start(name) and stop(name, passed) are called around each test.
 
 local lu = require "luaunit"
 local here = arg[0]:match "^(.*)/[^/]*$" or "."
 package.path = here .. "/?.lua;" .. package.path
 
 local file, pattern = arg[1], arg[2]
+local watcher = arg[3] and require(arg[3])
 local assertions = 0
 
 local function counted (f)
@@ -46,7 +48,9 @@ end
 
 local function judge (tests, name)
   note("start", name)
+  if watcher then watcher.start(name) end
   local ok, problem = xpcall(run_one, describe, tests, name)
+  if watcher then watcher.stop(name, ok) end
   if ok then return note("pass", name) end
   if problem.skip then
     print(("skipped %s: %s %s"):format(file, name, problem.skip))

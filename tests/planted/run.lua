@@ -5,24 +5,12 @@
 -- fails and a test that is not there are failures.
 
 local here = arg[0]:match "^(.*)/[^/]*$"
-package.path = here .. "/?.lua;" .. package.path
+package.path = here .. "/?.lua;" .. here .. "/../?.lua;" .. package.path
 local faults = require "faults"
+local jobs = require "jobs"
 local make, build = os.getenv "MAKE" or "make", os.getenv "BUILD" or "build"
 local root = build .. "/planted/faults"
-local passed, failed = 0, 0
-
-local function verdict (what, good, detail)
-  print(("%-66s %s"):format(what, good and "ok" or "FAILED"))
-  if not good then io.write(detail or "", "\n") end
-  if good then passed = passed + 1 else failed = failed + 1 end
-end
-
-local function slurp (path)
-  local f = io.open(path, "rb")
-  local text = f and f:read "a" or ""
-  if f then f:close() end
-  return text
-end
+local quote, slurp, verdict = jobs.quote, jobs.slurp, jobs.verdict
 
 local function count (text, what)
   local n, at = 0, 1
@@ -47,46 +35,16 @@ local function altered (fault)
   return text
 end
 
-local function quote (s) return "'" .. s:gsub("'", "'\\''") .. "'" end
-
-local function test_command (program, test, result, output)
-  local command = "NEAP_BUILD=%s NEAP_TEST_RESULT=%s timeout -k 5 60 %s tests/one.lua %s %s > %s 2>&1 < /dev/null; true"
-  return command:format(quote(build), quote(result), quote(program), quote(test.file),
-    quote("^" .. test.name .. "$"), quote(output))
-end
-
--- Did the test run, and how did it end: "pass", "fail", or "start" when it never ended.
-local function outcome (result, test)
-  local last
-  for word, name in slurp(result):gmatch "(%l+) ([^\n]*)\n" do if name == test.name then last = word end end
-  return last or "no such test"
-end
-
--- ---- jobs: {command, finish}, several at a time ----
-
-local function run_jobs (jobs)
-  local pipe = io.popen "nproc"
-  local width, running, next_job = tonumber(os.getenv "NEAP_JOBS") or pipe:read "n", {}, 1
-  pipe:close()
-  while next_job <= #jobs or #running > 0 do
-    while #running < width and next_job <= #jobs do
-      local job = jobs[next_job]
-      job.pipe, next_job = assert(io.popen(job.command)), next_job + 1
-      running[#running + 1] = job
-    end
-    local job = table.remove(running, 1)
-    job.pipe:read "a"
-    job.pipe:close()
-    job.finish()
-  end
+local function test_command (program, test, base)
+  return jobs.test_command(test, {program = program, build = build, result = base .. "result", output = base .. "output"})
 end
 
 -- The test of a program without any fault must pass.
 local function sound_job (test, i)
-  local base = ("%s/sound%d"):format(root, i)
-  return {command = test_command(build .. "/neap", test, base .. ".result", base .. ".output"), finish = function ()
-    local how = outcome(base .. ".result", test)
-    verdict("without a fault: " .. test.name, how == "pass", "  " .. how .. "\n" .. slurp(base .. ".output"))
+  local base = ("%s/sound%d."):format(root, i)
+  return {command = test_command(build .. "/neap", test, base), finish = function ()
+    local how = jobs.outcome(base .. "result", test)
+    verdict("without a fault: " .. test.name, how == "pass", "  " .. how .. "\n" .. slurp(base .. "output"))
   end}
 end
 
@@ -98,9 +56,9 @@ local function planted_job (fault, i, source)
   f:close()
   local compile = ("%s --no-print-directory altered BUILD=%s SOURCE=%s OUT=%s > %s/make 2>&1 && "):format(make,
     quote(build), quote(fault.file), quote(out), quote(out))
-  return {command = compile .. test_command(out .. "/neap", fault.test, out .. "/result", out .. "/output"),
+  return {command = compile .. test_command(out .. "/neap", fault.test, out .. "/"),
     finish = function ()
-      local how = outcome(out .. "/result", fault.test)
+      local how = jobs.outcome(out .. "/result", fault.test)
       local caught = how == "fail" or how == "start"
       verdict("caught: " .. fault.name, caught, ("  %s in %s: %s\n%s"):format(fault.test.name, fault.test.file, how,
         slurp(out .. "/make")))
@@ -108,19 +66,18 @@ local function planted_job (fault, i, source)
     end}
 end
 
-local jobs, seen = {}, {}
+local list, seen = {}, {}
 os.execute("mkdir -p " .. quote(root))
 for i, fault in ipairs(faults) do
   if not arg[1] or fault.name:find(arg[1]) then
     local source, why = altered(fault)
-    if source then jobs[#jobs + 1] = planted_job(fault, i, source)
+    if source then list[#list + 1] = planted_job(fault, i, source)
     else verdict("planted: " .. fault.name, false, why) end
     local test = fault.test
     local key = test.file .. ":" .. test.name
-    if not seen[key] then jobs[#jobs + 1] = sound_job(test, i) end
+    if not seen[key] then list[#list + 1] = sound_job(test, i) end
     seen[key] = true
   end
 end
-run_jobs(jobs)
-print(("%d passed, %d failed"):format(passed, failed))
-os.exit(failed == 0 and passed > 0)
+jobs.run(list)
+jobs.close()
