@@ -297,7 +297,7 @@ return {
     ["s:step"] = {"s:step(E, state [, n])", "n steps; state is brought up to date in place and returned"},
     ["s:warmup"] = {"s:warmup(E, state, n)",
       "n steps in which mala, hmc and nuts without a step_size set state.step_size and state.scale"},
-    ["s:partial"] = {"s:partial()", "draws and info of the run that Ctrl-C ended last; nil where there is none"},
+    ["s:partial"] = {"s:partial()", "draws and info of the last run if Ctrl-C ended it, else nil"},
     ["s:state"] = {"s:state()", "what s remembers: {step_size=, kernel=}"},
     ["s:set_state"] = {"s:set_state(t)", "takes it back"},
   }},

@@ -22,6 +22,66 @@ function T.test_traces_of_what_samplers_return ()
   says("plot.trace: draws: tensor [steps], [steps, chains] or [steps, chains, event...] expected, got nil", plot.trace)
 end
 
+-- ---- what figures hold ----
+
+local function only_mark (figure)
+  lu.assertEquals(#figure.panels, 1)
+  lu.assertEquals(#figure.panels[1].marks, 1)
+  return figure.panels[1].marks[1]
+end
+
+function T.test_curves_and_points ()
+  local m = only_mark(plot.line({1, 2, 4}, {3, 5, -1}))
+  lu.assertEquals({m.kind, m.xs, m.ys}, {"line", {1, 2, 4}, {3, 5, -1}})
+  m = only_mark(plot.line{3, 5, -1})
+  lu.assertEquals({m.xs, m.ys}, {{1, 2, 3}, {3, 5, -1}})
+  m = only_mark(plot.scatter{{1, 2}, {3, 5}})
+  lu.assertEquals({m.kind, m.x:totable(), m.y:totable()}, {"points", {1, 3}, {2, 5}})
+end
+
+function T.test_bars ()
+  local m = only_mark(plot.hist({0, 0, 1, 3}, {bins = 3, density = false}))
+  lu.assertEquals({m.kind, m.edges, m.heights}, {"bars", {0, 1, 2, 3}, {2, 1, 1}})
+  lu.assertEquals(only_mark(plot.hist({0, 0, 1, 3}, {bins = 3})).heights, {.5, .25, .25})
+end
+
+-- the least value is dark violet, the largest yellow; rows are drawn upwards
+local dark, bright = {.22, .05, .33}, {.99, .92, .2}
+
+local function is_color (pixel, expected)
+  for k, v in ipairs(expected) do lu.assertAlmostEquals(pixel[k]:item(), v, 1e-6) end
+end
+
+function T.test_areas ()
+  local m = only_mark(plot.heatmap{{0, 1}, {2, 3}})
+  lu.assertEquals({m.kind, m.image.shape}, {"image", {2, 2, 3}})
+  is_color(m.image[2][1], dark)
+  is_color(m.image[1][2], bright)
+  local E = neap.energy.gaussian{mean = {0, 0}, std = 1}
+  local density = only_mark(plot.energy(E, {points = 9})).image
+  is_color(density[5][5], bright)
+  is_color(density[1][1], dark)
+  is_color(only_mark(plot.energy(E, {points = 9, kind = "energy"})).image[1][1], bright)
+  local x = neap.rand(1, 2, 3)
+  lu.assertEquals(only_mark(plot.images(x, {padding = 0})).image:select(3, 1):totable(), x[1]:totable())
+end
+
+-- a valley's slope is crossed half way up
+function T.test_contours ()
+  local m = only_mark(plot.contour({{0, 0}, {1, 1}}, {levels = {.5}}))
+  lu.assertEquals({m.kind, m.xs, m.ys}, {"line", {2, 1}, {1.5, 1.5}})
+end
+
+function T.test_figures_are_put_together ()
+  local f, g = plot.line{1, 2}, plot.scatter{{1, 2}}
+  lu.assertTrue(f:add(g) == f)
+  lu.assertEquals({f.panels[1].marks[1].kind, f.panels[1].marks[2].kind}, {"line", "points"})
+  local both = plot.panels{f, g}
+  lu.assertEquals({#both.panels, #both.panels[1].marks, #both.panels[2].marks}, {2, 2, 1})
+end
+
+-- ---- what they say ----
+
 function T.test_shapes_are_told ()
   says("plot.scatter: x: [N, 2] expected, got [10, 4, 2]", plot.scatter, neap.zeros(10, 4, 2))
   says("plot.scatter: x: [N, 2] expected, got [10, 3]", plot.scatter, neap.zeros(10, 3))

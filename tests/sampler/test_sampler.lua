@@ -49,6 +49,27 @@ function T.test_gradients_are_counted ()
   lu.assertEquals(evals(all.slice()), 0)
 end
 
+-- Ctrl-C while a long run is under way: an error, and what there was is kept.
+function T.test_interrupted_runs ()
+  local pid <const>, asked = io.open "/proc/self/stat":read "n", false
+  local function ask ()
+    if not asked then os.execute(("(sleep .03; kill -INT %d) > /dev/null 2>&1 &"):format(pid)) end
+    asked = true
+  end
+  local s = all.langevin()
+  lu.assertNil(s:partial())
+  local o = {chains = 4, steps = 1 << 26, thin = 1 << 8, init = "normal", seed = 3, progress = ask}
+  local text = message(s.sample, s, gaussian(), o)
+  lu.assertStrContains(text, "interrupted")
+  local draws, info = s:partial()
+  lu.assertStrContains(text, ("%d draws"):format(#draws))
+  lu.assertEquals({draws.shape[2], draws.shape[3], info.sampler}, {4, 2, "langevin"})
+  lu.assertEquals(info.energy.shape, {#draws, 4})
+  local first = s:sample(gaussian(), {chains = 4, steps = 1 << 8, thin = 1 << 8, init = "normal", seed = 3})
+  lu.assertTrue(same(draws[1], first[1]))
+  lu.assertNil(s:partial())
+end
+
 function T.test_a_seed_gives_the_same_draws ()
   for name, make in pairs(all) do
     local a = make():sample(gaussian(), {chains = 3, steps = 15, seed = 9})

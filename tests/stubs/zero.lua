@@ -83,6 +83,18 @@ of["neap.optim"] = function (opt)
   return out
 end
 
+-- A figure with nothing in its panels.
+of["neap.plot"] = function (figure)
+  M.changed()
+  local out = copied(figure, function (v) return v end)
+  out.panels = copied(out.panels, function (panel)
+    local empty = copied(panel, function (v) return v end)
+    empty.marks = {}
+    return empty
+  end)
+  return out
+end
+
 local function zero_table (t)
   local _, meta = class_of(t)
   if not meta then return copied(t, zero) end
