@@ -176,6 +176,8 @@ enum {
 /* Reverse mode: out[i] = Σ_j seed_j ∂y_j/∂xs[i], of xs[i]'s shape and dtype.  seed NULL: y must have one element. */
 NEAP_API bool neap_gradients (neap_context *c, neap_tensor *y, int n, neap_tensor *const *xs, neap_tensor *seed,
                               unsigned flags, neap_tensor **out);
+/* dy/dx, lent, of x's shape and dtype, of a y of one element: neap_gradients of one variable, without flags. */
+NEAP_API neap_tensor *neap_grad (neap_context *c, neap_tensor *y, neap_tensor *x);
 /* Forward mode over the recorded graph: out = Σ_i ∂y/∂xs[i] · dxs[i], of y's shape and dtype. */
 NEAP_API neap_tensor *neap_tangent (neap_context *c, neap_tensor *y, int n, neap_tensor *const *xs,
                                     neap_tensor *const *dxs, unsigned flags);

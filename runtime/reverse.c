@@ -117,6 +117,11 @@ static bool accumulate (neap_sweep *s, neap_entry *e, unsigned flags) {
   return g != NULL;
 }
 
+neap_tensor *neap_grad (neap_context *c, neap_tensor *y, neap_tensor *x) {
+  neap_tensor *g = NULL;
+  return neap_gradients(c, y, 1, &x, NULL, 0, &g) ? g : NULL;
+}
+
 bool neap_backward (neap_context *c, neap_tensor *y, neap_tensor *seed, unsigned flags) {
   if (!neap_ok(c) || !y) return false;
   if (!y->level) return untracked(c, y);

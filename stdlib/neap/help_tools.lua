@@ -20,7 +20,7 @@ return {
     ["data.fashion_mnist"] = {"neap.data.fashion_mnist(\"train\" | \"test\" [, {dtype=}])",
       "images [N, 28, 28], labels 1..10"},
     ["data.mnist"] = {"neap.data.mnist(dir, \"train\" | \"test\" [, {dtype=}])", "images [N, 28, 28], labels 1..10"},
-    ["data.csv"] = {"neap.data.csv(path [, {dtype=}])", "[rows, columns], and the header's names"},
+    ["data.csv"] = {"neap.data.csv(path [, {dtype=}])", "[rows, columns], and the header's names; an empty field is NaN, a line of more or fewer fields an error"},
     ["data.split"] = {"neap.data.split(x, fraction [, seed])", "the two parts of x's rows in random order"},
     ["data.standardize"] = {"neap.data.standardize(x)", "(x − mean) / std, mean, std"},
     ["data.loader"] = {"neap.data.loader(x [, {batch=64, shuffle=true, seed=, drop_last=false}])",
@@ -84,7 +84,8 @@ return {
   {"files and the program", {
     save = {"neap.save(path, tensor | {name = tensor} [, {metadata=, names=}])",
       ".safetensors (tables in tables, numbers, strings, booleans, too), .npz, .npy or .csv"},
-    load = {"neap.load(path)", "what was saved, metadata; of .npy one tensor; of .csv a tensor and names"},
+    load = {"neap.load(path)",
+      "what was saved, metadata; of .npy one tensor; of .csv a tensor and names; a file that is cut or malformed is an error"},
     threads = {"neap.threads([n])",
       "how many threads neap uses, at first as many as there are cores, set if n is given; results do not depend on it"},
     memory = {"neap.memory()", "bytes: {live=, peak=, cached=}; allocations= and programs=: how many were made so far"},

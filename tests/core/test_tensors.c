@@ -95,6 +95,10 @@ static void gradients_add_up (void **state) {
   assert_float_equal(element(c, neap_grad_of(x), 1), 4, 1e-12);
   neap_set_grad(x, NULL);
   assert_null(neap_grad_of(x));
+  neap_tensor *g = neap_grad(c, neap_sum(c, neap_exp(c, x), -1, NULL, false), x);
+  assert_float_equal(element(c, g, 1), exp(-3), 1e-12);
+  assert_null(neap_grad(c, neap_exp(c, x), x));          /* two elements */
+  assert_int_equal(neap_status_of(c), NEAP_ESHAPE);
   neap_close(c);
 }
 
