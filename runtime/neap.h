@@ -83,7 +83,8 @@ NEAP_API bool neap_poll (neap_context *c);
 /* Tells the host's log a line, formatted as printf does; nothing without a log. */
 NEAP_API void neap_warn (neap_context *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* How many threads share the work from now on, the caller included, at least 1 (else NEAP_EARG); no result depends on it. */
+/* How many threads share the work from now on, the caller included, at least 1 (else NEAP_EARG); no result depends on
+** it. */
 NEAP_API bool neap_set_threads (neap_context *c, int n);
 /* As set; 1 at first, or config.threads. */
 NEAP_API int neap_threads (const neap_context *c);
@@ -91,8 +92,8 @@ NEAP_API int neap_threads (const neap_context *c);
 NEAP_API void neap_set_memory_cap (neap_context *c, size_t bytes);
 
 typedef struct neap_memory { size_t live, peak, cached; uint64_t allocations, programs; } neap_memory;
-/* Bytes held (those kept for reuse included), the most there ever were, and kept for reuse; blocks asked for and programs
-** made so far. */
+/* Bytes held (those kept for reuse included), the most there ever were, and kept for reuse; blocks asked for and
+** programs made so far. */
 NEAP_API neap_memory neap_memory_of (const neap_context *c);
 
 /* What integers become in functions of floats, and Lua's numbers: NEAP_FLOAT32 at first. */

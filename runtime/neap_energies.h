@@ -161,7 +161,8 @@ NEAP_API neap_energy *neap_energy_any (neap_context *c, int n, neap_energy *cons
 NEAP_API neap_energy *neap_energy_scale (neap_context *c, neap_energy *E, double w);          /* w E */
 NEAP_API neap_energy *neap_energy_offset (neap_context *c, neap_energy *E, double constant);  /* E + constant */
 NEAP_API neap_energy *neap_energy_scale_by (neap_context *c, neap_energy *E, neap_tensor *w);   /* w E, w 0-d or [B] */
-NEAP_API neap_energy *neap_energy_divide_by (neap_context *c, neap_energy *E, neap_tensor *T);  /* E / T, T 0-d or [B] */
+/* E / T, 0-d or [B]. */
+NEAP_API neap_energy *neap_energy_divide_by (neap_context *c, neap_energy *E, neap_tensor *T);
 /* E + constant, 0-d or [B]. */
 NEAP_API neap_energy *neap_energy_offset_by (neap_context *c, neap_energy *E, neap_tensor *constant);
 /* E(x − v): v broadcasts to x. */

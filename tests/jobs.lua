@@ -31,7 +31,8 @@ end
 -- The command that runs a test {file =, name =} of a program built under build, or the whole file without a name.
 -- o: {program =, build =, result = path, output = path, seconds =, environment = "A=1 …", watcher = module}.
 function M.test_command (test, o)
-  local command = "NEAP_BUILD=%s NEAP_TEST_RESULT=%s %s timeout -k 5 %d %s tests/one.lua %s %s %s > %s 2>&1 < /dev/null; true"
+  local command = "NEAP_BUILD=%s NEAP_TEST_RESULT=%s %s timeout -k 5 %d %s tests/one.lua %s %s %s > %s 2>&1 "
+                  .. "< /dev/null; true"
   return command:format(quote(o.build), quote(o.result), o.environment or "", o.seconds or 60, quote(o.program),
     quote(test.file), quote(test.name and "^" .. test.name .. "$" or ""), o.watcher or "", quote(o.output))
 end

@@ -1,6 +1,6 @@
 /*
-** support.h -- what C tests share: cmocka and what it asks for, an allocator that fails on purpose, numbers into a tensor
-** and out of one.
+** support.h -- what C tests share: cmocka and what it asks for, an allocator that fails on purpose, numbers into a
+** tensor and out of one.
 ** Invariant: all is static inline, so a test file includes it first and links nothing more.
 */
 #ifndef NEAP_TESTS_SUPPORT_H

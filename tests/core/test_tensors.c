@@ -120,7 +120,8 @@ static void streams_are_counted (void **state) {
 int main (void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(dtypes), cmocka_unit_test(views_have_strides), cmocka_unit_test(scopes_hand_on),
-    cmocka_unit_test(warnings_and_interrupts), cmocka_unit_test(gradients_add_up), cmocka_unit_test(streams_are_counted),
+    cmocka_unit_test(warnings_and_interrupts), cmocka_unit_test(gradients_add_up),
+    cmocka_unit_test(streams_are_counted),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

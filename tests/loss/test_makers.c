@@ -1,5 +1,5 @@
-/* Losses from C, each where its value is known: classifiers, recovery, noise in pairs, laws given by functions; what they
-** learn and what they remember. */
+/* Losses from C, each where its value is known: classifiers, recovery, noise in pairs, laws given by functions; what
+** they learn and what they remember. */
 #include "support.h"
 #include <string.h>
 
@@ -47,7 +47,7 @@ static void classifiers (void **state) {
   neap_close(c);
 }
 
-/* Of rows at 0 and levels 1 and 0, with a sampler that stays: 0 − mean ½ |n|², whose mean is −1 and deviation 1/√rows. */
+/* Of rows at 0 and levels 1 and 0, with a sampler that stays: 0 − mean ½ |n|², of mean −1 and deviation 1/√rows. */
 static void recovery (void **state) {
   (void)state;
   neap_context *c = neap_open(NULL);
@@ -116,7 +116,8 @@ static void known_laws (void **state) {
 static void own_parameters (void **state) {
   (void)state;
   neap_context *c = neap_open(NULL);
-  neap_energy *noise = normal(c), *flow = neap_energy_flow(c, &(neap_flow_config){ .dim = 2, .layers = 2, .hidden = 3 });
+  neap_flow_config cfg = { .dim = 2, .layers = 2, .hidden = 3 };
+  neap_energy *noise = normal(c), *flow = neap_energy_flow(c, &cfg);
   neap_loss *l = neap_loss_nce(c, &(neap_nce_config){ .noise = noise });
   assert_ptr_equal(neap_loss_keep(l), l);
   neap_loss_release(l);

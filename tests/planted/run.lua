@@ -36,7 +36,8 @@ local function altered (fault)
 end
 
 local function test_command (program, test, base)
-  return jobs.test_command(test, {program = program, build = build, result = base .. "result", output = base .. "output"})
+  return jobs.test_command(test, {program = program, build = build, result = base .. "result",
+                                  output = base .. "output"})
 end
 
 -- The test of a program without any fault must pass.

@@ -1,7 +1,7 @@
 -- plant.lua -- the watcher that tests/one.lua loads before a test file to put a stub in the place of a public function.
 -- NEAP_STUB says what: "first:NAME" gives back its first argument and does nothing else, "zero:NAME" does what the
--- function does and gives zeros in place of its results, "through:NAME" changes nothing, "calls" plants nothing and notes
--- which functions each test calls.  NEAP_STUB_LOG is the file to which it tells what it saw.
+-- function does and gives zeros in place of its results, "through:NAME" changes nothing, "calls" plants nothing and
+-- notes which functions each test calls.  NEAP_STUB_LOG is the file to which it tells what it saw.
 -- Invariant: a stub stands in all places of the function at once, before any test is loaded.
 
 local targets = require "stubs.targets"

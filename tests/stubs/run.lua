@@ -1,10 +1,11 @@
--- run.lua [pattern] -- puts a stub in the place of each public function (those whose name matches) and expects a test to
--- fail there.
+-- run.lua [pattern] -- puts a stub in the place of each public function (those whose name matches) and expects a test
+-- to fail there.
 -- First every Lua test runs once and tells which public functions it calls and how long it takes; then, for each
 -- function and each kind of stub (see plant.lua), the tests that call it, the likeliest first, until one fails.
 -- Run by `make stubs`; BUILD and NEAP_JOBS from the environment.  Prints "N passed, N failed".
--- Invariant: a stub counts as caught only by a test that passes without it and, where the stub calls the function, with
--- the function called in the same way; a function that no test calls, and one whose stubs no test notices, are failures.
+-- Invariant: a stub counts as caught only by a test that passes without it and, where the stub calls the function,
+-- with the function called in the same way; a function that no test calls, and one of which a stub goes unnoticed, are
+-- failures.
 
 local here = arg[0]:match "^(.*)/[^/]*$"
 package.path = here .. "/../?.lua;" .. package.path
@@ -58,7 +59,8 @@ local texts = {}
 -- says something about the function.
 local function worth (test, word)
   texts[test.file] = texts[test.file] or jobs.slurp(test.file)
-  local likely = test.name:find(word, 1, true) and 20 or texts[test.file]:find("%f[%w_]" .. word .. "%f[^%w_]") and 4 or 1
+  local mentions = texts[test.file]:find("%f[%w_]" .. word .. "%f[^%w_]")
+  local likely = test.name:find(word, 1, true) and 20 or mentions and 4 or 1
   return likely / (test.seconds + .05)
 end
 

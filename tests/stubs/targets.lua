@@ -1,7 +1,7 @@
--- targets.lua -- the public functions of neap, found in the library itself: what neap and its parts hold, the methods of
--- its objects, and what calling, indexing, printing and counting an object does.
--- Invariant: one entry for each function, with every table in which users, or neap's own Lua library, find it; a name
--- means the same in every process.
+-- targets.lua -- the public functions of neap, found in the library itself: what neap and its parts hold, the methods
+-- of its objects, and what calling, indexing, printing and counting an object does.
+-- Invariant: one entry for each function, with every table in which users, or neap's own Lua library, find it; a
+-- name means the same in every process.
 
 local help = require "neap.help"
 

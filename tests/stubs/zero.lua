@@ -1,6 +1,6 @@
 -- zero.lua -- the most convincing of stubs: results that look right, of the right type and shape, and say nothing.
--- zero(v) stands for v: zeros for a tensor, 0 for a number, an energy that is 0 everywhere, a sampler that stays where it is,
--- an optimiser that changes nothing.
+-- zero(v) stands for v: zeros for a tensor, 0 for a number, an energy that is 0 everywhere, a sampler that stays where
+-- it is, an optimiser that changes nothing.
 -- Invariant: what this file uses of the library is taken from it before a stub is planted.
 
 local core = neap.core
