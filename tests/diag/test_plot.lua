@@ -80,6 +80,26 @@ function T.test_figures_are_put_together ()
   lu.assertEquals({#both.panels, #both.panels[1].marks, #both.panels[2].marks}, {2, 2, 1})
 end
 
+-- A picture among white margins, and the same in the terminal, two rows in a line.
+function T.test_pictures ()
+  local x = neap.rand(1, 3, 4, 6)
+  local f = plot.images(x, {padding = 0})
+  local p = f:pixels():permute(3, 1, 2)
+  lu.assertEquals(p.shape, {3, 42, 30})
+  lu.assertTrue((p:slice(2, 27, 30):slice(3, 13, 18) - x[1]):abs():amax():item() < 1e-6)
+  lu.assertEquals(p[{{}, {1, 10}, {}}]:amin():item(), 1)
+  local lines, write = {}, io.write
+  io.write = function (...) lines[#lines + 1] = table.concat{...} end
+  local ok, shown = pcall(f.show, f, 30)
+  io.write = write
+  lu.assertTrue(ok and shown == f)
+  local text = table.concat(lines)
+  lu.assertEquals(select(2, text:gsub("▀", "")), 30 * 21)
+  lu.assertEquals(select(2, text:gsub("\n", "")), 21)
+  local c = (x[{1, {}, 1, 1}] * 255):round():to "int64":totable()
+  lu.assertStrContains(text, ("8;2;%d;%d;%dm"):format(c[1], c[2], c[3]))
+end
+
 -- ---- what they say ----
 
 function T.test_shapes_are_told ()

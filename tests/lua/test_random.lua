@@ -65,6 +65,20 @@ function T.test_draws ()
   lu.assertEquals(#neap.randperm(7, {rng = r}), 7)
 end
 
+-- The default stream, taken back to where it stood.
+function T.test_state_of_the_default_stream ()
+  neap.seed(5)
+  local state = neap.rng_state()
+  lu.assertEquals({state.seed, state.step}, {5, 0})
+  local a, b = neap.randn(4), neap.rand(3)
+  lu.assertEquals(neap.rng_state().step, 2)
+  neap.set_rng_state(state)
+  lu.assertEquals(neap.randn(4):totable(), a:totable())
+  lu.assertEquals(neap.rand(3):totable(), b:totable())
+  neap.set_rng_state{seed = 6, stream = state.stream, step = 0}
+  lu.assertNotEquals(neap.randn(4):totable(), a:totable())
+end
+
 function T.test_threads_do_not_matter ()
   local function draw (threads)
     neap.threads(threads)

@@ -46,4 +46,14 @@ function T.test_at_the_prompt ()
   lu.assertStrMatches(out, ".*table: 0x%x+.*")
 end
 
+-- What objects say of themselves.
+function T.test_objects ()
+  lu.assertEquals(tostring(neap.sampler.hmc{step_size = .1}), "hmc sampler, step size 0.1")
+  lu.assertEquals(tostring(neap.sampler.gibbs{}), "gibbs sampler")
+  lu.assertEquals(tostring(neap.loss.dsm{sigma = .1}), "dsm loss")
+  lu.assertEquals(tostring(neap.bijector.simplex), "bijector simplex")
+  lu.assertEquals(tostring(neap.rng(3)), "rng (seed 3, stream 0, step 0)")
+  lu.assertEquals(tostring(neap.energy.gaussian{mean = {0, 0}, std = 1}), "gaussian: event [2], 0 parameters (0 numbers)")
+end
+
 return T

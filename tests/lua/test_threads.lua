@@ -80,4 +80,14 @@ function T.test_ops_inside_coroutines_of_any_depth ()
   lu.assertEquals(g:totable(), {2, 4})
 end
 
+-- The same may be asked for in any state: coroutines are neap's own from then on.
+function T.test_interrupt_hook ()
+  local before = {coroutine.resume, coroutine.wrap, coroutine.close}
+  neap.interrupt_hook()
+  local after = {coroutine.resume, coroutine.wrap, coroutine.close}
+  for i = 1, 3 do lu.assertFalse(rawequal(before[i], after[i])) end
+  lu.assertEquals({coroutine.resume(coroutine.create(function (x) return x + 1 end), 1)}, {true, 2})
+  coroutine.resume, coroutine.wrap, coroutine.close = table.unpack(before)
+end
+
 return T

@@ -14,8 +14,9 @@ local build = os.getenv "BUILD" or "build"
 local root = build .. "/stubs"
 local TRIES = 40                           -- tests that are asked about one stub
 
+-- Stubs may make loops that do not end: time and memory do.
 local function command (test, stub, base, seconds)
-  return jobs.test_command(test, {program = build .. "/neap", build = build, result = base .. ".result",
+  return "ulimit -v 6000000; " .. jobs.test_command(test, {program = build .. "/neap", build = build, result = base .. ".result",
     output = base .. ".output", seconds = seconds, watcher = "stubs.plant",
     environment = ("NEAP_STUB=%s NEAP_STUB_LOG=%s"):format(jobs.quote(stub), jobs.quote(base .. ".log"))})
 end
@@ -80,7 +81,11 @@ local list = {}
 -- Each kind of stub ends as "caught", "missed" (it changed results, and no test noticed) or "same" (it never did).
 local kinds = {"first", "zero"}
 
+-- What these hold is not specified, so that zeros will do.
+local unspecified = {empty = true, empty_like = true}
+
 local function finish_target (target, ended, tests)
+  if unspecified[target] then ended.zero = "same" end
   local caught, missed = false, false
   for _, kind in ipairs(kinds) do
     caught, missed = caught or ended[kind] == "caught", missed or ended[kind] == "missed"

@@ -82,12 +82,15 @@ local function add_class (name, meta)
   end
 end
 
+-- What neap.compile and neap.scan are made of: core._program makes them, for nobody else.
+local private = {["neap.program"] = true, ["neap.compiled"] = true, ["neap.steps"] = true, ["neap.tracer"] = true}
+
 -- Classes of the module in C are in the registry, the tensor's under an address.
 local function add_registered ()
   local registry = debug.getregistry()
   for _, key in ipairs(sorted(registry)) do
     local meta = registry[key]
-    local ours = type(key) == "userdata" or type(key) == "string" and key:find "^neap%."
+    local ours = type(key) == "userdata" or type(key) == "string" and key:find "^neap%." and not private[key]
     if ours and type(meta) == "table" and (rawget(meta, "__gc") or rawget(meta, "__tostring")) then
       add_class((type(key) == "string" and key or meta.__name):gsub("^neap%.", ""), meta)
     end
