@@ -109,11 +109,11 @@ return {
     ["dist.gamma"] = {"neap.dist.gamma(x, {shape=, rate=1})", "∝ x^(shape − 1) e^(−rate x), x > 0"},
     ["dist.beta"] = {"neap.dist.beta(x, {a=, b=})", "∝ x^(a − 1) (1 − x)^(b − 1), 0 < x < 1"},
     ["dist.lognormal"] = {"neap.dist.lognormal(x [, {mean=0, std=1}])", "log x ~ N(mean, std²), x > 0"},
-    ["dist.half_normal"] = {"neap.dist.half_normal(x [, {std=1}])", "|N(0, std²)|, x ≥ 0"},
-    ["dist.half_cauchy"] = {"neap.dist.half_cauchy(x [, {scale=1}])", "|Cauchy(0, scale)|, x ≥ 0"},
+    ["dist.half_normal"] = {"neap.dist.half_normal(x [, {std=1}])", "|N(0, std²)|: 2 N(x; 0, std²), x ≥ 0"},
+    ["dist.half_cauchy"] = {"neap.dist.half_cauchy(x [, {scale=1}])", "|Cauchy(0, scale)|: twice its density, 2/(π scale (1 + (x/scale)²)), x ≥ 0"},
     ["dist.uniform"] = {"neap.dist.uniform(x [, {lo=0, hi=1}])", "1/(hi − lo) on [lo, hi]"},
     ["dist.poisson"] = {"neap.dist.poisson(x, {rate=})", "rate^x e^(−rate)/x!, x = 0, 1, …"},
-    ["dist.bernoulli"] = {"neap.dist.bernoulli(x, {p= | logits=})", "1 with probability p = sigmoid(logits), else 0"},
+    ["dist.bernoulli"] = {"neap.dist.bernoulli(x, {p= | logits=})", "p^x (1 − p)^(1 − x), x = 0 or 1, p = sigmoid(logits)"},
   }},
 
   {"bijector", "y, log_jacobian = b(u); u = b:inverse(y)", {
@@ -131,8 +131,8 @@ return {
     energy = {"neap.energy(f [, {params=, event=, name=, states=}])",
       "the energy f(x [, c]) -> [B] of x [B, event…]; params (tensors, nested tables of them) become variables"},
     ["energy.mlp"] = {"neap.energy.mlp{sizes=, activation=\"silu\", condition=0, dtype=, rng=}",
-      "a network of x [B, D], c [B, condition], with a scalar head added: sizes = {2, 128, 128} is 2 → 128 → 128 "
-      .. "→ 1"},
+      "h ← σ(W h + b) per layer of x [B, D], joined by c [B, condition], a scalar head added: sizes = {2, 128, 128} "
+      .. "is 2 → 128 → 128 → 1; W ~ U(±g√(3/inputs)), g the activation's gain"},
     ["energy.residual_mlp"] = {
       "neap.energy.residual_mlp{sizes=, blocks=2, activation=\"silu\", condition=0, dtype=, rng=}",
       "h ← h + V σ(W h + b) + v per block (He et al. 2016), a scalar head: sizes = {2, 128} is two blocks of "
@@ -393,5 +393,5 @@ return {
       "whether the sampler leaves e^(−E) as it is: a list of checks with .ok, .biased, .reversible; prints as a table"},
   }},
 
-  table.unpack(require "neap.help_tools"),
+  table.unpack((require "neap.help_tools")),
 }
