@@ -3,6 +3,7 @@
 -- Invariant: jobs finish in the order in which they were given; finish may add further ones at the end.
 
 local M = {passed = 0, failed = 0}
+io.stdout:setvbuf "line"                   -- a log can be followed
 
 function M.quote (s) return "'" .. s:gsub("'", "'\\''") .. "'" end
 local quote = M.quote

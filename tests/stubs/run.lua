@@ -14,10 +14,10 @@ local build = os.getenv "BUILD" or "build"
 local root = build .. "/stubs"
 local TRIES = 40                           -- tests that are asked about one stub
 
--- Stubs may make loops that do not end: time and memory do.
+-- Stubs may make loops that do not end, but seconds of the processor and memory do.
 local function command (test, stub, base, seconds)
-  return "ulimit -v 6000000; " .. jobs.test_command(test, {program = build .. "/neap", build = build, result = base .. ".result",
-    output = base .. ".output", seconds = seconds, watcher = "stubs.plant",
+  return ("ulimit -v 6000000; ulimit -t %d; "):format(seconds) .. jobs.test_command(test, {program = build .. "/neap", build = build, result = base .. ".result",
+    output = base .. ".output", seconds = 10 * seconds, watcher = "stubs.plant",
     environment = ("NEAP_STUB=%s NEAP_STUB_LOG=%s"):format(jobs.quote(stub), jobs.quote(base .. ".log"))})
 end
 
@@ -41,7 +41,7 @@ end
 -- A file that takes long is not waited for: what its tests told until then is enough.
 local function calls_job (file, i)
   local base = ("%s/calls%d"):format(root, i)
-  return {command = command({file = file}, "calls", base, 15), finish = function ()
+  return {command = command({file = file}, "calls", base, 10), finish = function ()
     read_calls(file, jobs.slurp(base .. ".log"))
   end}
 end
@@ -103,7 +103,7 @@ local count = 0
 local function try_job (test, stub, done)
   count = count + 1
   local base = ("%s/try%d"):format(root, count)
-  list[#list + 1] = {command = command(test, stub, base, 20), finish = function ()
+  list[#list + 1] = {command = command(test, stub, base, 10), finish = function ()
     local how = jobs.outcome(base .. ".result", test)
     local effective = jobs.slurp(base .. ".log"):find "effective" ~= nil
     for _, ending in ipairs {".result", ".output", ".log"} do os.remove(base .. ending) end
