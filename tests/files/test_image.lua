@@ -139,7 +139,7 @@ end
 function T.test_plots_are_pictures_of_their_size ()
   local f = neap.plot.scatter(neap.randn(50, 2), {width = 100, height = 80, title = "x"})
   f:add(neap.plot.line({-1, 0, 1}, {0, 1, 0}))
-  f:save(folder.file "p.png")
+  lu.assertTrue(f:save(folder.file "p.png") == f)
   local x = neap.image.load(folder.file "p.png")
   lu.assertEquals(x.shape, {3, 80 + 52, 100 + 56})
   lu.assertTrue(x:amin():item() < .3 and x:mean():item() > .8)
