@@ -71,6 +71,7 @@ typedef struct neap_conv_config {
   neap_dtype dtype;
   neap_rng *rng;
 } neap_conv_config;
+/* E(x) [B] of x [B, C, H, W]; errors as an mlp's. */
 NEAP_API neap_energy *neap_energy_conv (neap_context *c, const neap_conv_config *cfg);
 
 /* E(x, σ) = net(x)/σ, or net(x, log σ)/σ where net takes a condition: one network for every noise level (Song and Ermon

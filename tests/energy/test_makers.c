@@ -69,6 +69,32 @@ static void lattices (void **state) {
   neap_close(c);
 }
 
+/* one filter of one pixel, w = 2 and b = −1, relu, and the sum of what is left of two pixels */
+static void images (void **state) {
+  (void)state;
+  neap_context *c = neap_open(NULL);
+  neap_conv_config cfg = { .input = (int64_t[]){ 1, 1, 2 }, .nlayers = 1, .channels = (int64_t[]){ 1 },
+                           .kernels = (int64_t[]){ 1 }, .strides = (int64_t[]){ 1 }, .activation = "relu",
+                           .dtype = NEAP_FLOAT64 };
+  neap_energy *E = neap_energy_conv(c, &cfg);
+  assert_non_null(E);
+  assert_int_equal(neap_energy_nparams(E), 4);
+  const int64_t one[] = { 1, 1, 1, 1 };
+  neap_tensor *params[] = { neap_full(c, NEAP_FLOAT64, 4, one, 2), neap_full(c, NEAP_FLOAT64, 1, one, -1),
+                            matrix(c, 1, 2, (double[]){ 1, 10 }), neap_full(c, NEAP_FLOAT64, 1, one, .5) };
+  neap_energy *F = neap_energy_with(c, E, 4, params);
+  const double x[] = { 1, 3, 0, 2 };                     /* relu(2x − 1) = 1, 5 and 0, 3 */
+  neap_tensor *e = neap_energy_eval(c, F, neap_from(c, NEAP_FLOAT64, 4, (int64_t[]){ 2, 1, 1, 2 }, x), NULL);
+  assert_float_equal(element(c, e, 0), 51.5, 1e-12);
+  assert_float_equal(element(c, e, 1), 30.5, 1e-12);
+  cfg.nlayers = 0;
+  assert_null(neap_energy_conv(c, &cfg));
+  assert_int_equal(neap_status_of(c), NEAP_EARG);
+  neap_energy_release(E);
+  neap_energy_release(F);
+  neap_close(c);
+}
+
 static void memories (void **state) {
   (void)state;
   neap_context *c = neap_open(NULL);
@@ -143,6 +169,7 @@ static void shapes_and_references (void **state) {
 int main (void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(toys), cmocka_unit_test(mixtures), cmocka_unit_test(lattices), cmocka_unit_test(memories),
+    cmocka_unit_test(images),
     cmocka_unit_test(machines), cmocka_unit_test(shapes_and_references),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
