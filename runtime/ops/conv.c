@@ -24,7 +24,8 @@ typedef struct conv_job {
   conv_shape s;
   size_t size;                             /* of an element */
   gemm_fn *gemm; add_fn *add;
-  const char *x, *g, *w;                   /* images, outputs, filters [depth, O], backwards [O, depth]; one is out */
+  conv_kind kind;
+  const char *x, *g, *w;                   /* as in conv_operands */
   char *out;
   int64_t tasks, rows;                     /* rows: windows of a tile */
   char *tiles, *parts;                     /* a tile for each task, or one for all; sums of all tasks but the first */
@@ -265,19 +266,21 @@ static void drop_memory (conv_job *j) {
   neap_free(j->c, j->parts, j->part_bytes * (size_t)(j->tasks - 1));
 }
 
-static void choose_tasks (conv_job *j, bool sums) {
+static void choose_tasks (conv_job *j) {
   const conv_shape *s = &j->s;
   double work = (double)windows_of(j, s->w.n) * (double)s->depth * (double)s->o;
+  bool sums = j->kind == CONV_WEIGHT;
   int64_t most = sums ? between(s->w.n / LANE_IMAGES, 1, LANES) : between(s->w.n, 1, MAX_TASKS);
   j->tasks = between((int64_t)(work / GRAIN), 1, most);
   j->alone = neap_works_alone(j->c);
 }
 
-static bool go (conv_job *j, void (*task) (void *arg, int64_t task), bool sums) {
+static bool go (conv_job *j) {
+  static void (*const run[]) (void *arg, int64_t task) = { task_forward, task_input, task_weight };
+  bool sums = j->kind == CONV_WEIGHT;
   neap_blas_prepare(j->c);
-  choose_tasks(j, sums);
   bool ok = get_memory(j, sums && j->tasks > 1);
-  if (ok) neap_parallel(j->c, j->tasks, task, j);
+  if (ok) neap_parallel(j->c, j->tasks, run[j->kind], j);
   for (int64_t i = 1; ok && sums && i < j->tasks; i++)
     j->add(j->s.depth * j->s.o, j->out, j->parts + (size_t)(i - 1) * j->part_bytes);
   drop_memory(j);
@@ -290,29 +293,34 @@ static void fill_zero (neap_tensor *out) {
 
 /* the operands of a call; there is something to multiply */
 static bool open_job (neap_call *k, neap_tensor *out, conv_job *j) {
-  bool forward = k->op == &neap_ops[NEAP_OP_convolve], weight = k->op == &neap_ops[NEAP_OP_convolve_weight];
-  bool real = out->dtype == NEAP_FLOAT32;
+  bool real = out->dtype == NEAP_FLOAT32, weight = j->kind == CONV_WEIGHT;
   j->size = neap_size_of(out->dtype);
   j->gemm = real ? gemm_s : gemm_d;
   j->add = real ? add_s : add_d;
   j->out = neap_ptr(out);
-  if (forward || weight) j->x = images(k->c, k->in[0]);
-  if (!forward) j->g = images(k->c, k->in[weight]);
-  if (!weight) j->w = filters(k->c, k->in[1], !forward);
-  return (j->x || !(forward || weight)) && (j->g || forward) && (j->w || weight);
+  if (j->kind != CONV_INPUT) j->x = images(k->c, k->in[0]);
+  if (j->kind != CONV_FORWARD) j->g = images(k->c, k->in[weight]);
+  if (!weight) j->w = filters(k->c, k->in[1], j->kind == CONV_INPUT);
+  return neap_ok(k->c);
 }
 
-static bool run (neap_call *k, neap_tensor *out, void (*task) (void *arg, int64_t task), bool sums) {
-  conv_job j = { .c = k->c };
+static bool multiply (neap_call *k, conv_job *j) {
+  choose_tasks(j);
+  if (!conv_is_direct(k, &j->s, j->kind)) return go(j);
+  return conv_run_direct(k->c, &j->s, j->kind, j->tasks, &(conv_operands){ j->x, j->g, j->w, j->out });
+}
+
+static bool run (neap_call *k, neap_tensor *out, conv_kind kind) {
+  conv_job j = { .c = k->c, .kind = kind };
   if (!conv_of(k, &j.s)) return false;
   if (neap_numel(out) == 0) return true;
   if (j.s.w.n == 0 || j.s.depth == 0 || j.s.o == 0) { fill_zero(out); return true; }
   neap_scope scope = neap_scope_open(k->c);
-  bool ok = open_job(k, out, &j) && go(&j, task, sums);
+  bool ok = open_job(k, out, &j) && multiply(k, &j);
   neap_scope_close(k->c, scope);
   return ok;
 }
 
-bool run_convolve (neap_call *k, neap_tensor *out) { return run(k, out, task_forward, false); }
-bool run_convolve_input (neap_call *k, neap_tensor *out) { return run(k, out, task_input, false); }
-bool run_convolve_weight (neap_call *k, neap_tensor *out) { return run(k, out, task_weight, true); }
+bool run_convolve (neap_call *k, neap_tensor *out) { return run(k, out, CONV_FORWARD); }
+bool run_convolve_input (neap_call *k, neap_tensor *out) { return run(k, out, CONV_INPUT); }
+bool run_convolve_weight (neap_call *k, neap_tensor *out) { return run(k, out, CONV_WEIGHT); }

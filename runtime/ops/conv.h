@@ -30,6 +30,17 @@ typedef struct conv_shape {
 /* The shape of a call of convolve, convolve_input or convolve_weight, checked; false: error set. */
 bool conv_of (neap_call *k, conv_shape *s);
 
+typedef enum conv_kind { CONV_FORWARD, CONV_INPUT, CONV_WEIGHT } conv_kind;
+
+/* Of a call, row-major: images [N, H, W, C], outputs [N, H', W', O], filters [depth, O], backwards [O, depth].  The one
+** that is made is NULL here, and out. */
+typedef struct conv_operands { const void *x, *g, *w; void *out; } conv_operands;
+
+/* conv_direct.c: whether the kernels for float32 can do it, and they do, the images cut into so many tasks.  No BLAS.
+** false: no memory. */
+bool conv_is_direct (const neap_call *k, const conv_shape *s, conv_kind kind);
+bool conv_run_direct (neap_context *c, const conv_shape *s, conv_kind kind, int64_t tasks, const conv_operands *o);
+
 /* The windows of a call of pool_sum, unpool_sum or pool_argmax. */
 bool conv_pool_of (neap_call *k, conv_windows *w);
 

@@ -63,6 +63,7 @@ neap_program *program_new (neap_context *c, graph *g, graph_key *key) {
     graph_label(g);
     graph_join(g);
     p->weight_bytes = weight_bytes(g);
+    for (int i = 0; i < g->nnodes; i++) p->convolves |= graph_convolves(&g->nodes[i]);
     if (program_fuse(p) && list_sums(p)) {
       p->row_bytes = row_bytes(p);
       return p;

@@ -51,6 +51,7 @@ struct neap_program {
   bool *stored; int values;                /* has memory: in an arena, or fixed */
   int slots;                               /* of the largest group */
   size_t weight_bytes;                     /* of leaves and fixed values that products read */
+  bool convolves;                          /* rows are images, of which a convolution makes many windows */
   size_t row_bytes;                        /* of one row's values in memory */
   frame **frames; int nframes;             /* for `rows` and `rows` + 1 rows, in turn */
   int64_t rows;

@@ -10,12 +10,13 @@
 
 /* BLOCK_ROWS: loops and calls count, and a hundred chains are two blocks */
 enum { BLOCK_ROWS = 64, WIDE_ROWS = 256, LONG_BLOCK = 512, VALUES_IN_CACHE = 256 << 10, SPLIT_FROM = 64,
-       MANY_BLOCKS = 64, MIN_LANES = 4, MAX_LANES = 16, LANES_BYTES = 16 << 20 };
+       IMAGES_IN_CACHE = 1 << 20, FEW_IMAGES = 4, MANY_BLOCKS = 64, MIN_LANES = 4, MAX_LANES = 16, LANES_BYTES = 16 << 20 };
 #define WEIGHTS_IN_CACHE (512u << 10)      /* bytes: half of a common L2 */
 
 /* Rows of a block.  Without products it is the values that should stay in cache, and instructions that should count:
-** from MANY_BLOCKS blocks on, these grow instead. */
+** from MANY_BLOCKS blocks on, these grow instead.  An image has windows enough for its products, so a few will do. */
 static int64_t block_rows (const neap_program *p, int64_t rows) {
+  if (p->convolves) return between(IMAGES_IN_CACHE / (int64_t)(p->row_bytes + 1), FEW_IMAGES, BLOCK_ROWS);
   if (p->weight_bytes > WEIGHTS_IN_CACHE) return WIDE_ROWS;
   if (p->weight_bytes > 0) return BLOCK_ROWS;
   int64_t longest = rows / MANY_BLOCKS > LONG_BLOCK ? rows / MANY_BLOCKS : LONG_BLOCK;
@@ -28,7 +29,7 @@ bool program_splits (const program_run *r) { return r->p->g->blocks && !(r->carr
 /* an even number of equal blocks from SPLIT_FROM rows on */
 static int64_t count_blocks (const program_run *r) {
   int64_t each = block_rows(r->p, r->rows), rows = r->rows;
-  if (!program_splits(r) || rows < SPLIT_FROM || rows < each) return 1;
+  if (!program_splits(r) || (rows < SPLIT_FROM && !r->p->convolves) || rows < each) return 1;
   int64_t n = (rows + each - 1) / each;
   return n + (n & 1);
 }
