@@ -12,9 +12,10 @@ local function set (name) return (os.getenv(name) or "") ~= "" end
 local slow_build = set "NEAP_SANITIZER" or set "NEAP_HOSTILE"
 function M.skip_if_slow () lu.skipIf(slow_build, "takes minutes in this build") end
 
--- Runs a script under neap, with a folder for its pictures -> what it printed.  It must end well.
-function M.run (path)
-  local command = ("'%s/neap' '%s' '%s' 2>&1; echo status $?"):format(build, path, folder.file "")
+-- Runs a script under neap, with a folder for its pictures, and an option -> what it printed.  It must end well.
+function M.run (path, option)
+  local line = "'%s/neap' '%s' '%s' %s 2>&1; echo status $?"
+  local command = line:format(build, path, folder.file "", option or "")
   local pipe = assert(io.popen(command))
   local out = pipe:read "a"
   pipe:close()

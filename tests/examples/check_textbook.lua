@@ -1,0 +1,17 @@
+-- check_textbook.lua -- the quick run of examples/images/textbook.lua learns to tell pictures from what they are not.
+
+local lu = require "luaunit"
+local example = require "examples.example"
+local T = {tearDown = example.clean}
+
+function T.test_quick ()
+  example.skip_if_slow()
+  if not io.open "/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz" then lu.skip "no dataset-fashion-mnist" end
+  local out = example.run("examples/images/textbook.lua", "--quick")
+  lu.assertTrue(example.numbers(out, "against noise")[1] > .99, out)
+  lu.assertTrue(example.numbers(out, "against inverted")[1] > .9, out)
+  lu.assertTrue(math.abs(example.numbers(out, "E of 1000 test pictures")[1]) < 1, out)
+  example.assert_picture "textbook.png"
+end
+
+return T
