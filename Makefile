@@ -8,7 +8,8 @@
 #   make test [T=pattern]      all tests, or those whose file or name matches a Lua pattern
 #   make check                 the slow half: sanitizers, hostile build, valgrind, statistics, BLAS flavours
 #   make planted | faults | stubs      faults put in on purpose, and stubs of public functions, each caught by a test
-#   make bench [ONLY=workload] [THREADS=1,2] [RUNS=7] [BUSY=1] [PEER=no]      beside PyTorch, if make bench-deps was run
+#   make bench [ONLY=workload] [THREADS=1,2] [RUNS=7] [BUSY=1] [PEER=no]     beside PyTorch, if make bench-deps was run;
+#                              and Stan, if make bench-deps STAN=yes was
 #   make bench-rbm [MINUTES=20] | bench-moons [THREADS=1,2] [SEEDS=1,2] [ONLY=method]    what long trainings reach, and when
 #   make demo | deps | clean
 #   make install PREFIX=/usr/local DESTDIR=
@@ -190,7 +191,8 @@ BENCH_OPTIONS = $(if $(THREADS),--threads '$(THREADS)') $(if $(RUNS),--runs '$(R
 bench:
 	@sh mk/deps.sh build
 	@$(again) all $(BUILD)/tests/bench/tool_peak
-	@$(BUILD)/neap tests/bench/run.lua --peak $(BUILD)/tests/bench/tool_peak --json $(BUILD)/bench.json $(BENCH_OPTIONS)
+	@$(BUILD)/neap tests/bench/run.lua --peak $(BUILD)/tests/bench/tool_peak --json $(BUILD)/bench.json \
+	  --stan $(BUILD)/stan $(BENCH_OPTIONS)
 # Twice MINUTES of training and some of measuring: an RBM beside scikit-learn's.
 bench-rbm:
 	@$(again) all
@@ -203,6 +205,7 @@ bench-moons:
 	  $(if $(ONLY),only='$(ONLY)') $(if $(STEPS),steps='$(STEPS)') $(if $(filter no,$(PEER)),peer=no)
 bench-deps:
 	@sh mk/deps.sh bench
+	@$(if $(filter yes,$(STAN)),sh mk/deps.sh stan)
 hostile:
 	@+$(MAKE) --no-print-directory HOSTILE=1 test
 # The program with one source replaced by its namesake in OUT.

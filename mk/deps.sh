@@ -1,5 +1,5 @@
 #!/bin/sh
-# deps.sh WHAT -- sees to it that the Debian packages which WHAT (build, demo, test, check, bench, all) needs are there.
+# deps.sh WHAT -- sees to it that the Debian packages which WHAT (build, demo, test, check, bench, stan, all) needs are there.
 # Installs the missing ones with apt when it may (root, or sudo that asks nothing), after printing the command;
 # otherwise prints the command and stops.  When nothing is missing it says nothing.
 set -eu
@@ -14,8 +14,9 @@ case "${1:-all}" in
   demo) wanted="$build $data" ;;
   test) wanted="$build $tests" ;;
   bench) wanted="$build python3-torch python3-sklearn libopenblas0-openmp" ;;      # what the benchmark compares with
+  stan) wanted="$build g++ r-cran-rstan r-cran-bh" ;;                              # the same for rows of NUTS
   check | all) wanted="$build $tests $checks" ;;
-  *) echo "deps.sh: unknown set '$1' (build, demo, test, check, bench, all)" >&2; exit 2 ;;
+  *) echo "deps.sh: unknown set '$1' (build, demo, test, check, bench, stan, all)" >&2; exit 2 ;;
 esac
 
 if ! command -v dpkg-query > /dev/null; then

@@ -1,16 +1,25 @@
--- check_peer.lua -- the benchmark's rows do the same work as their peers in PyTorch: both give the same numbers on
--- weights, points and directions that both make by one formula.  Skipped where python3-torch is not installed.
+-- check_peer.lua -- the rows of the benchmark do the same work as their peers in PyTorch and Stan: both give the same
+-- numbers on weights, points and directions that both make by one formula, or are given.  Skipped where there is none.
 
 local lu = require "luaunit"
 local methods = require "bench.methods"
 local peers = require "bench.peer"
+local workloads = require "bench.workloads"
 
 local T = {}
-local peer
+local torch, stan                        -- false: there is none
 
-function T.setUp ()
-  if peer == nil then peer = peers.start("tests/bench/peer_torch.py", 1) or false end
-  if not peer then lu.skip "python3-torch is not installed" end
+local function need_torch ()
+  if torch == nil then torch = peers.torch("tests/bench/peer_torch.py", 1) or false end
+  if not torch then lu.skip "python3-torch is not installed" end
+  return torch
+end
+
+local function need_stan ()
+  local folder = (os.getenv "NEAP_BUILD" or "build") .. "/stan"
+  if stan == nil then stan = peers.stan("tests/bench/peer_stan.R", folder) or false end
+  if not stan then lu.skip "r-cran-rstan is not installed" end
+  return stan
 end
 
 -- scale sin(0.37 k + phase), k = 0, 1, …: wave() of the peer
@@ -40,7 +49,7 @@ end
 
 -- Equal but for rounding: numbers are sums over many elements of either sign.
 local function assert_near (got, name, tolerance)
-  local wanted = peer:ask("check", name)
+  local wanted = need_torch():ask("check", name)
   lu.assertEquals(#got, #wanted)
   for i, w in ipairs(wanted) do
     lu.assertAlmostEquals(got[i], w, tolerance * math.max(1, math.abs(w)), ("%s, number %d"):format(name, i))
@@ -118,6 +127,29 @@ end
 
 function T.test_gemm ()
   assert_near(digest(wave(.1, {1024, 1024}):matmul(wave(.2, {1024, 1024}))), "gemm_1024", 1e-3)
+end
+
+-- Gradients of the log density, at places far from each other: Stan's own leave no constant to compare.
+function T.test_posteriors ()
+  local peer, found = need_stan(), 0
+  for _, row in ipairs(workloads) do
+    if row.peer == "stan" then
+      local posterior = row.posterior()
+      local places = neap.rng(5):normal({3, #posterior.names}, {dtype = "float64"})
+      local ours = (-posterior.energy:grad(places)):totable()
+      peer:give(row.name, posterior.data)
+      for i, u in ipairs(places:totable()) do
+        local theirs = peer:ask("grad", row.name, table.unpack(u))
+        lu.assertEquals(#theirs, #u)
+        for k, g in ipairs(theirs) do
+          lu.assertAlmostEquals(ours[i][k], g, 1e-9 * math.max(1, math.abs(g)), ("%s, number %d"):format(row.name, k))
+        end
+      end
+      peer:ask("drop", row.name)
+      found = found + 1
+    end
+  end
+  lu.assertEquals(found, 3)
 end
 
 return T

@@ -1,12 +1,13 @@
 -- run.lua -- the benchmark's driver; make bench calls it.
 --
---   build/neap tests/bench/run.lua [--threads 1,2] [--only NAME|pattern] [--runs 7] [--seconds 6] [--rounds 3] [--scale 1]
---                                  [--json FILE] [--peak PROGRAM] [--python PROGRAM | --no-peer] [--busy N] [--list]
+--   build/neap tests/bench/run.lua [--threads 1,2] [--only NAME|pattern] [--runs 7] [--seconds 6] [--rounds 3]
+--                                  [--scale 1] [--json FILE] [--peak PROGRAM] [--python PROGRAM] [--rscript PROGRAM]
+--                                  [--stan FOLDER] [--no-peer] [--busy N] [--list]
 --
 -- Each row is set up, warmed up on both sides, then measured in turns: a run of neap, a run of the peer, and so on, so
 -- that what else the machine does meets both alike; at least so many runs and seconds, which all rows get in rounds,
--- because a neighbour's work can halve this machine's speed for seconds.  Only ratios from one run count.  --busy keeps so many other
--- processes computing meanwhile.
+-- because a neighbour's work can halve this machine's speed for seconds.  Only ratios from one run count.  --busy keeps
+-- so many other processes computing meanwhile; --stan is where Stan's compiled models are kept.
 -- Invariant: a row that fails is reported with its error and makes the exit code 1; it never has a ratio.
 
 local here = arg[0]:match "^(.*)/[^/]*$" or "."
@@ -36,10 +37,11 @@ local function numbers (text, name)
 end
 
 local function options ()
-  local o = {threads = "1", runs = "7", seconds = "6", rounds = "3", scale = "1", python = "/usr/bin/python3"}
+  local o = {threads = "1", runs = "7", seconds = "6", rounds = "3", scale = "1", python = "/usr/bin/python3",
+             stan = "build/stan"}
   local flags = {["no-peer"] = true, list = true}
-  local known = {threads = true, runs = true, seconds = true, rounds = true, scale = true, python = true, only = true, json = true,
-                 peak = true, busy = true}
+  local known = {threads = true, runs = true, seconds = true, rounds = true, scale = true, python = true, only = true,
+                 json = true, peak = true, busy = true, rscript = true, stan = true}
   local i = 1
   while i <= #arg do
     local name = arg[i]:match "^%-%-(.+)$"
@@ -135,14 +137,18 @@ local function peer_side (row, units, o, measured, peer)
       return 1e6 * seconds
     end
   end
-  return function () return 1e6 * peer:ask("run", row.name, units)[1] / units end
+  if row.posterior then peer:give(row.name, row.posterior().data) end
+  return function ()
+    local seconds, done = table.unpack(peer:ask("run", row.name, units))
+    return 1e6 * seconds / (done or units)
+  end
 end
 
 local function units_of (row, o) return row.process and 1 or math.max(1, math.floor(row.units * o.scale)) end
 
 -- A round of a row: sets it up and adds its runs to what report.result takes.
 local function measure (row, o, peer, measured)
-  local theirs = peer and not row.alone and peer_side(row, measured.units, o, measured, peer) or nil
+  local theirs = peer and peer_side(row, measured.units, o, measured, peer) or nil
   neap.seed(1)
   local ours = neap_side(row, measured.units, o, measured)
   local run, began = 0, nil                      -- run 0 warms up
@@ -160,7 +166,7 @@ local function try (row, o, peer, measured)
   local ok, problem = pcall(measure, row, o, peer, measured)
   if not ok and tostring(problem):find("interrupted!", 1, true) then error(problem, 0) end
   if not ok then measured.neap, measured.peer, measured.error = {}, {}, tostring(problem) end
-  if peer and not row.process and not row.alone then pcall(peer.ask, peer, "drop", row.name) end
+  if peer and not row.process then pcall(peer.ask, peer, "drop", row.name) end
   collectgarbage()
 end
 
@@ -170,38 +176,57 @@ local function show (text)
   if watched then io.stderr:write("\r\27[K", text) end
 end
 
-local function measure_all (list, o, peer, threads)
+-- started: peers by name
+local function measure_all (list, o, started, threads)
   local all = {}
   for i, row in ipairs(list) do all[i] = {threads = threads, units = units_of(row, o), neap = {}, peer = {}} end
   for round = 1, o.rounds do
     for i, row in ipairs(list) do
       show(("round %d of %d: %s"):format(round, o.rounds, row.name))
-      try(row, o, peer, all[i])
+      try(row, o, started[row.peer or "torch"], all[i])
     end
   end
   show ""
   return all
 end
 
-local function describe (peak, peer, why)
-  if peak then
-    print(("%d thread%s: %s, %.0f GFLOP/s of multiply-adds, %.1f GB/s copied"):format(peak.threads,
-      peak.threads > 1 and "s" or "", peak.isa, peak.flops / 1e9, peak.bytes / 1e9))
+local function describe_peak (peak)
+  print(("%d thread%s: %s, %.0f GFLOP/s of multiply-adds, %.1f GB/s copied"):format(peak.threads,
+    peak.threads > 1 and "s" or "", peak.isa, peak.flops / 1e9, peak.bytes / 1e9))
+end
+
+local kinds = {
+  {name = "torch", title = "PyTorch", start = function (o, threads)
+    return peers.torch(here .. "/peer_torch.py", threads, o.python)
+  end},
+  {name = "stan", title = "rstan", start = function (o)
+    return peers.stan(here .. "/peer_stan.R", o.stan, o.rscript)
+  end},
+}
+
+-- -> the peers that the rows want, by name; those there are
+local function start_peers (o, threads, list)
+  local started, titles, wanted = {}, {}, {}
+  for _, row in ipairs(list) do wanted[row.peer or "torch"] = true end
+  for _, kind in ipairs(kinds) do
+    if wanted[kind.name] then
+      local peer, why = nil, "not asked for"
+      if not o["no-peer"] then peer, why = kind.start(o, threads) end
+      started[kind.name], titles[#titles + 1] = peer, peer and ("%s %s"):format(kind.title, peer.version)
+      print(peer and "peer: " .. titles[#titles] or ("no peer %s: %s"):format(kind.title, why))
+    end
   end
-  print(peer and "peer: PyTorch " .. peer.version or "no peer: " .. why)
+  return started, titles
 end
 
 local function run_threads (o, threads, out)
   neap.set_threads(threads)
-  local peak = measure_peak(o.peak, threads)
-  local peer, why = nil, "not asked for"
-  if not o["no-peer"] then peer, why = peers.start(here .. "/peer_torch.py", threads, o.python) end
-  describe(peak, peer, why)
+  local peak, list, started = measure_peak(o.peak, threads), chosen(o.only), nil
+  if peak then describe_peak(peak) end
   out.peaks[#out.peaks + 1] = peak
-  out.peer = peer and "PyTorch " .. peer.version
+  started, out.peers = start_peers(o, threads, list)
   local stop = keep_busy(o.busy)
-  local list = chosen(o.only)
-  local all = measure_all(list, o, peer, threads)
+  local all = measure_all(list, o, started, threads)
   stop()
   print(report.head())
   for i, row in ipairs(list) do
@@ -210,7 +235,7 @@ local function run_threads (o, threads, out)
     print(report.line(r))
     if r.error then out.failed = true end
   end
-  if peer then peer:close() end
+  for _, peer in pairs(started) do peer:close() end
 end
 
 local function main ()

@@ -74,7 +74,36 @@ while read verb name units; do case $verb in run) echo ok 6e-4;; *) echo ok;; es
   lu.assertEquals(add[4], "30.00")
   lu.assertAlmostEquals(tonumber(add[5]) * tonumber(add[3]), 30, .02 * 30 + .01 * tonumber(add[5]))
   lu.assertEquals(select(2, out:gsub("\nadd_scalar", "")), 2)
-  lu.assertStrContains(without, "no peer: the peer: no module")
+  lu.assertStrContains(without, "no peer PyTorch: the peer: no module")
+end
+
+-- A Stan that needs half a second for 2000 gradients and notes what it is given; one that is not there.
+function T.test_stan ()
+  local folder = cli.folder()
+  cli.spill(folder .. "/Rscript", ([[#!/bin/sh
+exec 3> %s/told
+echo "$*" >&3
+echo ok 2.21
+while read line; do echo "$line" >&3; case $line in run*) echo ok .5 2000;; *) echo ok;; esac; done
+]]):format(folder))
+  os.execute(("chmod +x %s/Rscript"):format(folder))
+  local options = "--only nuts_eight_schools,add_scalar --python /none --runs 2 --seconds 0 --scale .001 "
+  local out, err, code = bench(("%s --stan %s/models --rscript %s/Rscript"):format(options, folder, folder))
+  local without = bench(options .. "--rscript /none")
+  local f = assert(io.open(folder .. "/told"))
+  local told = f:read "a"
+  f:close()
+  cli.remove(folder)
+  lu.assertEquals(code, 0, err)
+  lu.assertStrContains(out, "peer: rstan 2.21")
+  local nuts, add = cells(out, "nuts_eight_schools"), cells(out, "add_scalar")
+  lu.assertEquals({nuts[4], add[4]}, {"250", "–"})
+  lu.assertStrContains(told, folder .. "/models\n")
+  lu.assertStrContains(told, "data nuts_eight_schools estimate list 28 8 -3 7 -1 1 18 12\n")
+  lu.assertStrContains(told, "data nuts_eight_schools J number 8\n")
+  lu.assertStrContains(told, "run nuts_eight_schools 60\n")
+  lu.assertStrContains(without, "no peer rstan: r-cran-rstan is not installed")
+  lu.assertEquals(cells(without, "nuts_eight_schools")[4], "–")
 end
 
 function T.test_failed_row_and_bad_options ()
@@ -119,7 +148,8 @@ function T.test_rows_of_nuts ()
       lu.assertEquals(done, told().grad_evals, row.name)
       lu.assertTrue(done > 4 * 60, row.name)
       lu.assertEquals(told().draws.shape[1], 30)
-      lu.assertTrue(row.alone)
+      lu.assertEquals(row.peer, "stan")
+      lu.assertEquals(#row.posterior().names, told().draws.shape[3])
     end
   end
   lu.assertEquals(found, 3)

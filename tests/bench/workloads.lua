@@ -1,14 +1,14 @@
 -- workloads.lua -- what make bench measures: an array of rows.
 -- A row has a name; what one unit of its work is called and how many units a run does; setup(), which returns
--- work(units), whose result, if it has one, is how many it did; alone, where the peer has no such row; and what the
--- unit needs at least, from which its limit on this machine follows:
+-- work(units), whose result, if it has one, is how many it did; peer = "stan" and posterior(), whose data that is given,
+-- where the peer is not PyTorch; and what the unit needs at least, from which its limit on this machine follows:
 --   flops   float32 operations of the matrix products and multiply-adds, at the measured peak
 --   ops     other operations of one number each (no multiply-add), at half that rate
 --   bytes   to and from memory, where the arrays do not fit in the caches, at the measured stream rate
 -- The limit is the larger of both times.  Activations, biases, noise and the optimiser are not counted in the rows of
 -- networks (they would add some 15 %), so the share of the limit errs on the low side there.
 -- Invariant: a row uses nothing that a user's script does not have, and does the same work as the row of the same name
--- in peer_torch.py (check_peer.lua compares their numbers).
+-- in peer_torch.py or the model in stan/ (check_peer.lua compares their numbers).
 
 local methods = require "bench.methods"
 local posteriors = require "bench.posteriors"
@@ -104,13 +104,14 @@ row {name = "hmc_gauss_B1000_L10", unit = "step", units = 2000, flops = 1000 * 1
 
 -- ---- statistics: a unit is one chain's gradient, its share of the tree and of warm-up included ----
 
-local function nuts (name, energy)
-  row {name = name, unit = "gradient", units = 60000, alone = true,
-    setup = function () return methods.nuts(energy()) end}
+local function nuts (name, posterior, size)
+  row {name = name, unit = "gradient", units = 60000, peer = "stan",
+    posterior = function () return posterior(size) end,
+    setup = function () return methods.nuts(posterior(size).energy) end}
 end
 nuts("nuts_eight_schools", posteriors.eight_schools)
-nuts("nuts_regression_434", function () return posteriors.regression(434) end)
-nuts("nuts_ar5_200", function () return posteriors.autoregression(200) end)
+nuts("nuts_regression_434", posteriors.regression, 434)
+nuts("nuts_ar5_200", posteriors.autoregression, 200)
 
 -- one call from the language; no limit is known but the interpreter's
 row {name = "add_scalar", unit = "op", units = 20000, setup = function ()
