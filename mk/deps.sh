@@ -1,5 +1,6 @@
 #!/bin/sh
-# deps.sh WHAT -- sees to it that the Debian packages which WHAT (build, demo, test, check, bench, stan, all) needs are there.
+# deps.sh WHAT -- sees to it that the Debian packages are there which WHAT needs (build, demo, test, check, bench, stan,
+# all).
 # Installs the missing ones with apt when it may (root, or sudo that asks nothing), after printing the command;
 # otherwise prints the command and stops.  When nothing is missing it says nothing.
 set -eu

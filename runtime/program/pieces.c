@@ -1,7 +1,7 @@
 /*
-** pieces.c -- sums of pieces in zeros that fill a dimension without a gap: the pieces one after the other.  The gradient
-** by a vector that was cut up, or gone through step by step, is such a sum, of as many terms as there are pieces and each
-** as long as all of them.
+** pieces.c -- sums of pieces in zeros that fill a dimension without a gap: the pieces one after the other.  A gradient by
+** a vector that was cut up, or gone through step by step, is such a sum, of as many terms as there are pieces and each as
+** long as all of them.
 ** Invariant: values stay what they were, but for the sign of zeros.
 */
 #include "program/graph.h"

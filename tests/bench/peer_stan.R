@@ -6,8 +6,8 @@
 # Models are compiled into FOLDER when they are first asked for, which takes a minute each.  Lives as long as the driver
 # and does what it is told, a line on standard input at a time:
 #   data NAME FIELD number|list VALUES     what the model is given
-#   run NAME UNITS     4 chains, half of their steps to warm up, of about so many gradients; answers with the seconds that
-#                      sampling() took and how many gradients they were
+#   run NAME UNITS     4 chains, half of their steps to warm up, of about so many gradients; answers with the seconds
+#                      that sampling() took and how many gradients they were
 #   grad NAME U        answers with the gradient of the log density at the unconstrained place U
 #   drop NAME          forgets the model and its data
 # An answer is one line: "ok" and numbers, or "error" and a message.  Invariant: nothing else is written there, whatever
@@ -54,7 +54,8 @@ run <- function (name, units) {
   steps <- max(floor(units * steps_per_unit), 20)
   model <- model_of(name)
   began <- proc.time()[["elapsed"]]
-  fit <- suppressWarnings(sampling(model, given[[name]], chains = 4, iter = 2 * steps, warmup = steps, cores = 1, refresh = 0))
+  fit <- suppressWarnings(sampling(model, given[[name]], chains = 4, iter = 2 * steps, warmup = steps, cores = 1,
+                                   refresh = 0))
   seconds <- proc.time()[["elapsed"]] - began
   told <- get_sampler_params(fit, inc_warmup = TRUE)
   c(seconds, sum(sapply(told, function (chain) sum(chain[, "n_leapfrog__"]))))

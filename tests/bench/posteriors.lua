@@ -1,8 +1,8 @@
 -- posteriors.lua -- posteriors as a user of neap.dist writes them: energies on float64 vectors of any real numbers.
 -- Each is {energy =; names = of the parameters; constrained = u [..., D] -> the parameters [..., #names]; data = the
 -- numbers that its model in stan/ is given}.
--- Invariant: an energy is −log of a density without its constant; data that are not famous are made here, from a seed of
--- their own, in the sizes of well-known examples.
+-- Invariant: an energy is −log of a density without its constant; data that are not famous are made here, from a seed
+-- of their own, in the sizes of well-known examples.
 
 local posteriors = {}
 
@@ -81,7 +81,8 @@ function posteriors.autoregression (n)
   local y = neap.tensor(series, f64)
   for k = 1, 5 do before[k] = y:slice(1, 6 - k, n - k) end
   local past, now = neap.stack(before, 1), y:slice(1, 6, n):contiguous()
-  return posterior({"alpha", "beta[1]", "beta[2]", "beta[3]", "beta[4]", "beta[5]", "sigma"}, {K = 5, T = n, y = series},
+  local names = {"alpha", "beta[1]", "beta[2]", "beta[3]", "beta[4]", "beta[5]", "sigma"}
+  return posterior(names, {K = 5, T = n, y = series},
     function (u) return part(u, 1, 6), positive(part(u, 7)) end,
     function (weights, sigma)
       local mean = part(weights, 1) + part(weights, 2, 6):matmul(past)

@@ -1,7 +1,7 @@
 -- workloads.lua -- what make bench measures: an array of rows.
 -- A row has a name; what one unit of its work is called and how many units a run does; setup(), which returns
--- work(units), whose result, if it has one, is how many it did; peer = "stan" and posterior(), whose data that is given,
--- where the peer is not PyTorch; and what the unit needs at least, from which its limit on this machine follows:
+-- work(units), whose result, if it has one, is how many it did; peer = "stan" and posterior(), whose data that is
+-- given, where the peer is not PyTorch; and what the unit needs at least, from which its limit on this machine follows:
 --   flops   float32 operations of the matrix products and multiply-adds, at the measured peak
 --   ops     other operations of one number each (no multiply-add), at half that rate
 --   bytes   to and from memory, where the arrays do not fit in the caches, at the measured stream rate

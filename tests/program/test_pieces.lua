@@ -1,5 +1,5 @@
--- Gradients by vectors that are cut up: pieces that fill a dimension are put side by side, all others are added up; both
--- give what the function itself gives.
+-- Gradients by vectors that are cut up: pieces that fill a dimension are put side by side, all others are added up;
+-- both give what the function itself gives.
 local lu = require "luaunit"
 local compare = require "program.compare"
 local T = {}
@@ -39,7 +39,7 @@ function T.test_other_pieces_are_added ()
   check(function (u) return square(part(u, 1, 2)) + part(u, 4, 6):exp():sum(2) end, x, 0, 2)               -- a gap
   check(function (u) return square(part(u, 1, 4)) + part(u, 4, 6):exp():sum(2) end, x, 0, 2)               -- an overlap
   check(function (u) return square(part(u, 1, 2)) + square(part(u, 3, 5)):exp() end, x, 0, 2)              -- an end
-  check(function (u) return square(u:slice(2, 1, 6, 2)) + u:slice(2, 2, 6, 2):exp():sum(2) end, x, 0, 2)   -- every other
+  check(function (u) return square(u:slice(2, 1, 6, 2)) + u:slice(2, 2, 6, 2):exp():sum(2) end, x, 0, 2)  -- every other
   check(function (u) return square(part(u, 1, 3)) + part(u, 4, 6):exp():sum(2) + u:sin():sum(2) end, x, 0, 2)
   local y = neap.randn(3, 2, 2)
   check(function (u) return (u:slice(2, 1, 1):square() * u:slice(3, 2, 2)):sum({2, 3}) end, y, 0, 2)

@@ -1,6 +1,6 @@
--- check_posteriors.lua -- nuts as a statistics tool: 4 chains of 1000 steps after 1000 of warm-up on posteriors whose means
--- and standard deviations are known without it (posterior_truth.lua), |z| < 3.5 each; how many effective draws a gradient
--- is worth; and a funnel that is not to be trusted.  Written to BUILD/posteriors.md; docs/samplers.md shows it.
+-- check_posteriors.lua -- nuts as a statistics tool: 4 chains of 1000 steps after 1000 of warm-up on posteriors whose
+-- means and standard deviations are known without it (posterior_truth.lua), |z| < 3.5 each; how many effective draws a
+-- gradient is worth; and a funnel that is not to be trusted.  Written to BUILD/posteriors.md; docs/samplers.md shows it.
 
 local lu = require "luaunit"
 local posteriors = require "bench.posteriors"
@@ -9,7 +9,8 @@ local T = {}
 
 local f64 = {dtype = "float64"}
 local SEEDS = 10
-local lines = {"| posterior | coordinates | largest z | draws for 1000 gradients | divergences |", "|---|---|---|---|---|"}
+local lines = {"| posterior | coordinates | largest z | draws for 1000 gradients | divergences |",
+               "|---|---|---|---|---|"}
 
 local function sample (P, seed)
   return neap.sampler.nuts{}:sample(P.energy, {chains = 4, warmup = 1000, steps = 1000, seed = seed,
@@ -123,7 +124,9 @@ local function judge_summed (title, P, by_hand, n, half)
   assert_trusted(info)
 end
 
-local function normal (x, mean, std) return -.5 * ((x - mean) / std) ^ 2 - math.log(std) - .5 * math.log(2 * math.pi) end
+local function normal (x, mean, std)
+  return -.5 * ((x - mean) / std) ^ 2 - math.log(std) - .5 * math.log(2 * math.pi)
+end
 local function sigmoid (x) return 1 / (1 + math.exp(-x)) end
 
 -- beta1 near 0 is far out in its logit: a wide lattice.

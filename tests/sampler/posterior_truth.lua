@@ -1,5 +1,5 @@
--- posterior_truth.lua -- means and standard deviations of the posteriors in bench/posteriors.lua, without a sampler: two
--- lists in the order of their names.
+-- posterior_truth.lua -- means and standard deviations of the posteriors in bench/posteriors.lua, without a sampler:
+-- two lists in the order of their names.
 -- Invariant: what can be integrated by hand is, the rest is a sum over a fine grid, so nothing here is random.
 
 local truth = {}
@@ -40,9 +40,10 @@ function truth.linear (X, y, prior_precision)
   local log_sigma, prior = middle + neap.linspace(-1.5, 1.5, 1201, f64), neap.eye(p, f64) * prior_precision
   local log_weight, mean, variance = {}, {}, {}
   for i, ls in ipairs(log_sigma:totable()) do
-    local inverse = (XX * math.exp(-2 * ls) + prior):inverse()
-    local b = inverse:matmul(Xy) * math.exp(-2 * ls)
-    log_weight[i] = b:dot(Xy) * (math.exp(-2 * ls) / 2) + inverse:logdet() / 2 - yy * (math.exp(-2 * ls) / 2) - (n - 1) * ls
+    local per = math.exp(-2 * ls)
+    local inverse = (XX * per + prior):inverse()
+    local b = inverse:matmul(Xy) * per
+    log_weight[i] = (b:dot(Xy) - yy) * (per / 2) + inverse:logdet() / 2 - (n - 1) * ls
     mean[i], variance[i] = b, inverse:diag()
   end
   local sigma = log_sigma:exp():unsqueeze(2)
