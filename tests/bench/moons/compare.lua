@@ -87,7 +87,7 @@ end
 
 local function run_threads (o, threads)
   local peer, why = nil, "not asked for"
-  if o.peer ~= "no" then peer, why = peers.start(here .. "/train_torch.py", threads, o.python) end
+  if o.peer ~= "no" then peer, why = peers.torch(here .. "/train_torch.py", threads, o.python) end
   head(o, peer, why)
   print("method               N seed       FD     MMD²  log-lik.    truth      neap " ..
     "      same   ratio  published   ratio")
