@@ -96,8 +96,8 @@ static int make_residual_mlp (lua_State *L) {
 }
 
 static int make_conv (lua_State *L) {
-  static const char *const names[] = { "input", "channels", "kernels", "strides", "hidden", "activation", "dtype", "rng",
-                                       NULL };
+  static const char *const names[] = { "input", "channels", "kernels", "strides", "hidden", "activation", "dtype",
+                                       "rng", NULL };
   const char *who = "conv";
   int64_t input[MAX_SIZES], channels[MAX_SIZES], kernels[MAX_SIZES], strides[MAX_SIZES];
   energy_options(L, who, names);

@@ -6,7 +6,8 @@
 -- start from a buffer of what they made before, one in twenty anew from U(-1, 1) (Du and Mordatch 2019).  Their steps
 -- are short of noise: they are a search for low energy more than a fair sampler, and the model is what the search finds
 -- likely.  A small penalty on E² keeps energies near zero, which is what the network is free to choose.
--- Needs the Debian package dataset-fashion-mnist.  The full run takes some half an hour on two cores, --quick half a minute.
+-- Needs the Debian package dataset-fashion-mnist.  A full run should take some half an hour on two cores, --quick half a
+-- minute.
 
 local neap = require "neap"
 

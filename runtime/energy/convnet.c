@@ -1,8 +1,8 @@
 /*
 ** convnet.c -- a network of images: convolutions, then dense layers, one output.
 ** Layers: the convolutions' weights are [O, C, kh, kw], the dense ones' [out, in], in which what is left of the image
-** counts channel by channel; activations between them.  choice is the activation; num: height and width of the event, and
-** the strides, that of layer i (from 0) in bits 4i … 4i + 3.  Inside, channels are last: no layer transposes.
+** counts channel by channel; activations between them.  choice is the activation; num: height and width of the event,
+** and the strides, that of layer i (from 0) in bits 4i … 4i + 3.  Inside, channels are last: no layer transposes.
 */
 #include "network.h"
 

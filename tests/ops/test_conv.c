@@ -1,4 +1,4 @@
-/* Convolution by each instruction set's kernels against float64, which BLAS multiplies; images do not touch each other. */
+/* Convolution by each instruction set's kernels against float64, which BLAS multiplies; images do not touch. */
 #include "support.h"
 #include "kernels/tile.h"
 
