@@ -205,11 +205,13 @@ typedef struct lua_kernel { lua_State *main; int init, step; } lua_kernel;
 /* one call of a kernel's function, for the protected half */
 typedef struct kernel_call { neap_context *c; lua_kernel *k; neap_energy *E; neap_state *st; } kernel_call;
 
-/* Raises where the table on top holds what is no tensor, number or table of them. */
+/* Raises where the table on top holds what is no tensor or number, or has no name. */
 static void check_entries (lua_State *L, const char *what) {
   for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
     int type = lua_type(L, -1);
-    if (type != LUA_TBOOLEAN && type != LUA_TSTRING && type != LUA_TFUNCTION) continue;
+    if (lua_type(L, -2) != LUA_TSTRING)
+      luaL_error(L, "custom: %s: tensors by name expected, got the key %s", what, luaL_tolstring(L, -2, NULL));
+    if (type == LUA_TNUMBER || type == LUA_TUSERDATA) continue;
     luaL_error(L, "custom: %s: %s: a tensor or number expected, got %s", what, luaL_tolstring(L, -2, NULL),
                lua_typename(L, type));
   }

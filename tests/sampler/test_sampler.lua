@@ -255,6 +255,12 @@ function T.test_custom_kernel ()
   local st = s:step(gaussian(), s:init(gaussian(), neap.zeros(1, 2)), 4)
   lu.assertEquals(st.t:item(), 8)
   lu.assertEquals(calls, 2)
+  local function refused (entries, text)
+    local s = neap.sampler.custom{init = function () return entries end, step = function () end}
+    lu.assertStrContains(message(s.init, s, gaussian(), neap.ones(1, 2)), text)
+  end
+  refused({m = {neap.ones(1)}}, "custom: init: m: a tensor or number expected, got table")
+  refused({neap.ones(1)}, "custom: init: tensors by name expected, got the key 1")
   local held = neap.sampler.custom{step = function (E, state) return {n = neap.ones(state.x.shape[1])} end}
   lu.assertEquals(held:sample(gaussian(), {init = neap.ones(1, 2), steps = 2}):totable(), {{{1, 1}}, {{1, 1}}})
   local failing = neap.sampler.custom{step = function () error "broken kernel" end}
