@@ -11,27 +11,38 @@ Bijector.__index = Bijector
 
 function Bijector:__call (u) return self.forward(options.argument("bijector." .. self.name, "u", u, "tensor")) end
 function Bijector:__tostring () return "bijector " .. self.name end
-function Bijector:inverse (y) return self.backward(options.argument("bijector." .. self.name, "y", y, "tensor")) end
+function Bijector:inverse (y)
+  options.colon("bijector", self, Bijector, "b", "inverse(y)")
+  return self.backward(options.argument("bijector." .. self.name, "y", y, "tensor"))
+end
 
 local function make (name, forward, backward)
   return setmetatable({name = name, forward = forward, backward = backward}, Bijector)
 end
 
+-- a bound, a number or tensor
+local function bound (name, which, v) return options.argument("bijector." .. name, which, v, "number", "tensor") end
+
 local function logit (p) return p:log() - (-p):log1p() end
 
 -- y > a: a + e^u
 function bijector.lower (a)
+  bound("lower", "a", a)
   return make("lower", function (u) return u:exp() + a, u end, function (y) return (y - a):log() end)
 end
 
 -- y < b: b − e^u
 function bijector.upper (b)
+  bound("upper", "b", b)
   return make("upper", function (u) return b - u:exp(), u end, function (y) return (b - y):log() end)
 end
 
 -- a < y < b: a + (b − a) sigmoid(u)
 function bijector.interval (a, b)
-  local width = b - a
+  local width = bound("interval", "b", b) - bound("interval", "a", a)
+  if type(width) == "number" and not (width > 0) then
+    options.error(("bijector.interval: a below b expected, got %g and %g"):format(a, b))
+  end
   local log_width = core.is_tensor(width) and width:log() or math.log(width)
   return make("interval", function (u)
     return u:sigmoid() * width + a, u:log_sigmoid() + (-u):log_sigmoid() + log_width

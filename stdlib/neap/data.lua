@@ -271,8 +271,11 @@ local function take (self)
   end)
 end
 
+local function check_self (self, call) options.colon("data.loader", self, Loader, "loader", call) end
+
 -- The next batch; begins a new epoch where one ends.
 function Loader:next ()
+  check_self(self, "next()")
   if left(self) == 0 then start_epoch(self) end
   return take(self)
 end
@@ -291,11 +294,13 @@ end
 
 -- Where it stands, as a table of plain values: with the same x, set_state continues with the same batches.
 function Loader:state ()
+  check_self(self, "state()")
   return {epoch = self.epoch, at = self.at, rows = self.rows,
           rng = self.epoch == 0 and self.rng:state() or self.epoch_start}
 end
 
 function Loader:set_state (t)
+  check_self(self, "set_state(t)")
   options.argument("data.loader", "state", t, "table")
   options.argument("data.loader", "state.rng", t.rng, "table")
   for _, name in ipairs {"epoch", "at"} do options.argument("data.loader", "state." .. name, t[name], "integer") end

@@ -9,23 +9,31 @@ local error = options.error
 local EMA = {__name = "neap.ema"}
 EMA.__index = EMA
 
+local function check_self (self, call) options.colon("ema", self, EMA, "ema", call) end
+
 -- Takes the parameters' present values in; call it after each optimiser step.  a ← decay·a + (1 − decay)·p, with decay
 -- at most (1 + steps) / (10 + steps), so that the first values are soon forgotten.
 function EMA:update ()
+  check_self(self, "update()")
   self.steps = self.steps + 1
   core.ema(self.average, self.source, math.min(self.decay, (1 + self.steps) / (10 + self.steps)))
 end
 
 -- The averages, in the order of the parameters.
-function EMA:params () return self.average end
+function EMA:params ()
+  check_self(self, "params()")
+  return self.average
+end
 
 function EMA:state ()
+  check_self(self, "state()")
   local out = {steps = self.steps, average = {}}
   for i, t in ipairs(self.average) do out.average[i] = t:clone() end
   return out
 end
 
 function EMA:set_state (t)
+  check_self(self, "set_state(t)")
   options.argument("ema", "state", t, "table")
   options.argument("ema", "state.steps", t.steps, "integer")
   options.argument("ema", "state.average", t.average, "table")
@@ -35,6 +43,7 @@ function EMA:set_state (t)
 end
 
 return function (params, given)
+  if options.are_names(given) then given = nil end                                 -- ema(E:params())
   local o = options("ema", given, {decay = .999})
   options.argument("ema", "params", params, "table")
   if #params == 0 then error("ema: params: at least one tensor expected") end

@@ -68,8 +68,7 @@ end
 local flag_of = {create_graph = tape.CREATE_GRAPH, retain = tape.RETAIN, allow_unused = tape.ALLOW_UNUSED}
 
 local function read_flags (given)
-  local names = type(given) == "table" and type(given[1]) == "string"              -- gradients(loss, E:params())
-  if given == nil or names then return 0 end
+  if given == nil or options.are_names(given) then return 0 end                    -- gradients(loss, E:params())
   local o = options("gradients", given, {grad_outputs = options.any "tensor", create_graph = false, retain = false,
                                          allow_unused = false})
   local flags = 0

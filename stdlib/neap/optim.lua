@@ -38,9 +38,7 @@ local function line_up (self, params, grads)
   return ps, gs, averages
 end
 
-local function check_self (self, call)
-  if getmetatable(self) ~= Optimizer then error(("optim: a colon expected, as in opt:%s"):format(call)) end
-end
+local function check_self (self, call) options.colon("optim", self, Optimizer, "opt", call) end
 
 -- The step size of the step about to be made: lr, or the limit that neap.train's guard has set.
 function Optimizer:current_lr ()

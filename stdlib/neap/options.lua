@@ -115,6 +115,14 @@ function options.argument (fname, name, v, ...)
   return v
 end
 
+-- Names where options would stand, since E:params() as a last argument hands on both its results.
+function options.are_names (given) return type(given) == "table" and type(given[1]) == "string" end
+
+-- The object that a method was called with: self, of this class; `object` names one.
+function options.colon (fname, self, class, object, call)
+  if getmetatable(self) ~= class then error(("%s: a colon expected, as in %s:%s"):format(fname, object, call)) end
+end
+
 local NAMES = {["positive"] = "a positive number", ["at least 0"] = "a number of at least 0"}
 local RANGES = {
   ["positive"] = function (v) return v > 0 and v < math.huge end,

@@ -86,6 +86,10 @@ function T.test_element_wise_bijectors ()
     lu.assertTrue((slope:abs():log() - log_jacobian):abs():max() < 1e-12, name)
     lu.assertTrue((f:inverse(y) - u):abs():max() < 1e-12, name)
   end
+  raises("bijector: a colon expected, as in b:inverse(y)", b.positive.inverse, u)
+  raises("bijector.lower: a: number or tensor expected, got nil", b.lower)
+  raises("bijector.interval: a: number or tensor expected, got string", b.interval, "0", 1)
+  raises("bijector.interval: a below b expected, got 3 and 1", b.interval, 3, 1)
   lu.assertTrue(b.lower(2)(u):min() > 2)
   lu.assertTrue(b.upper(-1)(u):max() < -1)
 end

@@ -130,6 +130,8 @@ function T.test_clip_norm_and_ema ()
   lu.assertAlmostEquals(e:params()[1]:item(), 1 * (2 / 11) + 3 * (9 / 11), 1e-6)
   for _ = 1, 60 do e:update() end
   lu.assertAlmostEquals(e:params()[1]:item(), 3, 1e-6)
+  local E = neap.energy.mlp{sizes = {2, 3}}
+  lu.assertEquals(#neap.ema(E:params()):params(), 4)                 -- with the names that E:params() gives besides
   local f = neap.ema({p}, {decay = .5}):set_state(e:state())
   lu.assertEquals(f:params()[1]:totable(), e:params()[1]:totable())
 end
@@ -165,6 +167,13 @@ function T.test_what_a_step_must_be_given ()
   local says = lu.assertErrorMsgContains
   says("optim: a colon expected, as in opt:step(params, grads)", o.step, w, g)
   says("optim: a colon expected, as in opt:state()", o.state)
+  local ema, loader = neap.ema{w}, neap.data.loader(w)
+  says("ema: a colon expected, as in ema:update()", ema.update)
+  says("ema: a colon expected, as in ema:params()", ema.params)
+  says("ema: a colon expected, as in ema:state()", ema.state, {})
+  says("data.loader: a colon expected, as in loader:next()", loader.next, 3)
+  says("data.loader: a colon expected, as in loader:state()", loader.state)
+  says("data.loader: a colon expected, as in loader:set_state(t)", loader.set_state, {})
   says("optim.adam: grads: a gradient expected, as grads[a] for params[a], got an empty table", o.step, o, {a = w}, {})
   says("optim.adam: params: at least one tensor expected", o.step, o, {}, {})
   says("optim.adam: grads[b]: params has no such key", o.step, o, {a = w}, {b = g})
