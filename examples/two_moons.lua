@@ -41,7 +41,7 @@ local METHODS = {
   {"cd", function () return network(), neap.loss.cd{sampler = walk, steps = 20} end},
   {"pcd", function () return network(), neap.loss.pcd{sampler = walk, steps = 20, buffer = 8192} end},
   {"nce", function () return network(), neap.loss.nce{noise = noise, ratio = 4} end},
-  {"ssm", function () return network(), neap.loss.ssm{} end, lr = 1e-3},
+  {"ssm", function () return network(), neap.loss.ssm{} end},
   {"multi_dsm", function ()
     local sigmas = table.move(SIGMAS, 1, 12, 1, {})    -- the least, which is judged, is drawn five times as often
     for _ = 1, 4 do sigmas[#sigmas + 1] = SIGMAS[12] end
@@ -69,7 +69,7 @@ local function train (method, steps, seed)
   neap.seed(seed)
   local start = neap.clock()
   local E, loss = method[2]()
-  local optimizer = neap.optim.adam{lr = neap.schedule.cosine{lr = method.lr or 3e-3, steps = steps}}
+  local optimizer = neap.optim.adam{lr = neap.schedule.cosine{lr = 3e-3, steps = steps}}
   local o = {loss = loss, optimizer = optimizer, batch = BATCH, steps = steps, seed = seed}
   neap.train(E, neap.data.moons(8192, {seed = 100 * seed + 1}), o)
   return E, neap.clock() - start
