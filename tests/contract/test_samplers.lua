@@ -155,7 +155,8 @@ function T.test_sampler_state ()
   local s = samplers.mala()
   local state = s:state()
   eq(type(state), "table")
-  neap.sampler.mala {step_size = 3}:set_state(state)
+  local other = neap.sampler.mala {step_size = 3}
+  lu.assertTrue(rawequal(other:set_state(state), other))
 end
 
 function T.test_composed_energies_are_sampled ()

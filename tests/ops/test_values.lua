@@ -96,6 +96,17 @@ function T.test_eigenvalues ()
   near(a:matmul(w), w * t{1, 3}, 1e-14)
 end
 
+-- Windows of images [N, H, W, C], two by two with a step of one.
+function T.test_windows ()
+  local x = t{{1, 5, 2}, {3, 4, 9}, {7, 8, 6}}:reshape(1, 3, 3, 1)
+  local at, sum = neap.pool_argmax(x, 2), x:pool_sum(2)
+  lu.assertEquals({at.shape, sum.shape}, {{1, 2, 2, 1}, {1, 2, 2, 1}})
+  same(at:flatten(), {2, 6, 8, 6})
+  same(sum:flatten(), {13, 20, 22, 27})
+  same(x:pool_sum(3, 1, 1):flatten(), {13, 24, 20, 28, 45, 34, 22, 37, 27})       -- with zeros around
+  same(sum:unpool_sum(3, 2):flatten(), {13, 33, 20, 35, 82, 47, 22, 49, 27})
+end
+
 -- Rows whose namesakes in neap and among the methods give more: neap.op has them as they are.
 function T.test_rows_themselves ()
   local op, x = neap.op, t{{1, 5, 3}, {7, 2, 4}}
