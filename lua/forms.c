@@ -128,7 +128,7 @@ static int split_by_sizes (lua_State *L, const cut *k) {
     lua_rawgeti(L, 2, j);
     int64_t size = luaL_checkinteger(L, -1);
     lua_pop(L, 1);
-    if (size < 0 || first + size - 1 > k->n) break;
+    if (size < 0 || size > k->n - first + 1) break;
     add_piece(L, k, first, first + size - 1);
     first += size;
   }
@@ -143,7 +143,7 @@ static int split (lua_State *L) {
   if (lua_istable(L, 2)) return split_by_sizes(L, &k);
   int64_t size = luaL_checkinteger(L, 2);
   if (size < 1) return luaL_argerror(L, 2, "size of at least 1 expected");
-  return split_by_size(L, &k, size);
+  return split_by_size(L, &k, size > k.n ? k.n + 1 : size);
 }
 
 /* n pieces, or fewer when the dimension is smaller */
