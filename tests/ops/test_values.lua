@@ -8,6 +8,11 @@ local function t (v) return neap.tensor(v, f64) end
 local function same (x, expected) lu.assertEquals(x:totable(), expected) end
 local function ints (v) return neap.tensor(v, {dtype = "int64"}) end
 
+function T.test_abs ()
+  same(t{-2, 0, 3}:abs(), {2, 0, 3})
+  same(ints{-2, 3}:abs(), {2, 3})
+end
+
 function T.test_views ()
   local x = t{1, 2, 3}
   local y = x:alias()

@@ -128,6 +128,14 @@ function T.test_closures_with_and_without_gradients_agree ()
   lu.assertTrue(solution_error(p, A, b) < 1e-6, "residual " .. solution_error(p, A, b))
 end
 
+-- step(params, closure) tells the loss where it arrived
+function T.test_step_tells_the_loss ()
+  local x = f64{3, -1}:requires_grad()
+  local opt = neap.optim.lbfgs{lr = .1}
+  local function loss () return ((x - 1):square() * f64{1, 5}):sum() + 2 end
+  for _ = 1, 3 do lu.assertAlmostEquals(opt:step({x}, loss), loss():item(), 1e-12) end
+end
+
 function T.test_steps_from_gradients_alone ()
   local A, b = quadratic(12)
   local p, opt = split_params(), neap.optim.lbfgs {lr = .8, memory = 20}
