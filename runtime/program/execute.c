@@ -108,12 +108,17 @@ static bool run_step (frame *f, const frame_step *s, uint64_t t, int64_t first, 
   return ok;
 }
 
+/* bytes of a step's result: of all blocks where it is the run's, of this one where it lies in the arena */
+static int64_t result_bytes (const frame *f, const frame_instr *in, const frame_step *s) {
+  return in->n * (int64_t)s->size * (s->outside ? f->run->nblocks : 1);
+}
+
 /* Asks for the lines of the tile's results, so that they come while the first steps compute.  What is read is asked for
 ** by the processor itself, which sees where a loop goes; a tile's last step comes too late for that. */
-static void ask_for_stores (const frame_instr *in, int64_t first, int64_t n) {
+static void ask_for_stores (const frame *f, const frame_instr *in, int64_t first, int64_t n) {
   for (int i = 0; i < in->of->nsteps; i++) {
     const frame_step *s = &in->steps[i];
-    if (!s->store || in->n * (int64_t)s->size < FAR) continue;
+    if (!s->store || result_bytes(f, in, s) < FAR) continue;
     const char *line = s->store + (size_t)first * s->size, *end = line + (size_t)n * s->size;
     for (; line < end; line += LINE) __builtin_prefetch(line, 1);
   }
@@ -124,7 +129,7 @@ static bool run_group (frame *f, const frame_instr *in, uint64_t t) {
   char *base = frame_align(f->scratch);
   for (int64_t first = 0; first < in->n; first += in->tile) {
     int64_t n = least(in->n - first, in->tile);
-    ask_for_stores(in, first, n);
+    ask_for_stores(f, in, first, n);
     for (int i = 0; i < in->of->nsources; i++)
       slot[i] = source_tile(&in->sources[i], first, n, base + (size_t)i * in->tile_bytes);
     for (int i = 0; i < in->of->nsteps; i++)
