@@ -1,6 +1,6 @@
 /*
-** support.h -- what C tests share: cmocka and what it asks for, an allocator that fails on purpose, numbers into a
-** tensor and out of one.
+** support.h -- what C tests share: cmocka and what it asks for, an allocator that fails on purpose, a file to write to,
+** numbers into a tensor and out of one.
 ** Invariant: all is static inline, so a test file includes it first and links nothing more.
 */
 #ifndef NEAP_TESTS_SUPPORT_H
@@ -12,7 +12,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 #include "core.h"
 
 /* Fails the countdown-th allocation from now (0: none) and knows how many bytes are out. */
@@ -40,6 +43,21 @@ static inline long failing_step (long otherwise) {
   const char *text = getenv("NEAP_ALLOC_STEP");
   long k = text ? atol(text) : otherwise;
   return k > 0 ? k : 1;
+}
+
+/* the pattern of a new name where temporary files go, with that ending */
+static inline void temporary_name (char *path, size_t size, const char *ending) {
+  const char *folder = getenv("TMPDIR");
+  int n = snprintf(path, size, "%s/neap-test-XXXXXX%s", folder ? folder : P_tmpdir, ending);
+  assert_in_range(n, 1, size - 1);
+}
+
+/* path becomes a new file's, which the caller removes */
+static inline void temporary_file (char *path, size_t size, const char *ending) {
+  temporary_name(path, size, ending);
+  int fd = mkstemps(path, (int)strlen(ending));
+  assert_true(fd >= 0);
+  close(fd);
 }
 
 static inline double item (neap_context *c, neap_tensor *t) {

@@ -61,15 +61,21 @@ CONV_TYPE(double, d)
 
 /* ---- windows ---- */
 
-/* a run of a window's columns, `columns` from x0 on: those in [*from, *to) lie in the image */
-static inline void clip (const conv_windows *w, int64_t x0, int64_t columns, int64_t *from, int64_t *to) {
-  *from = x0 >= 0 ? 0 : -x0 < columns ? -x0 : columns;
-  *to = x0 + columns <= w->size[1] ? columns : w->size[1] > x0 + *from ? w->size[1] - x0 : *from;
-}
-
 /* Columns of a window that are next to each other: all, or one. */
 static inline int64_t run_of (const conv_shape *s) {
   return s->groups == 1 && s->w.dilation[1] == 1 ? s->w.kernel[1] : 1;
+}
+
+/* of the window at (y, x), the run of `columns` columns at (ky, kx): those in [*from, *end) lie in the image, whose
+** element the first of them is */
+static inline int64_t find_run (const conv_windows *w, int64_t columns, const int64_t at[2], int64_t ky, int64_t kx,
+                                int64_t *from, int64_t *end) {
+  int64_t y = at[0] * w->stride[0] - w->padding[0] + ky * w->dilation[0];
+  int64_t x = at[1] * w->stride[1] - w->padding[1] + kx * w->dilation[1];
+  *from = x >= 0 ? 0 : -x < columns ? -x : columns;
+  *end = x + columns <= w->size[1] ? columns : w->size[1] > x + *from ? w->size[1] - x : *from;
+  if (y < 0 || y >= w->size[0]) *from = *end = columns;
+  return (y * w->size[1] + x + *from) * w->c;
 }
 
 /* whole steps: what is too much is written over next, or slack; storages end with a line that may be read */
@@ -84,55 +90,42 @@ static inline char *put_zeros (char *to, int64_t bytes) {
 }
 
 /* the window of group q at (y, x) of an image, as a row of depth elements; what follows it */
-static char *take_window (const conv_job *j, int64_t q, const char *image, int64_t y, int64_t x, char *to) {
-  const conv_windows *w = &j->s.w;
-  int64_t columns = run_of(&j->s), pixel = w->c * (int64_t)j->size, bytes = j->s.cg * (int64_t)j->size;
-  image += q * bytes;
-  for (int64_t ky = 0; ky < w->kernel[0]; ky++) {
-    int64_t line = y * w->stride[0] - w->padding[0] + ky * w->dilation[0], from, end;
-    bool inside = line >= 0 && line < w->size[0];
-    for (int64_t kx = 0; kx < w->kernel[1]; kx += columns) {
-      int64_t x0 = x * w->stride[1] - w->padding[1] + kx * w->dilation[1];
-      if (!inside) { to = put_zeros(to, columns * bytes); continue; }
-      clip(w, x0, columns, &from, &end);
+static char *take_window (const conv_job *j, int64_t q, const char *image, const int64_t at[2], char *to) {
+  int64_t columns = run_of(&j->s), bytes = j->s.cg * (int64_t)j->size, from, end;
+  for (int64_t ky = 0; ky < j->s.w.kernel[0]; ky++)
+    for (int64_t kx = 0; kx < j->s.w.kernel[1]; kx += columns) {
+      int64_t first = find_run(&j->s.w, columns, at, ky, kx, &from, &end);
       to = put_zeros(to, from * bytes);
-      if (end > from) to = put(to, image + (line * w->size[1] + x0 + from) * pixel, (end - from) * bytes);
+      if (end > from) to = put(to, image + q * bytes + first * (int64_t)j->size, (end - from) * bytes);
       to = put_zeros(to, (columns - end) * bytes);
     }
-  }
   return to;
 }
 
 /* adds such a row to the image it would have been taken from */
-static const char *give_window (const conv_job *j, int64_t q, char *image, int64_t y, int64_t x, const char *row) {
-  const conv_windows *w = &j->s.w;
-  int64_t columns = run_of(&j->s), pixel = w->c * (int64_t)j->size, bytes = j->s.cg * (int64_t)j->size;
-  image += q * bytes;
-  for (int64_t ky = 0; ky < w->kernel[0]; ky++) {
-    int64_t line = y * w->stride[0] - w->padding[0] + ky * w->dilation[0], from, end;
-    bool inside = line >= 0 && line < w->size[0];
-    for (int64_t kx = 0; kx < w->kernel[1]; kx += columns, row += columns * bytes) {
-      int64_t x0 = x * w->stride[1] - w->padding[1] + kx * w->dilation[1];
-      clip(w, x0, columns, &from, &end);
-      if (inside && end > from)
-        j->add((end - from) * j->s.cg, image + (line * w->size[1] + x0 + from) * pixel, row + from * bytes);
+static const char *give_window (const conv_job *j, int64_t q, char *image, const int64_t at[2], const char *row) {
+  int64_t columns = run_of(&j->s), bytes = j->s.cg * (int64_t)j->size, from, end;
+  for (int64_t ky = 0; ky < j->s.w.kernel[0]; ky++)
+    for (int64_t kx = 0; kx < j->s.w.kernel[1]; kx += columns, row += columns * bytes) {
+      int64_t first = find_run(&j->s.w, columns, at, ky, kx, &from, &end);
+      if (end > from)
+        j->add((end - from) * j->s.cg, image + q * bytes + first * (int64_t)j->size, row + from * bytes);
     }
-  }
   return row;
 }
 
-typedef struct place { int64_t image, y, x; } place;
+typedef struct place { int64_t image, at[2]; } place;
 
 static inline place place_of (const conv_windows *w, int64_t window) {
   int64_t line = window / w->out[1];
-  return (place){ line / w->out[0], line % w->out[0], window % w->out[1] };
+  return (place){ line / w->out[0], { line % w->out[0], window % w->out[1] } };
 }
 
 static inline void next_place (const conv_windows *w, place *p) {
-  if (++p->x < w->out[1]) return;
-  p->x = 0;
-  if (++p->y < w->out[0]) return;
-  p->y = 0;
+  if (++p->at[1] < w->out[1]) return;
+  p->at[1] = 0;
+  if (++p->at[0] < w->out[0]) return;
+  p->at[0] = 0;
   p->image++;
 }
 
@@ -143,13 +136,13 @@ static int64_t image_bytes (const conv_job *j) {
 static void take_tile (const conv_job *j, int64_t q, int64_t first, int64_t n, char *tile) {
   place p = place_of(&j->s.w, first);
   for (int64_t i = 0; i < n; i++, next_place(&j->s.w, &p))
-    tile = take_window(j, q, j->x + p.image * image_bytes(j), p.y, p.x, tile);
+    tile = take_window(j, q, j->x + p.image * image_bytes(j), p.at, tile);
 }
 
 static void give_tile (const conv_job *j, int64_t q, int64_t first, int64_t n, const char *tile) {
   place p = place_of(&j->s.w, first);
   for (int64_t i = 0; i < n; i++, next_place(&j->s.w, &p))
-    tile = give_window(j, q, j->out + p.image * image_bytes(j), p.y, p.x, tile);
+    tile = give_window(j, q, j->out + p.image * image_bytes(j), p.at, tile);
 }
 
 /* ---- tasks: images [first, last), tile by tile ---- */

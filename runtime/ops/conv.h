@@ -17,10 +17,6 @@ typedef struct conv_windows {
 
 enum { CONV_LONGEST = 1 << 15 };           /* kernels, strides, paddings, dilations: so that no size overflows */
 
-/* Fills all but n and c for images of size[0..1] (dilation NULL: 1); windows may be none.  false: error set. */
-bool conv_set_windows (neap_call *k, conv_windows *w, const int64_t *size, const int64_t *kernel, const int64_t *stride,
-                       const int64_t *padding, const int64_t *dilation);
-
 typedef struct conv_shape {
   conv_windows w;
   int64_t o, groups;                       /* outputs; channels and outputs are cut into so many groups */

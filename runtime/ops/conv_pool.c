@@ -14,7 +14,7 @@ struct pool_job {
   const char *in; char *out;
   size_t size;                             /* of an element of in */
   void (*window) (const pool_job *j, const box *b, int64_t window);
-  int64_t lines, per;                      /* units: lines of windows, or images */
+  int64_t units, lines, per;               /* lines of windows, or images: of a unit; units of a block */
 };
 
 static box box_of (const conv_windows *w, int64_t image, int64_t y, int64_t x) {
@@ -36,17 +36,10 @@ static void run_line (const pool_job *j, int64_t line) {
   }
 }
 
-static void run_lines (void *arg, int64_t block) {
+static void run_units (void *arg, int64_t block) {
   const pool_job *j = arg;
-  int64_t end = (block + 1) * j->per < j->lines ? (block + 1) * j->per : j->lines;
-  for (int64_t line = block * j->per; line < end; line++) run_line(j, line);
-}
-
-/* windows of an image share its elements: one thread adds them up */
-static void run_images (void *arg, int64_t block) {
-  const pool_job *j = arg;
-  int64_t end = (block + 1) * j->per < j->w.n ? (block + 1) * j->per : j->w.n;
-  for (int64_t line = block * j->per * j->w.out[0]; line < end * j->w.out[0]; line++) run_line(j, line);
+  int64_t first = block * j->per, end = first + j->per < j->units ? first + j->per : j->units;
+  for (int64_t line = first * j->lines; line < end * j->lines; line++) run_line(j, line);
 }
 
 /* the channels at (y, x) of the box's image, in elements */
@@ -114,11 +107,12 @@ static kernel max_of (neap_dtype d) {
   }
 }
 
+/* by images: windows of one share its elements, and one thread adds them up */
 static void run_blocks (neap_call *k, pool_job *j, bool by_images) {
   int64_t work = j->w.out[1] * j->w.kernel[0] * j->w.kernel[1] * j->w.c;
-  j->lines = j->w.n * j->w.out[0];
-  if (by_images) op_blocks(k->c, j->w.n, work * j->w.out[0], run_images, j, &j->per);
-  else op_blocks(k->c, j->lines, work, run_lines, j, &j->per);
+  j->lines = by_images ? j->w.out[0] : 1;
+  j->units = by_images ? j->w.n : j->w.n * j->w.out[0];
+  op_blocks(k->c, j->units, work * j->lines, run_units, j, &j->per);
 }
 
 static bool run (neap_call *k, neap_tensor *out, kernel window, bool by_images) {

@@ -24,8 +24,9 @@ static int64_t count_windows (const conv_windows *w, int i) {
   return span < 0 || w->size[i] == 0 ? 0 : span / w->stride[i] + 1;
 }
 
-bool conv_set_windows (neap_call *k, conv_windows *w, const int64_t *size, const int64_t *kernel, const int64_t *stride,
-                       const int64_t *padding, const int64_t *dilation) {
+/* Fills all but n and c for images of size[0..1] (dilation NULL: 1); windows may be none.  false: error set. */
+static bool set_windows (neap_call *k, conv_windows *w, const int64_t *size, const int64_t *kernel,
+                         const int64_t *stride, const int64_t *padding, const int64_t *dilation) {
   static const int64_t close[] = { 1, 1 };
   if (!dilation) dilation = close;
   if (!in_range(k, "kernel", kernel, 1) || !in_range(k, "stride", stride, 1) || !in_range(k, "padding", padding, 0) ||
@@ -96,7 +97,7 @@ static bool shape_of_convolve (neap_call *k, conv_shape *s) {
   const neap_tensor *x = k->in[0], *w = k->in[1];
   const int64_t *d = k->a.dims;
   s->w.n = x->shape[0];
-  return conv_set_windows(k, &s->w, x->shape + 1, w->shape, d, d + 2, d + 4) &&
+  return set_windows(k, &s->w, x->shape + 1, w->shape, d, d + 2, d + 4) &&
          set_groups(k, s, x->shape[3], w->shape[2], w->shape[3]) && has_windows(k, &s->w);
 }
 
@@ -108,7 +109,7 @@ static bool shape_of_input (neap_call *k, conv_shape *s) {
     return neap_fail(k->c, NEAP_ESHAPE, "%s: %lld outputs in g %s, but w is %s", k->op->name, (long long)g->shape[3],
                      SHAPE_TEXT(g), SHAPE_TEXT(w));
   bool few = k->a.i[0] >= 1 && k->a.i[0] <= INT32_MAX && w->shape[2] <= INT32_MAX;       /* else set_groups complains */
-  return conv_set_windows(k, &s->w, d, w->shape, d + 2, d + 4, d + 6) &&
+  return set_windows(k, &s->w, d, w->shape, d + 2, d + 4, d + 6) &&
          set_groups(k, s, few ? w->shape[2] * k->a.i[0] : w->shape[2], w->shape[2], w->shape[3]) &&
          is_of_windows(k, &s->w, g);
 }
@@ -120,7 +121,7 @@ static bool shape_of_weight (neap_call *k, conv_shape *s) {
   if (g->shape[0] != x->shape[0])
     return neap_fail(k->c, NEAP_ESHAPE, "%s: as many images in x as in g expected, got %s and %s", k->op->name,
                      SHAPE_TEXT(x), SHAPE_TEXT(g));
-  return conv_set_windows(k, &s->w, x->shape + 1, d, d + 2, d + 4, d + 6) &&
+  return set_windows(k, &s->w, x->shape + 1, d, d + 2, d + 4, d + 6) &&
          set_groups(k, s, x->shape[3], -1, g->shape[3]) && is_of_windows(k, &s->w, g);
 }
 
@@ -176,7 +177,7 @@ bool conv_pool_of (neap_call *k, conv_windows *w) {
   w->n = x->shape[0];
   w->c = x->shape[3];
   const int64_t *size = back ? d : x->shape + 1, *windows = back ? d + 2 : d;
-  if (!conv_set_windows(k, w, size, windows, windows + 2, windows + 4, NULL)) return false;
+  if (!set_windows(k, w, size, windows, windows + 2, windows + 4, NULL)) return false;
   return pads_less_than_half(k, w) && (back ? is_of_windows(k, w, x) : has_windows(k, w));
 }
 

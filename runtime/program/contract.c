@@ -67,25 +67,23 @@ static void double_number (graph *g, graph_node *n, int slot) {
   n->op = NEAP_OP_mul;
 }
 
-bool graph_double (graph *g) {
-  size_t bytes = (size_t)(g->nvalues + 1) * sizeof(int);
-  int *uses = neap_calloc(g->c, bytes);
-  if (!uses) return false;
-  graph_count_uses(g, uses);
+static void double_numbers (graph *g, const int *uses) {
   for (int i = 0; i < g->nnodes; i++) {
     int slot = doubled(g, uses, &g->nodes[i]);
     if (slot >= 0) double_number(g, &g->nodes[i], slot);
   }
-  neap_free(g->c, uses, bytes);
-  return true;
 }
 
+/* Where a run takes many steps, other additions stay as they are: single steps run op by op, and should not drift. */
 bool graph_contract (graph *g) {
   size_t bytes = (size_t)(g->nvalues + 1) * sizeof(int);
   int *uses = neap_calloc(g->c, bytes);
   bool ok = uses != NULL;
-  if (ok) graph_count_uses(g, uses);
-  for (int i = 0; ok && i < g->nnodes; i++) ok = contract_node(g, uses, i);
+  if (ok) {
+    graph_count_uses(g, uses);
+    double_numbers(g, uses);
+  }
+  for (int i = 0; ok && !g->scans && i < g->nnodes; i++) ok = contract_node(g, uses, i);
   neap_free(g->c, uses, bytes);
   return ok;
 }

@@ -136,7 +136,6 @@ bool graph_factor (graph *g, bool *found);
 
 /* contract.c: x·y + z as one node; k·x + k·x as one product.  False: no memory. */
 bool graph_contract (graph *g);
-bool graph_double (graph *g);
 
 /* turn.c: matrices that are only read transposed are made so */
 void graph_turn (graph *g);

@@ -382,11 +382,9 @@ static bool factor (graph *g) {
   return true;
 }
 
-static bool contract (graph *g) { return g->scans || graph_contract(g); }
-
 bool graph_simplify (graph *g) {
   if (!tidy(g) || !graph_pieces(g) || !graph_expand(g) || !tidy(g) || !factor(g)) return false;
   graph_turn(g);
-  return graph_double(g) && contract(g) && copy_weights(g) && copy_filters(g) && copy_inputs(g) && finish(g) &&
+  return graph_contract(g) && copy_weights(g) && copy_filters(g) && copy_inputs(g) && finish(g) &&
          graph_order(g);
 }

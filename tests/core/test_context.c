@@ -208,10 +208,8 @@ static bool scenario (neap_context *c, const char *path) {
 
 static void every_allocation_fails_once (void **state) {
   (void)state;
-  char path[] = "/tmp/neap-test-XXXXXX.safetensors";
-  int fd = mkstemps(path, 12);
-  assert_true(fd >= 0);
-  close(fd);
+  char path[256];
+  temporary_file(path, sizeof path, ".safetensors");
   bool done = false;
   long n;
   for (n = 1; !done && n < 20000; n++) {

@@ -2,25 +2,7 @@
 ** test_compose.c -- energies from C: composing, derivatives, functions, ownership, and every allocation failing in
 ** turn.
 */
-#include "core.h"
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-#include <cmocka.h>
-
-static neap_tensor *matrix (neap_context *c, int64_t rows, int64_t cols, const double *v) {
-  return neap_from(c, NEAP_FLOAT64, 2, (int64_t[]){ rows, cols }, v);
-}
-
-static double at (neap_context *c, neap_tensor *t, int i) {
-  double v[64];
-  assert_non_null(t);
-  assert_true(neap_numel(t) <= 64 && neap_read(c, t, NEAP_FLOAT64, v));
-  return v[i];
-}
+#include "support.h"
 
 static neap_energy *normal (neap_context *c, double m1, double m2, double std) {
   neap_tensor *mean = neap_from(c, NEAP_FLOAT64, 1, (int64_t[]){ 2 }, (double[]){ m1, m2 });
@@ -39,12 +21,12 @@ static void test_compose (void **state) {
   neap_tensor *x = matrix(c, 2, 2, (double[]){ 1, 2, 0, -1 }), *e, *g;
   assert_true(neap_energy_value_and_grad(c, E, x, NULL, &e, &g));
   /* ½|x|² − ½ (x₁²/2 + 2(x₂ − x₁² + 1)²) */
-  assert_float_equal(at(c, e, 0), 2.5 - .5 * (.5 + 8), 1e-12);
-  assert_float_equal(at(c, e, 1), .5, 1e-12);
+  assert_float_equal(element(c, e, 0), 2.5 - .5 * (.5 + 8), 1e-12);
+  assert_float_equal(element(c, e, 1), .5, 1e-12);
   /* by x₂: x₂ − 2(x₂ − x₁² + 1) */
-  assert_float_equal(at(c, g, 1), 2 - 4, 1e-12);
+  assert_float_equal(element(c, g, 1), 2 - 4, 1e-12);
   /* ΔE = 2 − ½ (1 + 12x₁² − 4(x₂ + 1) + 4): ∂²/∂x₁² of 2(x₂ − x₁² + 1)² is 24x₁² − 8(x₂ + 1) */
-  assert_float_equal(at(c, neap_energy_laplacian(c, E, x, NULL), 0), 2 - .5 * (1 + 24 - 24 + 4), 1e-12);
+  assert_float_equal(element(c, neap_energy_laplacian(c, E, x, NULL), 0), 2 - .5 * (1 + 24 - 24 + 4), 1e-12);
   char text[64];
   assert_string_equal(neap_energy_text(E, text, sizeof text), "gaussian - 0.5 * banana");
   assert_string_equal(neap_energy_text(E, text, 9), "gaussian");
@@ -73,9 +55,9 @@ static void test_function (void **state) {
   neap_tensor *other = neap_from(c, NEAP_FLOAT64, 1, (int64_t[]){ 2 }, (double[]){ 1, 1 });
   neap_energy *F = neap_energy_with(c, E, 1, &other), *G = neap_energy_clone(c, F);
   neap_tensor *x = matrix(c, 1, 2, (double[]){ 1, 2 });
-  assert_float_equal(at(c, neap_energy_eval(c, E, x, NULL), 0), 14, 1e-12);
-  assert_float_equal(at(c, neap_energy_eval(c, F, x, NULL), 0), 5, 1e-12);
-  assert_float_equal(at(c, neap_energy_score(c, G, x, NULL), 1), -4, 1e-12);
+  assert_float_equal(element(c, neap_energy_eval(c, E, x, NULL), 0), 14, 1e-12);
+  assert_float_equal(element(c, neap_energy_eval(c, F, x, NULL), 0), 5, 1e-12);
+  assert_float_equal(element(c, neap_energy_score(c, G, x, NULL), 1), -4, 1e-12);
   assert_string_equal(neap_energy_param_name(E, 0), "w");
   assert_true(neap_is_tracked(neap_energy_param(G, 0)));
   neap_energy_release(E);
@@ -126,18 +108,6 @@ static void test_outlives_its_context (void **state) {
 
 /* ---- every allocation fails in turn ---- */
 
-typedef struct failing { long left; long live; } failing;
-
-static void *alloc (void *arg, void *p, size_t osize, size_t nsize) {
-  failing *f = arg;
-  (void)osize;
-  if (nsize == 0) { if (p) f->live--; free(p); return NULL; }
-  if (f->left-- == 0) { f->left = 0; return NULL; }
-  void *q = realloc(p, nsize);
-  if (q && !p) f->live++;
-  return q;
-}
-
 /* residual blocks at a noise level, a classifier, a flow */
 static void networks (neap_context *c, const char *path) {
   neap_residual_config blocks = { .nsizes = 2, .sizes = (int64_t[]){ 2, 3 }, .condition = 1 };
@@ -176,24 +146,24 @@ static void everything (neap_context *c, const char *path) {
 
 static void test_every_allocation_may_fail (void **state) {
   (void)state;
-  char path[] = "/tmp/neap-energy-XXXXXX.safetensors";
-  int fd = mkstemps(path, 12), n = 0;
-  assert_true(fd >= 0);
-  close(fd);
-  for (bool done = false; !done; n++) {
-    failing f = { .left = n };
-    neap_context *c = neap_open(&(neap_config){ .alloc = alloc, .alloc_arg = &f });
+  char path[256];
+  long step = failing_step(1), n = 1, failed = 0;
+  temporary_file(path, sizeof path, ".safetensors");
+  for (bool done = false; !done; n += step) {
+    failing f = { n, 0 };
+    neap_context *c = failing_open(&f);
     if (c) {
       everything(c, path);
       done = neap_status_of(c) == NEAP_OK;
-      if (!done && neap_status_of(c) != NEAP_EMEMORY) print_error("allocation %d: %s\n", n, neap_error(c));
+      if (!done && neap_status_of(c) != NEAP_EMEMORY) print_error("allocation %ld: %s\n", n, neap_error(c));
       assert_true(done || neap_status_of(c) == NEAP_EMEMORY);
       neap_close(c);
     }
-    assert_int_equal(f.live, 0);
+    assert_int_equal(f.bytes, 0);
+    failed += !done;
   }
   unlink(path);
-  assert_true(n > 100);
+  assert_true(failed * step > 100);
 }
 
 int main (void) {

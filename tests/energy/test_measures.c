@@ -138,10 +138,8 @@ static void what_can_be_normalised (void **state) {
 
 static void parameters_from_a_file (void **state) {
   (void)state;
-  char path[] = "/tmp/neap-energy-XXXXXX.safetensors";
-  int fd = mkstemps(path, 12);
-  assert_true(fd >= 0);
-  close(fd);
+  char path[256];
+  temporary_file(path, sizeof path, ".safetensors");
   neap_context *c = neap_open(NULL);
   neap_mlp_config cfg = { .nsizes = 2, .sizes = (int64_t[]){ 2, 3 }, .dtype = NEAP_FLOAT64 };
   neap_energy *a = neap_energy_mlp(c, &cfg), *b = neap_energy_mlp(c, &cfg);

@@ -7,8 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static char folder[] = "/tmp/neap-test-XXXXXX";
-static char path[64];
+static char folder[256], path[300];
 
 static const char *file (const char *name) {
   snprintf(path, sizeof path, "%s/%s", folder, name);
@@ -17,6 +16,7 @@ static const char *file (const char *name) {
 
 static int make_folder (void **state) {
   (void)state;
+  temporary_name(folder, sizeof folder, "");
   return mkdtemp(folder) == NULL;
 }
 

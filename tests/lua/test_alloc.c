@@ -45,10 +45,8 @@ typedef struct job { const char *script; long step; } job;
 static void every_allocation_fails_once (void **state) {
   const job *j = *state;
   long step = failing_step(j->step), n = 1, failed = 0;
-  char path[] = "/tmp/neap-test-XXXXXX.safetensors";
-  int fd = mkstemps(path, 12);
-  assert_true(fd >= 0);
-  close(fd);
+  char path[256];
+  temporary_file(path, sizeof path, ".safetensors");
   for (;; n += step) {
     failing f = { n, 0 };
     int result = attempt(&f, path, j->script);
