@@ -163,6 +163,46 @@ function data.mnist (dir, split, given)
   return images_of("data.mnist", dir, split, "", given)
 end
 
+-- For each of `rows` pictures which of n + 2·most places along a dimension show: n of them from a random one on, the
+-- last one first where `turned`, [rows, 1] of bools, says so -> int64 [rows, n].
+local function places (n, most, rows, turned, rng)
+  local at = neap.arange(1, n, {dtype = "int64"}):expand(rows, n)
+  if turned then at = neap.where(turned, n + 1 - at, at) end
+  return most > 0 and at + neap.randint(0, 2 * most, {rows, 1}, {rng = rng}) or at
+end
+
+-- x's dimension d at the places `at` [rows, n], which are each picture's own.
+local function look_at (x, d, at)
+  local narrow, whole = {at.shape[1]}, x.shape
+  for i = 2, x.ndim do narrow[i] = i == d and at.shape[2] or 1 end
+  whole[d] = at.shape[2]
+  return x:gather(d, at:reshape(narrow):expand(whole))
+end
+
+-- augment(x [, {shift = 0, flip = false, noise = 0, value = 0, rng =}]): pictures x [B, H, W] or [B, C, H, W], each
+-- moved by up to `shift` pixels down or up and right or left, `value` where nothing was; with flip every other one on
+-- average mirrored, left for right; with noise n ~ N(0, noise²) added to each pixel.
+function data.augment (x, given)
+  options.argument("data.augment", "x", x, "tensor")
+  local o = options("data.augment", given, {shift = 0, flip = false, noise = 0., value = 0.,
+                                            rng = options.any "userdata"})
+  options.range("data.augment", o, "at least 0", "shift", "noise")
+  if x.ndim < 3 or x.ndim > 4 then
+    error("data.augment: x: [B, H, W] or [B, C, H, W] expected, got shape " .. options.shape_text(x))
+  end
+  local rows, down, across, shape = x.shape[1], x.ndim - 1, x.ndim, x.shape
+  if o.shift > 0 then
+    local sides, most = {{0, 0}, {0, 0}, {0, 0}}, {o.shift, o.shift}
+    sides[down], sides[across] = most, most
+    x = look_at(x:pad(sides, {value = o.value}), down, places(shape[down], o.shift, rows, nil, o.rng))
+  end
+  if o.shift > 0 or o.flip then
+    local turned = o.flip and neap.rand(rows, 1, {rng = o.rng}):lt(.5) or nil
+    x = look_at(x, across, places(shape[across], o.shift, rows, turned, o.rng))
+  end
+  return o.noise > 0 and x + o.noise * neap.randn(shape, {rng = o.rng, dtype = x.dtype}) or x
+end
+
 -- ---- tables ----
 
 -- csv(path [, {dtype =}]) -> [rows, columns], array of column names (nil without a header).  Missing values are NaN.

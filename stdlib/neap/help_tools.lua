@@ -20,6 +20,9 @@ return {
     ["data.fashion_mnist"] = {"neap.data.fashion_mnist(\"train\" | \"test\" [, {dtype=}])",
       "images [N, 28, 28], labels 1..10"},
     ["data.mnist"] = {"neap.data.mnist(dir, \"train\" | \"test\" [, {dtype=}])", "images [N, 28, 28], labels 1..10"},
+    ["data.augment"] = {"neap.data.augment(x [, {shift=0, flip=false, noise=0, value=0, rng=}])",
+      "pictures [B, H, W] or [B, C, H, W], each moved by up to shift pixels (value where nothing was), mirrored by "
+      .. "chance, noise·n added"},
     ["data.csv"] = {"neap.data.csv(path [, {dtype=}])",
       "[rows, columns], and the header's names; an empty field is NaN, a line of more or fewer fields an error"},
     ["data.split"] = {"neap.data.split(x, fraction [, seed])", "the two parts of x's rows in random order"},

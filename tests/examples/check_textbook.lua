@@ -10,8 +10,12 @@ function T.test_quick ()
   local out = example.run("examples/images/textbook.lua", "--quick")
   lu.assertTrue(example.numbers(out, "against noise")[1] > .99, out)
   lu.assertTrue(example.numbers(out, "against inverted")[1] > .9, out)
+  lu.assertTrue(example.numbers(out, "against pixels in another order")[2] > .9, out)
   lu.assertTrue(math.abs(example.numbers(out, "E of 1000 test pictures")[1]) < 1, out)
+  local distances = example.numbers(out, "right): drawn")
+  lu.assertTrue(distances[1] < 100 and distances[2] < 20, out)
   example.assert_picture "textbook.png"
+  example.assert_picture "textbook-film.png"
 end
 
 return T

@@ -125,7 +125,7 @@ end
 -- ---- options: what the text names is what the code knows ----
 
 local first_arguments = {
-  data = {3}, diag = {neap.randn(8, 2)}, image = {neap.zeros(1, 2, 2)}, plot = {neap.zeros(2, 2)}, bijector = {1},
+  data = {3}, ["data.augment"] = {neap.zeros(1, 2, 2)}, diag = {neap.randn(8, 2)}, image = {neap.zeros(1, 2, 2)}, plot = {neap.zeros(2, 2)}, bijector = {1},
   ["image.animate"] = {"x.png", neap.zeros(1, 2, 2)},
   ["plot.hist"] = {neap.randn(4)}, ["plot.trace"] = {neap.randn(4, 2)}, ["plot.images"] = {neap.zeros(1, 2, 2)},
   ["plot.line"] = {neap.randn(4), neap.randn(4)}, ["plot.energy"] = {neap.energy.double_well{dim = 2}},
