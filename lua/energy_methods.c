@@ -219,6 +219,18 @@ static int derive (lua_State *L, by_one f, const char *fname, const char *what) 
 static int energy_translate (lua_State *L) { return derive(L, neap_energy_translate, "translate", "by"); }
 static int energy_given (lua_State *L) { return derive(L, neap_energy_given, "given", "c"); }
 
+/* E:class([k]) */
+static int energy_of_class (lua_State *L) {
+  no_more(L, 2);
+  neap_energy *E = bind_checkenergy(L, 1);
+  neap_context *c = bind_context(L);
+  neap_energy **box = bind_energybox(L);
+  neap_scope s = neap_scope_open(c);
+  neap_tensor *k = energy_constant_at(L, 2, "class");
+  if (neap_status_of(c) == NEAP_OK) *box = neap_energy_of_class(c, E, k);
+  return bind_finishenergy(L, s, box);
+}
+
 /* E:fix(mask, values): the mask may be a table of booleans or of 0 and 1 */
 static int energy_fix (lua_State *L) {
   check_call(L, "fix", "mask", "values");
@@ -334,7 +346,8 @@ void energy_add_methods (lua_State *L) {
     { "value_and_grad", energy_value_and_grad }, { "log_ratio", energy_log_ratio }, { "log_prob", energy_log_prob },
     { "log_z", energy_log_z }, { "logits", energy_logits },
     { "hidden", energy_hidden }, { "visible", energy_visible }, { "joint", energy_joint },
-    { "translate", energy_translate }, { "given", energy_given }, { "fix", energy_fix }, { "clone", energy_clone },
+    { "translate", energy_translate }, { "given", energy_given }, { "class", energy_of_class }, { "fix", energy_fix },
+    { "clone", energy_clone },
     { "with", energy_with }, { "save", energy_save }, { "load", energy_load }, { "sample", energy_sample },
     { NULL, NULL }
   };

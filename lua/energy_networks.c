@@ -95,20 +95,30 @@ static int make_residual_mlp (lua_State *L) {
   return bind_finishenergy(L, s, box);
 }
 
+/* option hidden of conv: a size for each dense layer, one number for one, 0 for none; returns how many */
+static int read_hidden (lua_State *L, int64_t *hidden) {
+  if (bind_field(L, 1, "hidden") == LUA_TTABLE) return read_list(L, "conv", "hidden", "one entry per layer", hidden);
+  hidden[0] = bind_optinteger(L, 1, "conv", "hidden", 64);
+  if (hidden[0] < 0)
+    return luaL_error(L, "conv: hidden must be a size, or 0 for none, got %I", (LUAI_UACINT)hidden[0]);
+  return hidden[0] > 0;
+}
+
 static int make_conv (lua_State *L) {
   static const char *const names[] = { "input", "channels", "kernels", "strides", "hidden", "activation", "dtype",
                                        "rng", NULL };
   const char *who = "conv";
-  int64_t input[MAX_SIZES], channels[MAX_SIZES], kernels[MAX_SIZES], strides[MAX_SIZES];
+  int64_t input[MAX_SIZES], channels[MAX_SIZES], kernels[MAX_SIZES], strides[MAX_SIZES], hidden[MAX_SIZES];
   energy_options(L, who, names);
   neap_context *c = bind_context(L);
-  neap_conv_config cfg = { .input = input, .channels = channels, .kernels = kernels, .strides = strides };
+  neap_conv_config cfg = { .input = input, .channels = channels, .kernels = kernels, .strides = strides,
+                           .hidden = hidden };
   if (read_list(L, who, "input", "{channels, height, width}", input) != 3)
     return luaL_error(L, "%s: option 'input': {channels, height, width} expected", who);
   cfg.nlayers = read_list(L, who, "channels", "one entry per layer", channels);
   read_numbers(L, who, "kernels", cfg.nlayers, 3, kernels);
   read_numbers(L, who, "strides", cfg.nlayers, 2, strides);
-  cfg.hidden = bind_optinteger(L, 1, who, "hidden", 64);
+  cfg.nhidden = read_hidden(L, hidden);
   cfg.dtype = read_dtype(L, who);
   cfg.activation = read_activation(L, who);
   cfg.rng = read_rng(L);
@@ -177,7 +187,7 @@ static int make_noise_conditional (lua_State *L) {
   return bind_finishenergy(L, s, box);
 }
 
-/* classifier(mlp) or classifier(f, {params=, event=, name=}) */
+/* classifier(mlp | conv) or classifier(f, {params=, event=, name=}) */
 static int make_classifier (lua_State *L) {
   neap_energy *net = bind_toenergy(L, 1);
   if (!net) return energy_classifier_from_lua(L);

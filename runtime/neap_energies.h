@@ -60,13 +60,13 @@ typedef struct neap_residual_config {
 /* E(x) [B] of x [B, sizes[0]], c [B, k]; errors as an mlp's. */
 NEAP_API neap_energy *neap_energy_residual_mlp (neap_context *c, const neap_residual_config *cfg);
 
-/* A network of images x [B, C, H, W]: convolutions with an activation after each, a dense layer of `hidden` units on what
-** is left of the image (none if 0), one output.  A kernel of k pads by (k − 1) / 2.  Drawn as an mlp is; parameters
-** weight1 [channels[0], C, k, k], bias1 …, as PyTorch has them. */
+/* A network of images x [B, C, H, W]: convolutions with an activation after each, dense layers of `hidden` units each on
+** what is left of the image (there may be none), one output.  A kernel of k pads by (k − 1) / 2.  Drawn as an mlp is;
+** parameters weight1 [channels[0], C, k, k], bias1 …, as PyTorch has them. */
 typedef struct neap_conv_config {
   const int64_t *input;                  /* {C, H, W} */
   int nlayers; const int64_t *channels, *kernels, *strides;            /* of each convolution; kernels and strides to 15 */
-  int64_t hidden;
+  int nhidden; const int64_t *hidden;
   const char *activation;
   neap_dtype dtype;
   neap_rng *rng;
@@ -78,11 +78,15 @@ NEAP_API neap_energy *neap_energy_conv (neap_context *c, const neap_conv_config 
 ** 2020).  The condition σ is [B] or [B, 1], positive. */
 NEAP_API neap_energy *neap_energy_noise_conditional (neap_context *c, neap_energy *net);
 
-/* A classifier as an energy, −log Σₖ e^(fₖ(x)) (JEM: Grathwohl et al. 2020): the mlp net without its head, whose last
-** size counts the classes.  It shares net's tensors.  From a function: neap_energy_from_function with logits. */
+/* A classifier as an energy, −log Σₖ e^(fₖ(x)) (JEM: Grathwohl et al. 2020): the mlp or conv net without its head, whose
+** last (hidden) size counts the classes.  It shares net's tensors.  From a function: neap_energy_from_function with
+** logits. */
 NEAP_API neap_energy *neap_energy_classifier (neap_context *c, neap_energy *net);
 /* The logits f(x) [B, K] of a classifier. */
 NEAP_API neap_tensor *neap_energy_logits (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond);
+/* The energy of class k, −fₖ(x): k 0-d or [B], 1 … K, of any dtype.  k NULL: of x and its class together, which is the
+** condition, [B] or [B, 1]. */
+NEAP_API neap_energy *neap_energy_of_class (neap_context *c, neap_energy *E, neap_tensor *k);
 
 /* A normalised energy, −log p of a flow of affine couplings with alternating halves (Dinh et al. 2017): exact draws,
 ** log Z = 0.  A coupling's network has two hidden layers; none stretches by more than e².  Starts near N(0, I). */

@@ -1,5 +1,5 @@
 /*
-** convnet.c -- a network of images: convolutions, then dense layers, one output.
+** convnet.c -- a network of images: convolutions, then dense layers, the last of which has one output.
 ** Layers: the convolutions' weights are [O, C, kh, kw], the dense ones' [out, in], in which what is left of the image
 ** counts channel by channel; activations between them.  choice is the activation; num: height and width of the event,
 ** and the strides, that of layer i (from 0) in bits 4i … 4i + 3.  Inside, channels are last: no layer transposes.
@@ -31,8 +31,9 @@ static bool convolve_image (neap_context *c, const neap_energy *E, int i, image 
     if (fits) m->side[s] = span / stride + 1;
   }
   if (!fits)
-    return neap_fail(c, NEAP_ESHAPE, "conv: layer %d does not fit images [%lld, %lld, %lld]: weight %s, bias %s", i + 1,
-                     (long long)m->c, (long long)m->side[0], (long long)m->side[1], SHAPE_TEXT(w), SHAPE_TEXT(b));
+    return neap_fail(c, NEAP_ESHAPE, "%s: layer %d does not fit images [%lld, %lld, %lld]: weight %s, bias %s",
+                     E->cls->name, i + 1, (long long)m->c, (long long)m->side[0], (long long)m->side[1], SHAPE_TEXT(w),
+                     SHAPE_TEXT(b));
   m->c = w->shape[0];
   return true;
 }
@@ -40,21 +41,27 @@ static bool convolve_image (neap_context *c, const neap_energy *E, int i, image 
 static bool good_numbers (neap_context *c, const neap_energy *E, int layers) {
   bool sides = E->num[0] >= 1 && E->num[1] >= 1 && E->num[0] <= INT32_MAX && E->num[1] <= INT32_MAX;
   if (sides && layers >= 1 && layers <= MAX_LAYERS && E->num[2] >= 0 && E->num[2] < 0x1p52) return true;
-  return neap_fail(c, NEAP_EARG, "conv: images of a positive size and 1 to %d convolutions expected", MAX_LAYERS);
+  return neap_fail(c, NEAP_EARG, "%s: images of a positive size and 1 to %d convolutions expected", E->cls->name,
+                   MAX_LAYERS);
 }
 
-static bool check (neap_context *c, neap_energy *E) {
+bool network_check_images (neap_context *c, neap_energy *E, int64_t *out) {
   if (!network_check(c, E)) return false;
   int layers = network_convolutions(E);
   if (!good_numbers(c, E, layers)) return false;
   image m = { E->slots[0].value->shape[1], { (int64_t)E->num[0], (int64_t)E->num[1] } };
   energy_set_event(E, 3, (int64_t[]){ m.c, m.side[0], m.side[1] });
   for (int i = 0; i < layers; i++) if (!convolve_image(c, E, i, &m)) return false;
-  int64_t width = m.c * m.side[0] * m.side[1];
-  for (int i = layers; i < E->nslots / 2; i++) if (!network_check_layer(c, E, i, &width)) return false;
-  if (width != 1 || E->slots[E->nslots - 2].value->ndim != 2)
-    return neap_fail(c, NEAP_ESHAPE, "conv: one output expected, got %lld", (long long)width);
-  return true;
+  *out = m.c * m.side[0] * m.side[1];
+  for (int i = layers; i < E->nslots / 2; i++) if (!network_check_layer(c, E, i, out)) return false;
+  return E->slots[E->nslots - 2].value->ndim == 2 ||
+         neap_fail(c, NEAP_ESHAPE, "%s: a dense layer expected after the convolutions", E->cls->name);
+}
+
+static bool check (neap_context *c, neap_energy *E) {
+  int64_t outputs;
+  if (!network_check_images(c, E, &outputs)) return false;
+  return outputs == 1 || neap_fail(c, NEAP_ESHAPE, "conv: one output expected, got %lld", (long long)outputs);
 }
 
 static neap_tensor *permuted (neap_context *c, neap_tensor *x, int a, int b, int d, int e) {
@@ -70,17 +77,21 @@ static neap_tensor *convolution (neap_context *c, const neap_energy *E, int i, n
   return y ? neap_add(c, y, E->slots[2 * i + 1].value) : NULL;
 }
 
-/* x [B, C, H, W] -> [B] */
-static neap_tensor *eval (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond) {
+neap_tensor *network_images (neap_context *c, const neap_energy *E, neap_tensor *x) {
   int layers = network_convolutions(E);
   neap_tensor *h = permuted(c, x, 1, 3, 4, 2);
-  (void)cond;
   for (int i = 0; i < layers; i++) h = network_activate(c, E, convolution(c, E, i, h));
   int64_t inputs = E->slots[2 * layers].value->shape[1];
   h = energy_reshape(c, permuted(c, h, 1, 4, 2, 3), 2, (int64_t[]){ x->shape[0], inputs });
   for (int i = layers; i < E->nslots / 2; i++)
     h = network_layer(c, E, i, i == layers ? h : network_activate(c, E, h));
-  return energy_reshape(c, h, 1, x->shape);
+  return h;
+}
+
+/* x [B, C, H, W] -> [B] */
+static neap_tensor *eval (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond) {
+  (void)cond;
+  return energy_reshape(c, network_images(c, E, x), 1, x->shape);
 }
 
 const energy_class energy_conv_class = { "conv", 0, 0, 3, check, eval, NULL, NULL, network_tail };
@@ -111,8 +122,9 @@ static void set_layers (neap_context *c, neap_energy *E, const void *config) {
     network_set_filters(c, E, &init, i, 4, shape, i ? gain : 1, 1);
     packed |= cfg->strides[i] << STRIDE_BITS * i;
   }
-  if (neap_ok(c) && cfg->hidden) network_set_layer(c, E, &init, n++, inputs, cfg->hidden, gain, 1);
-  if (neap_ok(c)) network_set_layer(c, E, &init, n, cfg->hidden ? cfg->hidden : inputs, 1, 1, 1);
+  for (int i = 0; i < cfg->nhidden && neap_ok(c); i++, inputs = cfg->hidden[i - 1])
+    network_set_layer(c, E, &init, n + i, inputs, cfg->hidden[i], gain, 1);
+  if (neap_ok(c)) network_set_layer(c, E, &init, n + cfg->nhidden, inputs, 1, 1, 1);
   E->num[0] = (double)cfg->input[1];
   E->num[1] = (double)cfg->input[2];
   E->num[2] = (double)packed;
@@ -135,10 +147,9 @@ static bool check_config (neap_context *c, const neap_conv_config *cfg) {
   bool ok = in_range(c, "input", 3, cfg->input, 1, LARGEST) &&
             in_range(c, "channels", cfg->nlayers, cfg->channels, 1, LARGEST) &&
             in_range(c, "kernels", cfg->nlayers, cfg->kernels, 1, LARGEST) &&
-            in_range(c, "strides", cfg->nlayers, cfg->strides, 1, MAX_STRIDE);
+            in_range(c, "strides", cfg->nlayers, cfg->strides, 1, MAX_STRIDE) &&
+            in_range(c, "hidden", cfg->nhidden, cfg->hidden, 1, INT32_MAX);
   if (!ok) return false;
-  if (cfg->hidden < 0 || cfg->hidden > INT32_MAX)
-    return neap_fail(c, NEAP_EARG, "conv: hidden must be a size, or 0 for none, got %lld", (long long)cfg->hidden);
   if (left_over(cfg) == 0)
     return neap_fail(c, NEAP_ESHAPE, "conv: nothing is left of images [%lld, %lld, %lld] after %d layers",
                      (long long)cfg->input[0], (long long)cfg->input[1], (long long)cfg->input[2], cfg->nlayers);
@@ -147,6 +158,6 @@ static bool check_config (neap_context *c, const neap_conv_config *cfg) {
 
 neap_energy *neap_energy_conv (neap_context *c, const neap_conv_config *cfg) {
   if (!neap_ok(c) || !check_config(c, cfg)) return NULL;
-  int act = network_activation(c, "conv", cfg->activation), layers = cfg->nlayers + 1 + (cfg->hidden > 0);
+  int act = network_activation(c, "conv", cfg->activation), layers = cfg->nlayers + cfg->nhidden + 1;
   return network_new(c, &energy_conv_class, 2 * layers, act, 0, set_layers, cfg);
 }

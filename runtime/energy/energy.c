@@ -207,7 +207,8 @@ static const energy_class *const classes[] = {
   &energy_rosenbrock_class, &energy_rastrigin_class, &energy_ackley_class, &energy_ring_class, &energy_sum_class,
   &energy_scale_class, &energy_divide_class, &energy_offset_class, &energy_translate_class, &energy_given_class,
   &energy_fix_class, &energy_ising_class, &energy_potts_class, &energy_hopfield_class, &energy_gaussian_rbm_class,
-  &energy_residual_mlp_class, &energy_conv_class, &energy_noise_class, &energy_classifier_class, &energy_flow_class
+  &energy_residual_mlp_class, &energy_conv_class, &energy_noise_class, &energy_classifier_class, &energy_flow_class,
+  &energy_conv_classifier_class, &energy_of_class_class
 };
 
 const energy_class *energy_class_find (const char *name) {

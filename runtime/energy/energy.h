@@ -119,7 +119,8 @@ extern const energy_class
   energy_rosenbrock_class, energy_rastrigin_class, energy_ackley_class, energy_ring_class, energy_sum_class,
   energy_scale_class, energy_divide_class, energy_offset_class, energy_translate_class, energy_given_class,
   energy_fix_class, energy_ising_class, energy_potts_class, energy_hopfield_class, energy_gaussian_rbm_class,
-  energy_residual_mlp_class, energy_conv_class, energy_noise_class, energy_classifier_class, energy_flow_class;
+  energy_residual_mlp_class, energy_conv_class, energy_noise_class, energy_classifier_class, energy_flow_class,
+  energy_conv_classifier_class, energy_of_class_class;
 
 /* value, with a zero gradient by each tracked parameter of E that it does not depend on. */
 neap_tensor *energy_anchor (neap_context *c, neap_energy *E, neap_tensor *value);

@@ -45,7 +45,11 @@ neap_tensor *network_stack (neap_context *c, const neap_energy *E, neap_tensor *
 /* x [B, D], cond [B, k] -> [B, D+k]; a condition of one number may be [B]; NULL: x itself. */
 neap_tensor *network_join (neap_context *c, const neap_energy *E, neap_tensor *x, neap_tensor *cond, int64_t k);
 
-/* Of a network of images: how many convolutions it begins with, and the stride of each. */
+/* Of a network of images: its layers fit, the last is dense; sets the event; *out is what the last one gives. */
+bool network_check_images (neap_context *c, neap_energy *E, int64_t *out);
+/* All layers of x [B, C, H, W] -> [B, outputs]. */
+neap_tensor *network_images (neap_context *c, const neap_energy *E, neap_tensor *x);
+/* How many convolutions it begins with, and the stride of each. */
 int network_convolutions (const neap_energy *E);
 int64_t network_stride (const neap_energy *E, int i);
 

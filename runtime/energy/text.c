@@ -83,16 +83,30 @@ static void write_blocks (text *t, const neap_energy *E) {
   put(t, ")");
 }
 
-/* images, then channels, kernel and stride of each convolution, then units */
+/* images, then channels, kernel and stride of each convolution, then units of dense layers but for a head */
 static void write_conv (text *t, const neap_energy *E) {
   int layers = network_convolutions(E);
-  put(t, "conv(%lldx%lldx%lld", (long long)E->event[0], (long long)E->event[1], (long long)E->event[2]);
+  bool head = E->cls == &energy_conv_class;
+  put(t, "%s(%lldx%lldx%lld", E->cls->name, (long long)E->event[0], (long long)E->event[1], (long long)E->event[2]);
   for (int i = 0; i < layers; i++) {
     const neap_tensor *w = E->slots[2 * i].value;
     put(t, ", %lld k%lld s%lld", (long long)w->shape[0], (long long)w->shape[2], (long long)network_stride(E, i));
   }
-  for (int i = layers; i + 1 < E->nslots / 2; i++) put(t, ", %lld", (long long)E->slots[2 * i].value->shape[0]);
+  for (int i = layers; i + head < E->nslots / 2; i++) put(t, ", %lld", (long long)E->slots[2 * i].value->shape[0]);
   put(t, ")");
+}
+
+/* a class's energy, or that of x and its class */
+static void write_class (text *t, const neap_energy *E) {
+  double v;
+  bool one = E->cls == &energy_given_class;
+  write_factor(t, one ? E->parts[0]->parts[0] : E->parts[0]);
+  if (one && constant(E, &v)) put(t, ":class(%g)", v);
+  else put(t, one ? ":class(...)" : ":class()");
+}
+
+static bool is_of_class (const neap_energy *E) {
+  return E->cls == &energy_of_class_class || (E->cls == &energy_given_class && is_of_class(E->parts[0]));
 }
 
 static void write_energy (text *t, const neap_energy *E) {
@@ -104,10 +118,11 @@ static void write_energy (text *t, const neap_energy *E) {
   else if (k == &energy_divide_class) { write_factor(t, E->parts[0]); put(t, " / "); write_number(t, E); }
   else if (k == &energy_offset_class) { write_energy(t, E->parts[0]); put(t, " + "); write_number(t, E); }
   else if (k == &energy_noise_class) write_parts(t, E, "noise_conditional(", "", ")");
+  else if (is_of_class(E)) write_class(t, E);
   else if (E->nparts == 1) { write_factor(t, E->parts[0]); put(t, ":%s(...)", k->name); }
   else if (k == &energy_mlp_class || k == &energy_classifier_class) write_sizes(t, E);
   else if (k == &energy_residual_mlp_class) write_blocks(t, E);
-  else if (k == &energy_conv_class) write_conv(t, E);
+  else if (k == &energy_conv_class || k == &energy_conv_classifier_class) write_conv(t, E);
   else if (k == &energy_rbm_class)
     put(t, "rbm(%lld, %lld)", (long long)E->slots[0].value->shape[0], (long long)E->slots[0].value->shape[1]);
   else put(t, "%s", energy_title(E));

@@ -61,7 +61,9 @@ neap_energy *neap_energy_translate (neap_context *c, neap_energy *E, neap_tensor
 static bool check_given (neap_context *c, neap_energy *E) {
   neap_energy *p = E->parts[0];
   if (E->nslots != 1) return neap_fail(c, NEAP_EARG, "given: a condition expected");
-  if (p->wants == 0) return neap_fail(c, NEAP_EARG, "given: %s takes no condition", energy_title(p));
+  if (p->wants == 0)
+    return neap_fail(c, NEAP_EARG, "given: %s takes no condition%s", energy_title(p),
+                     energy_is_classifier(p) ? "; E:class(k) is the energy of a class" : "");
   E->wants = 0;
   return !p->mask || energy_hold(E, p->mask, p->mask_values);
 }

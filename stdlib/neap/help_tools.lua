@@ -53,6 +53,9 @@ return {
       "squared Fréchet distance of the normals that fit x and y, as FID: |μ₁ − μ₂|² + tr(C₁ + C₂ − 2 (C₁C₂)^½)"},
     ["metric.auroc"] = {"neap.metric.auroc(positive, negative)",
       "the chance that a positive scores above a negative, ties counting half"},
+    ["metric.ece"] = {"neap.metric.ece(logits, labels [, {bins=15}])",
+      "expected calibration error: the mean over rows of |accuracy − confidence| in the row's bin of confidence "
+      .. "(Guo et al. 2017)"},
     ["metric.fisher_divergence"] = {"neap.metric.fisher_divergence(E, score, x)",
       "mean ½|s(x) − s*(x)|² with the true score s*"},
   }},

@@ -139,14 +139,14 @@ return {
       .. "width 128"},
     ["energy.conv"] = {
       "neap.energy.conv{input=, channels=, kernels=3, strides=2, hidden=64, activation=\"silu\", dtype=, rng=}",
-      "convolutions of images x [B, C, H, W], input = {C, H, W}, then a dense layer (hidden=0: none) and a "
-      .. "scalar head (LeCun et al. 1998)"},
+      "convolutions of images x [B, C, H, W], input = {C, H, W}, then dense layers (hidden={256, 64}, one number: "
+      .. "one, 0: none) and a scalar head (LeCun et al. 1998)"},
     ["energy.noise_conditional"] = {"neap.energy.noise_conditional(net)",
       "E(x, σ) = net(x)/σ (Song and Ermon 2020), or net(x, log σ)/σ where net takes a condition; σ is the "
       .. "condition c, [B] or [B, 1]"},
     ["energy.classifier"] = {"neap.energy.classifier(net | f [, {params=, event=, name=}])",
-      "−log Σ e^logits (JEM: Grathwohl et al. 2020): the mlp net without its head, classes in place of its last "
-      .. "size, or f(x) -> [B, K]"},
+      "−log Σ e^logits (JEM: Grathwohl et al. 2020): the mlp or conv net without its head, classes in place of its "
+      .. "last (hidden) size, or f(x) -> [B, K], such as a network of neap.nn"},
     ["energy.flow"] = {"neap.energy.flow{dim=, layers=6, hidden=64, activation=\"silu\", dtype=, rng=}",
       "−log p of affine couplings with alternating halves (Dinh et al. 2017), x [B, dim]: normalised, E:sample(n) "
       .. "is exact"},
@@ -229,6 +229,8 @@ return {
       .. "ess=, steps=10); quadrature: lower=, upper=, points="},
     ["E:normalizable"] = {"E:normalizable()", "\"yes\", \"no\" or \"unknown\", and why: decided by how E grows far out"},
     ["E:logits"] = {"E:logits(x [, c])", "of a classifier: f(x) [B, K]; of others an error"},
+    ["E:class"] = {"E:class([k])", "of a classifier: −f_k(x), the energy of class k, a number or a class for each row; "
+      .. "without k E(x, k), whose condition is the class"},
     ["E:sample"] = {"E:sample(n [, rng | {rng=, dtype=}])",
       "exact draws [n, event…], where there are any, else an error"},
     ["E:params"] = {"E:params()", "array of tensors, array of names"},

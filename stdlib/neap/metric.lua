@@ -53,6 +53,37 @@ function metric.auroc (positive, negative)
   return (sum - #p * (#p + 1) / 2) / (#p * #n)
 end
 
+-- ---- probabilities of classes -------------------------------------------------------------------
+
+-- logits [n, K] in float64 and labels int64 [n]
+local function classified (logits, labels, fname)
+  options.argument(fname, "logits", logits, "tensor")
+  options.argument(fname, "labels", labels, "tensor")
+  local f = logits:detach():to "float64"
+  if f.ndim ~= 2 or f:numel() == 0 or labels.ndim ~= 1 or labels.shape[1] ~= f.shape[1] then
+    error(("%s: logits [n, K] and labels [n] expected, got %s and %s"):format(fname, options.shape_text(logits),
+                                                                              options.shape_text(labels)))
+  end
+  if labels.dtype ~= "int64" or labels:min():item() < 1 or labels:max():item() > f.shape[2] then
+    error(("%s: labels: int64 in 1 to %d expected, got %s in %s to %s"):format(fname, f.shape[2], labels.dtype,
+      labels:min():item(), labels:max():item()))
+  end
+  return f
+end
+
+--- Expected calibration error of P = softmax(logits) (Naeini et al. 2015, Guo et al. 2017): Σ over bins of confidence,
+-- max P, of the share of rows in the bin times |their accuracy − their mean confidence|.  The bins ((b − 1)/bins,
+-- b/bins] are equally wide.  log P may stand for logits.
+-- options: bins = 15.
+function metric.ece (logits, labels, given)
+  local o = options("metric.ece", given, {bins = 15})
+  local bins = options.integer("metric.ece", "bins", o.bins, 1)
+  local confidence, guess = classified(logits, labels, "metric.ece"):softmax(2):max(2)
+  local bin = (confidence * bins):ceil():clamp(1, bins):to "int64"
+  local gap = guess:eq(labels):to "float64" - confidence
+  return (neap.zeros(bins, {dtype = "float64"}):scatter_add(1, bin, gap):abs():sum() / gap.shape[1]):item()
+end
+
 -- ---- kernels -------------------------------------------------------------------------------------
 
 -- x [n, d], y [m, d] -> squared distances [n, m]

@@ -17,6 +17,37 @@ function T.test_auroc_counts_pairs ()
   lu.assertErrorMsgContains("at least one positive", metric.auroc, {}, {1})
 end
 
+-- Two rows in the bin (.6, .7], one right: |½ − .65|; one row in (.8, .9], wrong; one in (.9, 1], right.
+function T.test_ece_by_hand ()
+  local p = neap.tensor({{.64, .2, .16}, {.04, .3, .66}, {.1, .85, .05}, {.97, .01, .02}}, {dtype = "float64"})
+  local y = neap.tensor({1, 1, 3, 1}, {dtype = "int64"})
+  local want = (2 * math.abs(1 / 2 - .65) + .85 + .03) / 4
+  lu.assertAlmostEquals(metric.ece(p:log(), y, {bins = 10}), want, 1e-12)
+  lu.assertAlmostEquals(metric.ece(p:log() + 5, y, {bins = 10}), want, 1e-12)      -- logits have no zero
+  lu.assertAlmostEquals(metric.ece(p:log(), y, {bins = 1}), math.abs(1 / 2 - (.64 + .66 + .85 + .97) / 4), 1e-12)
+  lu.assertAlmostEquals(metric.ece(neap.zeros(6, 3), neap.tensor({1, 2, 3, 1, 2, 3}, {dtype = "int64"})), 0, 1e-12)
+  lu.assertAlmostEquals(metric.ece(neap.tensor{{50, 0}, {0, 50}}, neap.tensor({1, 1}, {dtype = "int64"})), .5, 1e-12)
+end
+
+-- Labels drawn from the probabilities themselves are calibrated; from those at temperature 2 they are not.
+function T.test_ece_of_labels_that_follow_their_probabilities ()
+  local f = 2 * neap.rng(1):normal(20000, 4)
+  local y = neap.rng(2):categorical(f)
+  lu.assertTrue(metric.ece(f, y) < .01)      -- 15 bins of some 1300: √(¼/1300) = .014 at most, with either sign
+  lu.assertTrue(metric.ece(2 * f, y) > .05)
+end
+
+function T.test_ece_errors ()
+  local f, y = neap.zeros(2, 3), neap.tensor({1, 2}, {dtype = "int64"})
+  lu.assertErrorMsgContains("logits [n, K] and labels [n] expected, got [2, 3] and [3]", metric.ece, f,
+                            neap.tensor({1, 2, 3}, {dtype = "int64"}))
+  lu.assertErrorMsgContains("labels: int64 in 1 to 3 expected, got int64 in 1 to 4", metric.ece, f,
+                            neap.tensor({1, 4}, {dtype = "int64"}))
+  lu.assertErrorMsgContains("labels: int64 in 1 to 3 expected, got float32", metric.ece, f, neap.ones(2))
+  lu.assertErrorMsgContains("metric.ece: logits: tensor expected, got nil", metric.ece, nil, y)
+  lu.assertErrorMsgContains("bins", metric.ece, f, y, {bins = 0})
+end
+
 -- Between N(0, I) and N(μ, I) in d dimensions, h: MMD² = 2 (h²/(h² + 2))^(d/2) (1 − e^(−|μ|²/2(h² + 2)))
 function T.test_mmd_of_shifted_normals ()
   local function truth (h, shift)

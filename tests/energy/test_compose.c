@@ -108,6 +108,21 @@ static void test_outlives_its_context (void **state) {
 
 /* ---- every allocation fails in turn ---- */
 
+/* a classifier of images and the energy of one class: made, saved, evaluated */
+static void images (neap_context *c, const char *path) {
+  neap_conv_config cfg = { .input = (int64_t[]){ 1, 3, 3 }, .nlayers = 1, .channels = (int64_t[]){ 2 },
+                           .kernels = (int64_t[]){ 3 }, .strides = (int64_t[]){ 2 }, .nhidden = 1,
+                           .hidden = (int64_t[]){ 2 } };
+  neap_energy *net = neap_energy_conv(c, &cfg), *E = net ? neap_energy_classifier(c, net) : NULL, *opened = NULL;
+  neap_tensor *k = E ? neap_scalar(c, NEAP_INT64, 2) : NULL;
+  neap_energy *one = k ? neap_energy_of_class(c, E, k) : NULL;
+  neap_tensor *x = one ? neap_full(c, NEAP_FLOAT32, 4, (int64_t[]){ 2, 1, 3, 3 }, .5) : NULL, *e, *g;
+  if (x) neap_energy_value_and_grad(c, one, x, NULL, &e, &g);
+  if (x && neap_energy_save(c, one, path)) opened = neap_energy_open(c, path);
+  neap_energy *all[] = { net, E, one, opened };
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) neap_energy_release(all[i]);
+}
+
 /* residual blocks at a noise level, a classifier, a flow */
 static void networks (neap_context *c, const char *path) {
   neap_residual_config blocks = { .nsizes = 2, .sizes = (int64_t[]){ 2, 3 }, .condition = 1 };
@@ -141,6 +156,7 @@ static void everything (neap_context *c, const char *path) {
   neap_energy *all[] = { a, b, m, sum, any, twin, opened };
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) neap_energy_release(all[i]);
   networks(c, path);
+  images(c, path);
   neap_scope_close(c, s);
 }
 

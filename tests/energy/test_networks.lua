@@ -256,7 +256,7 @@ function T.test_classifier_errors ()
   t.raises("logits: a classifier expected, got gaussian", E.logits, e.gaussian {mean = {0, 0}}, x)
   t.raises("classifier: x must be [B, 2], got [4, 3]", E.logits, E, neap.zeros(4, 3))
   t.raises("logits: x: tensor expected, got nil; it is called as E:logits(x)", E.logits, E, nil)
-  t.raises("classifier: an mlp or a function that gives logits [B, K] expected, got gaussian", e.classifier,
+  t.raises("classifier: an mlp, a conv or a function that gives logits [B, K] expected, got gaussian", e.classifier,
            e.gaussian {mean = {0, 0}})
   t.raises("the last of the mlp's sizes counts the classes; there is none", e.classifier, e.mlp {sizes = {2}})
   t.raises("classifier: a function of x expected, got number", e.classifier, 3)

@@ -18,8 +18,9 @@ local function by_hand (E, x, y, samples, weight, reg)
   return (f:logsumexp(2) - right):mean() + weight * marginal
 end
 
-local function agrees (options, weight, reg)
-  local E, x, y = classifier(), common.correlated(30, neap.rng(1)), labels(30)
+local function agrees (options, weight, reg, E, x)
+  E, x = E or classifier(), x or common.correlated(30, neap.rng(1))
+  local y = labels(30)
   local loss = neap.loss.jem(options)
   for call = 1, 3 do                                                     -- chains go on, or do not
     local value, info = loss(E, {x, y}, neap.rng(call))
@@ -43,6 +44,91 @@ end
 function T.test_with_persistent_chains ()
   local loss = agrees({sampler = langevin, steps = 5, buffer = 50, reinit = .05, init = {"uniform", -2, 2}}, 1, 0)
   lu.assertEquals(loss:state().buffer.shape, {50, 2})
+end
+
+-- pictures, as the runtime's network sees them and as one of modules does
+local f64 = {dtype = "float64"}
+local function pictures () return neap.rng(1):normal({30, 1, 7, 6}, f64) end
+local function of_pictures ()
+  local nn = neap.nn
+  local net = nn.sequential{nn.conv{1, 2, stride = 2, dtype = "float64"}, neap.silu, nn.flatten(),
+                            nn.linear{24, 3, dtype = "float64"}}
+  return neap.energy.classifier(neap.energy.conv{input = {1, 7, 6}, channels = {2, 3}, hidden = {4, 3},
+                                                 dtype = "float64"}),
+         neap.energy.classifier(net, {event = {1, 7, 6}})
+end
+
+function T.test_of_images ()
+  for _, E in ipairs {of_pictures()} do
+    agrees({sampler = langevin, steps = 2, init = "normal"}, 1, 0, E, pictures())
+    local loss = agrees({sampler = langevin, steps = 5, buffer = 40, reinit = .05, reg = .1, weight = .5,
+                         init = {"uniform", -1, 1}}, .5, .1, E, pictures())
+    lu.assertEquals(loss:state().buffer.shape, {40, 1, 7, 6})
+  end
+end
+
+-- Its gradient is that of differences, chains held where they are.
+function T.test_gradient_against_differences ()
+  for _, E in ipairs {of_pictures()} do
+    local x, y, h = pictures(), labels(30), 1e-5
+    local value, info = neap.loss.jem{sampler = langevin, steps = 3, buffer = 40, reg = .1}(E, {x, y}, neap.rng(2))
+    local params = E:params()
+    for i, g in ipairs(neap.gradients(value, params)) do
+      local flat = params[i]:detach():flatten()
+      for k = 1, math.min(3, flat:numel()) do
+        local v, at = number(flat[k]), {}
+        for side = -1, 1, 2 do
+          flat[k] = v + side * h
+          at[side] = number(by_hand(E, x, y, info.samples, 1, .1))
+        end
+        flat[k] = v
+        near(number(g:flatten()[k]), (at[1] - at[-1]) / (2 * h), 1e-7, ("parameter %d[%d]"):format(i, k))
+      end
+    end
+  end
+end
+
+-- E:class() and pcd learn p(x | class): each chain keeps its class, and a run that goes on from a file goes on alike.
+function T.test_chains_of_classes ()
+  local x, y, path = pictures(), labels(30), os.tmpname() .. ".safetensors"
+  local function run (steps, o)
+    neap.seed(1)
+    local E = of_pictures()
+    o.loss = neap.loss.pcd{sampler = langevin, steps = 2, buffer = 40, init = {"uniform", -1, 1}}
+    o.optimizer, o.batch, o.seed, o.progress, o.steps = neap.optim.adam{lr = .01}, 10, 3, false, steps
+    neap.train(E:class(), {x, y}, o)
+    return E, o.loss:state()
+  end
+  local E, state = run(20, {})
+  lu.assertEquals(state.condition.shape, {40})
+  lu.assertEquals(state.condition.dtype, "int64")
+  run(11, {checkpoint = path})
+  local F, again = run(20, {resume = path})
+  os.remove(path)
+  os.remove((path:gsub("%.safetensors$", ".previous.safetensors")))
+  for i, p in ipairs((E:params())) do all_near(p, F:params()[i], 0, "parameter " .. i) end
+  all_near(state.buffer, again.buffer, 0, "chains")
+  lu.assertTrue(state.condition:eq(again.condition):all():item())
+end
+
+-- Logits −½|x − mₖ|² + aₖ: class k is N(mₖ, 1), so the likelihood's gradient by mₖ is −(share of k)·(mean of its data
+-- − mₖ), and by a nothing: the chains' classes are the data's.
+function T.test_gradient_of_the_classes_likelihood ()
+  local m, a = neap.tensor({{0, 2}, {-2, 0}, {2, -1}}, f64), neap.tensor({0, 1, 2}, f64)
+  local E = neap.energy.classifier(function (x) return a - .5 * (x:unsqueeze(2) - m):square():sum(3) end,
+                                   {params = {m = m, a = a}, event = 2})
+  local n = 6000
+  local y = labels(n)
+  local x = neap.rng(7):normal({n, 2}, f64) + 1
+  local loss = neap.loss.pcd{sampler = neap.sampler.mala{step_size = .5}, steps = 20}
+  local by = common.grads_of(loss, E:class(), {x, y}, neap.rng(1))
+  local chains_of = loss:state().condition
+  for k = 1, 3 do
+    local share, chains = y:eq(k):to("float64"):mean():item(), chains_of:eq(k):to("float64"):mean():item()
+    local want = -share * (x[y:eq(k)]:mean(1) - m[k])
+    all_near(by.m[k], want, 4 * (share / n) ^ .5, "mean " .. k)      -- four deviations of the chains' mean
+    near(number(by.a[k]), chains - share, 1e-9, "a")
+  end
 end
 
 -- Its second half is cd's and pcd's own, from the same draws.
