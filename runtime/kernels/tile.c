@@ -97,6 +97,25 @@ static inline int64_t integer_param (double p, double missing, double lo, double
 #define TEST2(name, sig, inputs, value, ...) EVERY_TEST(name, 2, inputs, value, #value)
 #include "ops.def"
 
+/* ---- several rows in one pass ---- */
+
+#define JOINT(name, t, before, after) \
+  static void joint_##name##_##t (int64_t n, void *const *out, const void *const *in) { \
+    const T_##t *a = in[0], *b = in[1], *c = in[2]; \
+    T_##t *y = out[0], *d = out[1]; \
+    (void)b; (void)c; (void)d; \
+    n &= -NEAP_TILE_PAD; \
+    _Pragma("omp simd") \
+    for (int64_t i = 0; i < n; i++) { T_##t x = before; after } \
+  }
+#define SILU_AND_SLOPE(t, one) T_##t s = SIGMOID(x), v = x * s; y[i] = v; d[i] = s + v * (one[i] - s);
+#define JOINTS(t) \
+  JOINT(bias_silu, t, a[i] + b[i], SILU_AND_SLOPE(t, c)) \
+  JOINT(silu, t, a[i], SILU_AND_SLOPE(t, b)) \
+  JOINT(bias_slope, t, a[i] + b[i], y[i] = x; d[i] = SILU_D1(x);)
+JOINTS(f32)
+JOINTS(f64)
+
 /* ---- the table: a row of class F has float kernels, of class A all, of class b bool ---- */
 
 #define LAST(inputs) LETTER(inputs, 8)
@@ -115,6 +134,8 @@ static inline int64_t integer_param (double p, double missing, double lo, double
 #define TEST1 EW1
 #define TEST2 EW1
 
+#define JOINT_ENTRY(NAME, name) [NEAP_JOINT_##NAME] = { joint_##name##_f32, joint_##name##_f64 }
+
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
 #define TEXT_(a) #a
@@ -123,6 +144,7 @@ static inline int64_t integer_param (double p, double missing, double lo, double
 extern const neap_tiles JOIN(neap_tiles_, TILE_ISA);
 const neap_tiles JOIN(neap_tiles_, TILE_ISA) = {
   .name = TEXT(TILE_ISA),
+  .joint = { JOINT_ENTRY(BIAS_SILU, bias_silu), JOINT_ENTRY(SILU, silu), JOINT_ENTRY(BIAS_SLOPE, bias_slope) },
   .normal = { draw_normal_f32, draw_normal_f64 },
   .uniform = { draw_uniform_f32, draw_uniform_f64 },
   .words = draw_words,

@@ -18,6 +18,12 @@
 /* out[0..n) from in[k][0..n); p: the row's numbers, q: its first integer.  out may be one of the inputs. */
 typedef void neap_tile_kernel (int64_t n, void *out, const void *const *in, const double *p, int64_t q);
 
+/* Several rows in one pass over the elements, with the bits of one after the other.  x is in[0], or in[0] + in[1];
+**   silu: x sigmoid(x) and, with in[last] = 1, its slope, by lerp from sigmoid(x)
+**   bias_slope: x and silu_d1(x) */
+enum { NEAP_JOINT_BIAS_SILU, NEAP_JOINT_SILU, NEAP_JOINT_BIAS_SLOPE, NEAP_JOINTS };
+typedef void neap_joint_kernel (int64_t n, void *const *out, const void *const *in);
+
 /* The Philox key of a stream; see philox.h for how words become elements. */
 typedef struct neap_key { uint32_t k0, k1; } neap_key;
 
@@ -31,6 +37,7 @@ typedef bool neap_threshold_kernel (int64_t n, const void *p, void *u);
 struct neap_tiles {
   const char *name;                      /* base, avx2 or avx512 */
   neap_tile_kernel *op[NEAP_OP_COUNT][NEAP_NDTYPES];   /* by the last input's dtype; NULL: no such kernel */
+  neap_joint_kernel *joint[NEAP_JOINTS][2];            /* float32, float64 */
   neap_draw_kernel *normal[2], *uniform[2];            /* float32, float64; uniform in [0, 1) */
   neap_draw_kernel *words;                             /* uint64 */
   neap_threshold_kernel *threshold[2];                 /* float32, float64 */

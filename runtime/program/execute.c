@@ -92,20 +92,42 @@ static bool draw (frame *f, const frame_draw *s, uint64_t t, int64_t first, int6
   return neap_draw_fill(&d, first + f->row0 * s->width, n, in, out) || neap_draw_refuse(&f->ctx, &d, n, in);
 }
 
-static bool run_step (frame *f, const frame_step *s, uint64_t t, int64_t first, int64_t n, const void **slot,
-                      char *scratch) {
-  bool cut = s->outside && n % NEAP_TILE_PAD != 0, ok = true;
-  char *store = s->store ? s->store + (size_t)first * s->size : NULL, *out = store && !cut ? store : scratch;
+typedef struct tile { int64_t first, n; const void **slot; char *scratch; } tile;      /* of a group's values */
+
+/* where the tile of a step's result is made, whose slot it takes: in its place, unless that ends with the value */
+static char *make_at (const frame_instr *in, const frame_step *s, const tile *t) {
+  bool there = s->store && !(s->outside && t->n % NEAP_TILE_PAD != 0);
+  char *out = there ? s->store + (size_t)t->first * s->size : t->scratch + (size_t)s->slot * in->tile_bytes;
+  t->slot[s->slot] = out;
+  return out;
+}
+
+static void put_back (const frame_step *s, const tile *t, const char *made) {
+  char *store = s->store ? s->store + (size_t)t->first * s->size : NULL;
+  if (store && store != made) memcpy(store, made, (size_t)t->n * s->size);
+}
+
+static bool run_step (frame *f, const frame_instr *of, const frame_step *s, uint64_t step, const tile *t) {
+  bool ok = true;
   const void *in[STEP_INPUTS];
-  for (int i = 0; i < s->n; i++) in[i] = slot[s->in[i]];
-  slot[s->slot] = out;
-  if (s->kernel) s->kernel(padded(n), out, in, s->p, s->q);
+  for (int i = 0; i < s->n; i++) in[i] = t->slot[s->in[i]];
+  char *out = make_at(of, s, t);
+  if (s->kernel) s->kernel(padded(t->n), out, in, s->p, s->q);
   else {
-    ok = draw(f, &s->draw, t, first, n, s->n ? in[0] : NULL, out);
-    memset(out + (size_t)n * s->size, 0, (size_t)(padded(n) - n) * s->size);
+    ok = draw(f, &s->draw, step, t->first, t->n, s->n ? in[0] : NULL, out);
+    memset(out + (size_t)t->n * s->size, 0, (size_t)(padded(t->n) - t->n) * s->size);
   }
-  if (cut) memcpy(store, out, (size_t)n * s->size);
+  put_back(s, t, out);
   return ok;
+}
+
+static void run_joint (const frame_instr *of, const frame_step *s, const tile *t) {
+  const void *in[STEP_INPUTS];
+  void *out[JOINT_RESULTS];
+  for (int i = 0; i < s->n; i++) in[i] = t->slot[s->in[i]];
+  for (int i = 0; i < s->nresults; i++) out[i] = make_at(of, s + s->results[i], t);
+  s->joint(padded(t->n), out, in);
+  for (int i = 0; i < s->nresults; i++) put_back(s + s->results[i], t, out[i]);
 }
 
 /* bytes of a step's result: of all blocks where it is the run's, of this one where it lies in the arena */
@@ -132,9 +154,10 @@ static bool run_group (frame *f, const frame_instr *in, uint64_t t) {
     ask_for_stores(f, in, first, n);
     for (int i = 0; i < in->of->nsources; i++)
       slot[i] = source_tile(&in->sources[i], first, n, base + (size_t)i * in->tile_bytes);
-    for (int i = 0; i < in->of->nsteps; i++)
-      if (!run_step(f, &in->steps[i], t, first, n, slot, base + (size_t)in->steps[i].slot * in->tile_bytes))
-        return false;
+    const tile at = { first, n, slot, base };
+    for (const frame_step *s = in->steps, *end = s + in->of->nsteps; s < end; s += s->joint ? s->joined : 1)
+      if (s->joint) run_joint(in, s, &at);
+      else if (!run_step(f, in, s, t, &at)) return false;
   }
   return true;
 }

@@ -2,7 +2,7 @@
 ** explain.c -- a program as text: what is hoisted, the groups, the calls, labels, sizes and costs.
 ** Invariant: it changes nothing of the program; sizes are those of a run of one step of the rows it was made for.
 */
-#include "program/frame.h"
+#include "program/joint.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -64,16 +64,25 @@ static void put_node (text *t, int i, const char *indent) {
   for (int j = 0; j < n->n; j++) put_operand(t, graph_in(g, n, j));
   put(t, "  -> ");
   put_shape(t, v->ndim, v->shape);
-  put(t, " %s, %s%s\n", neap_dtype_name(v->dtype), label(v), t->p->stored[n->out] ? "" : ", in cache");
+  put(t, " %s, %s%s", neap_dtype_name(v->dtype), label(v), t->p->stored[n->out] ? "" : ", in cache");
+}
+
+static void put_loop (text *t, const instr *in) {
+  for (int i = 0; i < in->nsteps; i++) {
+    const group_step *s = &t->p->steps[in->steps + i];
+    put_node(t, s->node, "    ");
+    if (s->joint) put(t, ", in one pass with the next %d", joint_length(s) - 1);
+    put(t, "\n");
+  }
 }
 
 static void put_instr (text *t, const instr *in) {
-  if (!in->group) { put_node(t, in->node, "  "); return; }
+  if (!in->group) { put_node(t, in->node, "  "); put(t, "\n"); return; }
   put(t, "  loop of %d over ", in->nsteps);
   const graph_value *v = &t->p->g->values[t->p->g->nodes[in->node].out];
   put_shape(t, v->ndim, v->shape);
   put(t, "\n");
-  for (int i = 0; i < in->nsteps; i++) put_node(t, t->p->steps[in->steps + i].node, "    ");
+  put_loop(t, in);
 }
 
 static void put_part (text *t, const char *title, unsigned phase, bool late) {

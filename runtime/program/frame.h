@@ -32,6 +32,8 @@ typedef struct frame_step {
   bool outside;                            /* store ends with the value: tails go through scratch */
   const double *p; int64_t q;
   frame_draw draw;
+  neap_joint_kernel *joint;                /* NULL: a step by itself; else it makes `joined` ones, in: that kernel's */
+  int joined, nresults; const int *results;            /* and of these gives the results, by number */
 } frame_step;
 
 typedef struct frame_instr {

@@ -3,7 +3,7 @@
 ** Invariant: an instruction reads only what earlier ones made; inside a group a step reads what stands at its own place
 ** in the values of earlier steps.  A group's slots are its sources', then those of results still to be read.
 */
-#include "program/program.h"
+#include "program/joint.h"
 #include <string.h>
 
 static bool reserve (neap_context *c, void **list, int *size, int n, size_t each) {
@@ -200,6 +200,7 @@ static bool finish_group (builder *b, int k) {
   in->steps = p->nsteps;
   in->sources = p->nsources;
   for (int i = b->group_first[k]; i >= 0; i = b->next[i]) if (!add_step(p, in, k, i)) return false;
+  joint_find(p, in);
   assign_slots(p, in);
   return true;
 }

@@ -3,7 +3,7 @@
 ** Invariant: two values share memory only if the last instruction that reads one comes before the one that makes the
 ** other.  Every value's memory is a multiple of ARENA_PAD bytes, so tile kernels may work on whole vectors.
 */
-#include "program/frame.h"
+#include "program/joint.h"
 #include <string.h>
 
 typedef struct life { int value, from, to; size_t size, at; } life;
@@ -276,7 +276,11 @@ static bool set_group (frame *f, frame_instr *in) {
   in->steps = f->steps + of->steps;
   in->sources = f->sources + of->sources;
   set_tile(f, in);
-  for (int i = 0; i < of->nsteps; i++) if (!set_step(f, &in->steps[i], &f->p->steps[of->steps + i])) return false;
+  for (int i = 0; i < of->nsteps; i++) {
+    const group_step *s = &f->p->steps[of->steps + i];
+    if (!set_step(f, &in->steps[i], s)) return false;
+    joint_set(f->p, &in->steps[i], s);
+  }
   return true;
 }
 

@@ -10,12 +10,13 @@
 #include "kernels/chain.h"
 #include <pthread.h>
 
-enum { GROUP_SLOTS = 40, GROUP_SOURCES = 16, STEP_INPUTS = 3, PROGRAM_COUNTS = 64 };
+enum { GROUP_SLOTS = 40, GROUP_SOURCES = 16, STEP_INPUTS = 3, JOINT_RESULTS = 2, PROGRAM_COUNTS = 64 };
 
 /* A node inside a group.  in: slots; slots below the group's sources hold those. */
 typedef struct group_step {
   int node, n, in[STEP_INPUTS], slot;
   bool store;                              /* needed outside the group: the result lies in the arena */
+  int joint;                               /* 1 + the joint (joint.c) that begins here; or 0 */
 } group_step;
 
 typedef struct instr {

@@ -5,6 +5,7 @@
 
 local compile, steps, faults = "program/test_compile.lua", "program/test_steps.lua", "program/test_faults.lua"
 local sums, factor, pieces = "program/test_sums.lua", "program/test_factor.lua", "program/test_pieces.lua"
+local joint = "program/test_joint.lua"
 local draws = "program/test_draws.lua"
 local folder = "runtime/program/"
 local list = {}
@@ -162,6 +163,12 @@ fault("a product that others read too is made where it is added", "contract.c", 
   {" && uses[r->value] == 1 &&", " &&"})
 fault("products of what was computed are fused", "contract.c", {factor, "test_products_that_cancel"},
   {"g->values[graph_in(g, n, 1 - slot)->value].kind == VALUE_NODE || ", ""})
+fault("what a call reads stays in registers", "joint.c", {joint, "test_what_others_read_float32"},
+  {"(is_result(w, k) || !s[k].store)", "true"})
+fault("what a later step reads stays in registers", "joint.c", {joint, "test_what_others_read_float32"},
+  {"(is_result(w, k) || !is_read(all, n, b + w->n, b + k))", "true"})
+fault("a product of anything passes for x times its sigmoid", "joint.c", {joint, "test_what_others_read_float32"},
+  {" && has == *find(w, s, from)", ""})
 fault("silu's slope is another", "expand.c", {"program/test_ops.lua", "test_compiled_equals_eager_float32"},
   {"first = lerp(b, s, number(b, &x, 1), y)", "first = lerp(b, s, number(b, &x, 0), y)"})
 fault("all rows of a product in pieces are the first", "ops/matmul.c", {"ops/test_linalg.lua", "test_products_in_pieces"},
