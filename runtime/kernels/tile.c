@@ -112,7 +112,10 @@ static inline int64_t integer_param (double p, double missing, double lo, double
 #define JOINTS(t) \
   JOINT(bias_silu, t, a[i] + b[i], SILU_AND_SLOPE(t, c)) \
   JOINT(silu, t, a[i], SILU_AND_SLOPE(t, b)) \
-  JOINT(bias_slope, t, a[i] + b[i], y[i] = x; d[i] = SILU_D1(x);)
+  JOINT(bias_back, t, a[i] + b[i], y[i] = x; d[i] = c[i] * SILU_D1(x);) \
+  JOINT(bias_slope, t, a[i] + b[i], y[i] = x; d[i] = SILU_D1(x);) \
+  JOINT(gate, t, a[i], y[i] = SILU(x) * b[i];) \
+  JOINT(gate_add, t, a[i], y[i] = SILU(x) * b[i] + c[i];)
 JOINTS(f32)
 JOINTS(f64)
 
@@ -144,7 +147,8 @@ JOINTS(f64)
 extern const neap_tiles JOIN(neap_tiles_, TILE_ISA);
 const neap_tiles JOIN(neap_tiles_, TILE_ISA) = {
   .name = TEXT(TILE_ISA),
-  .joint = { JOINT_ENTRY(BIAS_SILU, bias_silu), JOINT_ENTRY(SILU, silu), JOINT_ENTRY(BIAS_SLOPE, bias_slope) },
+  .joint = { JOINT_ENTRY(BIAS_SILU, bias_silu), JOINT_ENTRY(SILU, silu), JOINT_ENTRY(BIAS_BACK, bias_back),
+             JOINT_ENTRY(BIAS_SLOPE, bias_slope), JOINT_ENTRY(GATE, gate), JOINT_ENTRY(GATE_ADD, gate_add) },
   .normal = { draw_normal_f32, draw_normal_f64 },
   .uniform = { draw_uniform_f32, draw_uniform_f64 },
   .words = draw_words,

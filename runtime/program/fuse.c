@@ -176,12 +176,21 @@ static int last_reader (const group_step *s, int n, int step) {
   return step;
 }
 
+/* until which step each one's result is needed; those of one pass are all written in it */
+static void list_lives (const group_step *s, int n, int *last) {
+  for (int i = 0, end = 0; i < n; i++) {
+    if (i >= end) end = i + joint_length(&s[i]);
+    int reader = last_reader(s, n, i);
+    last[i] = reader > end - 1 ? reader : end - 1;
+  }
+}
+
 /* results get slots; one is free again after its last reader (which must not write over it: sizes may differ) */
 static void assign_slots (neap_program *p, const instr *in) {
   group_step *s = p->steps + in->steps;
   int busy_until[GROUP_SLOTS], used = in->nsources;
   int last[GROUP_SLOTS];
-  for (int i = 0; i < in->nsteps; i++) last[i] = last_reader(s, in->nsteps, i);
+  list_lives(s, in->nsteps, last);
   for (int i = 0; i < in->nsteps; i++) {
     int slot = in->nsources;
     while (slot < used && busy_until[slot] >= i) slot++;

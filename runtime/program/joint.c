@@ -18,7 +18,11 @@ static const pattern patterns[NEAP_JOINTS] = {
                              { { 0, 1 }, { -1 }, { -1, -2 }, { -2, 2, -3 } }, 3, 2, { 2, 3 } },
   [NEAP_JOINT_SILU] = { 3, { NEAP_OP_sigmoid, NEAP_OP_mul, NEAP_OP_lerp },
                         { { 0 }, { 0, -1 }, { -1, 1, -2 } }, 2, 2, { 1, 2 } },
+  [NEAP_JOINT_BIAS_BACK] = { 3, { NEAP_OP_add, NEAP_OP_silu_d1, NEAP_OP_mul },
+                             { { 0, 1 }, { -1 }, { 2, -2 } }, 3, 2, { 0, 2 } },
   [NEAP_JOINT_BIAS_SLOPE] = { 2, { NEAP_OP_add, NEAP_OP_silu_d1 }, { { 0, 1 }, { -1 } }, 2, 2, { 0, 1 } },
+  [NEAP_JOINT_GATE] = { 2, { NEAP_OP_silu, NEAP_OP_mul }, { { 0 }, { -1, 1 } }, 2, 1, { 1 } },
+  [NEAP_JOINT_GATE_ADD] = { 2, { NEAP_OP_silu, NEAP_OP_fma }, { { 0 }, { -1, 1, 2 } }, 3, 1, { 1 } },
 };
 
 /* where the pattern first reads what comes from outside as e */

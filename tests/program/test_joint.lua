@@ -41,16 +41,23 @@ for _, dtype in ipairs {"float32", "float64"} do
     check(function (x) return parts(x) end, {2}, dtype)
     check(function (x, b) local y, d = parts(x + b) return (y * d):sum(2) end, {3}, dtype)
     check(function (x, b) return neap.silu_d1(x + b) end, {1}, dtype)
+    check(function (x, b) local z = x + b return x * neap.silu_d1(z), z end, {2}, dtype)
+    check(function (x, b) return neap.silu(x) * b end, {1}, dtype)
+    check(function (x, b) return neap.fma(neap.silu(x), b, x) end, {1}, dtype)
+    check(function (x, b) return neap.fma(neap.silu(x), x, b) end, {1}, dtype)
   end
 
   T["test_what_others_read_" .. dtype] = function ()
     check(function (x, b) local z = x + b return z, parts(z) end, {2}, dtype)
     check(function (x, b) local z = x + b local y, d = parts(z) return y, d * z end, {2}, dtype)
     check(function (x, b) local z = x + b return neap.silu_d1(z), z end, {1}, dtype)
+    check(function (x, b) local d = neap.silu_d1(x + b) return x * d, d end, {1}, dtype)
     check(function (x) local s = x:sigmoid() return s, x * s, neap.lerp(s, 1, x * s) end, {}, dtype)
     check(function (x) local s = x:sigmoid() local y = x * s return neap.lerp(s, 1, y) * s end, {}, dtype)
     check(function (x, b) local s = x:sigmoid() return neap.lerp(s, b, x * s) end, {2}, dtype)
     check(function (x, b) local s = x:sigmoid() return neap.lerp(s, b, b * s) end, {}, dtype)
+    check(function (x, b) local s = neap.silu(x) return s * b, s end, {}, dtype)
+    check(function (x) local s = neap.silu(x) return s * s end, {}, dtype)
   end
 end
 
