@@ -59,12 +59,12 @@ end
 -- The share of pairs in which the test picture is less odd, for each kind of others and each score {name, f}: printed,
 -- and as found[score][kind].
 function M.print_auroc (scores, some, others)
-  local found = {}
+  local found, usual = {}, {}
+  for i, s in ipairs(scores) do found[s[1]], usual[i] = {}, neap.no_grad(s[2], some) end
   for _, o in ipairs(others) do
     local line = ("AUROC of test pictures against %-24s"):format(o[1])
-    for _, s in ipairs(scores) do
-      found[s[1]] = found[s[1]] or {}
-      local a = neap.metric.auroc(s[2](o[2]):detach(), s[2](some):detach())
+    for i, s in ipairs(scores) do
+      local a = neap.metric.auroc(neap.no_grad(s[2], o[2]), usual[i])
       found[s[1]][o[1]], line = a, line .. ("   %s %.3f"):format(s[1], a)
     end
     print(line)
