@@ -38,5 +38,5 @@ function M.assert_picture (name)
   lu.assertTrue(picture:size(-1) >= 100 and picture:to("float32"):std():item() > .1, name)
 end
 
-M.clean = folder.clean
+M.clean, M.file = folder.clean, folder.file
 return M
