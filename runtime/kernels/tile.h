@@ -18,7 +18,8 @@
 /* out[0..n) from in[k][0..n); p: the row's numbers, q: its first integer.  out may be one of the inputs. */
 typedef void neap_tile_kernel (int64_t n, void *out, const void *const *in, const double *p, int64_t q);
 
-/* Several rows in one pass over the elements, with the bits of one after the other.  x is in[0], of a bias' in[0] + in[1];
+/* Several rows in one pass over the elements, with the bits of one after the other.  x is in[0], with a bias in[0] +
+** in[1];
 **   silu: x sigmoid(x) and, with in[last] = 1, its slope, by lerp from sigmoid(x)
 **   bias_back, bias_slope: x, and in[2] silu_d1(x) or silu_d1(x)
 **   gate, gate_add: silu(x) in[1], and that + in[2]

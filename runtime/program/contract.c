@@ -45,7 +45,8 @@ static int doubled (graph *g, const int *uses, const graph_node *n) {
   if (n->op != NEAP_OP_add || !neap_is_float(g->values[n->out].dtype)) return -1;
   const graph_ref *r = graph_in(g, n, 0);
   const graph_value *v = &g->values[r->value];
-  bool twice = v->kind == VALUE_NODE && uses[r->value] == 2 && graph_is_whole(g, r) && graph_same_ref(r, graph_in(g, n, 1));
+  bool twice = v->kind == VALUE_NODE && uses[r->value] == 2 && graph_is_whole(g, r) &&
+               graph_same_ref(r, graph_in(g, n, 1));
   if (!twice || v->ndim == 0 || g->nodes[v->maker].op != NEAP_OP_mul) return -1;
   for (int slot = 0; slot < 2; slot++)
     if (g->values[graph_in(g, &g->nodes[v->maker], slot)->value].kind == VALUE_NUMBER) return slot;

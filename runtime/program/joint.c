@@ -1,7 +1,7 @@
 /*
 ** joint.c -- steps of a group that one kernel makes in one pass (kernels/tile.h).
-** Invariant: steps are joined where they follow each other and nobody else reads what stays in registers, so nothing but
-** time tells them from one after the other.
+** Invariant: steps are joined where they follow each other and nobody else reads what stays in registers, so nothing
+** but time tells them from one after the other.
 */
 #include "program/joint.h"
 
@@ -71,7 +71,8 @@ int joint_length (const group_step *s) { return s->joint ? patterns[s->joint - 1
 void joint_find (neap_program *p, const instr *in) {
   group_step *s = p->steps + in->steps;
   for (int b = 0; b < in->nsteps; b += joint_length(&s[b]))
-    for (int i = 0; i < NEAP_JOINTS && !s[b].joint; i++) if (begins(p, &patterns[i], s, in->nsteps, b)) s[b].joint = 1 + i;
+    for (int i = 0; i < NEAP_JOINTS && !s[b].joint; i++)
+      if (begins(p, &patterns[i], s, in->nsteps, b)) s[b].joint = 1 + i;
 }
 
 void joint_set (const neap_program *p, frame_step *s, const group_step *of) {

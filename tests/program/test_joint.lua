@@ -1,5 +1,5 @@
--- Several steps in one pass give, bit for bit, what they give one after the other; and are one pass only where nobody else
--- reads what lies between them.
+-- Several steps in one pass give, bit for bit, what they give one after the other; and are one pass only where nobody
+-- else reads what lies between them.
 local lu = require "luaunit"
 local neap = require "neap"
 local T = {}
@@ -17,7 +17,8 @@ local function same (a, b) return neap.all(a:eq(b):logical_or(a:isnan():logical_
 
 local function inputs (dtype)
   local x = neap.randn(67, 5, {rng = neap.rng(3), dtype = dtype}) * 30
-  for i, v in ipairs {0, -0.0, 1e-30, -1e-30, 88, -88, 104, -104, 1e30, -1e30, math.huge, -math.huge, 0 / 0} do x[i][1] = v end
+  local ends = {0, -0.0, 1e-30, -1e-30, 88, -88, 104, -104, 1e30, -1e30, math.huge, -math.huge, 0 / 0}
+  for i, v in ipairs(ends) do x[i][1] = v end
   return x, neap.randn(5, {rng = neap.rng(4), dtype = dtype})
 end
 
