@@ -5,6 +5,7 @@
 */
 #include "sampler/program.h"
 #include "sampler/sampler.h"
+#include "energy/rbm.h"
 #include "energy/states.h"
 #include "clock.h"
 #include <math.h>
@@ -80,9 +81,22 @@ static bool warn_if_improper (run *r) {
   return true;
 }
 
+/* A step along a gradient leads from units to what is none; what a sampler has of its own, or the host, may know better. */
+static void warn_if_units (run *r) {
+  double first, step;
+  const neap_sampler *s = r->s;
+  bool fits = s->kind->start == NEAP_START_BERNOULLI || s->kernel || s->own || sampler_calls_host(s) ||
+              rbm_is_gaussian(energy_innermost(r->E));
+  if (r->E->warned || fits || neap_energy_units(r->E, &first, &step) == 0) return;
+  r->E->warned = true;
+  neap_warn(r->c, "%s: units of %s are %g, %g …, and its chains leave them; those of gibbs, gibbs_with_gradients and "
+            "dmala do not", s->kind->name, energy_title(r->E), first, first + step);
+}
+
 static bool begin (run *r) {
   if (!r->cfg.rng) r->cfg.rng = neap_rng_default(r->c);
   if (!warn_if_improper(r)) return false;
+  warn_if_units(r);
   neap_scope sc = neap_scope_open(r->c);
   if (r->s->hooks.begin) r->st = r->s->hooks.begin(r->c, r->s, r->E, &r->cfg);
   else r->st = neap_sampler_init(r->c, r->s, r->E, first(r), r->cfg.condition, r->cfg.rng);

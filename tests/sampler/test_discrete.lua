@@ -1,6 +1,7 @@
 -- test_discrete.lua -- samplers of units of two values against enumeration, and their surface.
 
 local lu = require "luaunit"
+local cli = require "cli.support"
 local enumerate = require "sampler.enumerate"
 local T = {}
 
@@ -132,6 +133,25 @@ function T.test_cd ()
     lu.assertEquals(info.samples:mul(info.samples - 1):abs():amax():item(), 0)
     lu.assertEquals(#neap.gradients(loss, (E:params())), 3)
   end
+end
+
+-- a sampler whose steps lead from spins to what is none says so, once an energy
+function T.test_chains_that_leave_their_units ()
+  local folder = cli.folder()
+  local f = assert(io.open(folder .. "/a.lua", "w"))
+  f:write [[
+    local o = {chains = 2, steps = 3, progress = false}
+    local spins = neap.energy.ising{shape = {3, 3}, beta = .3}
+    for _ = 1, 2 do neap.sampler.hmc{step_size = .1}:sample(spins, o) end
+    neap.sampler.gibbs{}:sample(neap.energy.potts{shape = {3, 3}, beta = .3, states = 3}, o)
+    neap.sampler.langevin{step_size = .1}:sample(neap.energy.gaussian_rbm{visible = 3, hidden = 2}, o)
+  ]]
+  f:close()
+  local out, err, code = cli.run(("%s/neap %s/a.lua"):format(cli.quote(cli.build), folder))
+  cli.remove(folder)
+  lu.assertEquals({out, code}, {"", 0}, err)
+  lu.assertStrContains(err, "hmc: units of ising are -1, 1 …, and its chains leave them")
+  lu.assertEquals(select(2, err:gsub("chains leave them", "")), 1, err)
 end
 
 return T
