@@ -1,5 +1,5 @@
 -- pictures.lua -- what the programs of this folder share: their arguments, Fashion-MNIST in [-1, 1], what is no picture
--- of it, how odd pixels alone are, and a classifier to compare pictures by.
+-- of it, how odd pixels alone are, and classifiers: their training, their logits, one to compare pictures by.
 -- Invariant: pictures are [N, 1, 28, 28] in [-1, 1] everywhere; nothing here writes a file but save.
 
 local neap = require "neap"
@@ -72,6 +72,43 @@ function M.print_auroc (scores, some, others)
   return found
 end
 
+-- f(x) of rows x, a thousand at a time
+function M.over (f, x)
+  local out = {}
+  for i = 1, #x, 1000 do out[#out + 1] = f(x:slice(1, i, math.min(i + 999, #x))):detach() end
+  return neap.cat(out, 1)
+end
+
+-- A classifier's logits of pictures, and the share of labels that they get right.
+function M.logits (E, x) return M.over(function (rows) return E:logits(rows) end, x) end
+function M.right (f, labels) return f:argmax(2):eq(labels):float():mean():item() end
+
+-- The classifier o.E trained on pictures o.x and o.labels by o.loss for o.steps: with its parameters' averages.
+function M.trained (o)
+  local loader = neap.data.loader({o.x, o.labels}, {batch = o.batch, seed = o.seed})
+  local chance, average, began = neap.rng(o.seed), neap.ema(o.E:params(), {decay = 1 - 8 / o.steps}), neap.clock()
+  local function batch ()
+    local b = loader:next()
+    return {neap.data.augment(b[1], {shift = 1, value = -1, noise = .03, rng = chance}):clamp(-1, 1), b[2]}
+  end
+  neap.train(o.E, batch, {
+    loss = o.loss, steps = o.steps, seed = o.seed, ema = average, guard = true, clip_grad = 1, progress = false,
+    optimizer = neap.optim.adam{lr = neap.schedule.cosine{lr = o.lr, steps = o.steps}},
+    on_step = function (step, value, info)
+      if step % (o.steps // 5) > 0 then return end
+      local line = ("%-12s step %5d   loss %7.4f   %5.0f s"):format(o.name, step, value, neap.clock() - began)
+      if info.positive then
+        line = line .. ("   E of pictures %7.3f, of chains %7.3f"):format(info.positive, info.negative)
+      end
+      print(line)
+    end,
+  })
+  return o.E:with(average:params())
+end
+
+-- the loss of a classifier alone
+function M.cross_entropy (E, batch) return neap.cross_entropy(E:logits(batch[1]), batch[2]), {} end
+
 -- A small classifier's features f(x) [B, 64] and its share of right answers on the test pictures.
 function M.eyes (x, labels, steps)
   local nn = neap.nn
@@ -83,12 +120,7 @@ function M.eyes (x, labels, steps)
     optimizer = neap.optim.adam{lr = neap.schedule.cosine{lr = 2e-3, steps = steps}},
     loss = function (_, batch) return neap.cross_entropy(net(batch[1]), batch[2]) end})
   local test, truth = M.fashion "test"
-  local right = 0
-  for i = 1, 10000, 1000 do
-    local said = E:logits(test:slice(1, i, i + 999)):detach():argmax(2)
-    right = right + said:eq(truth:slice(1, i, i + 999)):float():sum():item()
-  end
-  return function (p) return neap.no_grad(body, p) end, right / 10000
+  return function (p) return neap.no_grad(body, p) end, M.right(M.logits(E, test), truth)
 end
 
 return M

@@ -34,7 +34,7 @@ end
 
 function T.test_quick ()
   example.skip_if_slow()
-  if not io.open "/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz" then lu.skip "no dataset-fashion-mnist" end
+  example.skip_without_fashion()
   assert_draws(example.run("examples/images/dsm.lua", "--quick"))
   local model = "--quick '" .. example.file "dsm.safetensors" .. "'"
   assert_fillings(example.run("examples/images/inpainting.lua", model))

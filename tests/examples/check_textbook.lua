@@ -6,7 +6,7 @@ local T = {tearDown = example.clean}
 
 function T.test_quick ()
   example.skip_if_slow()
-  if not io.open "/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz" then lu.skip "no dataset-fashion-mnist" end
+  example.skip_without_fashion()
   local out = example.run("examples/images/textbook.lua", "--quick")
   lu.assertTrue(example.numbers(out, "against noise")[1] > .99, out)
   lu.assertTrue(example.numbers(out, "against inverted")[1] > .9, out)

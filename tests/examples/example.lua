@@ -12,6 +12,12 @@ local function set (name) return (os.getenv(name) or "") ~= "" end
 local slow_build = set "NEAP_SANITIZER" or set "NEAP_HOSTILE"
 function M.skip_if_slow () lu.skipIf(slow_build, "takes minutes in this build") end
 
+function M.skip_without_fashion ()
+  local one = io.open "/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz"
+  lu.skipIf(not one, "no dataset-fashion-mnist")
+  one:close()
+end
+
 -- Runs a script under neap, with a folder for its pictures, and an option -> what it printed.  It must end well.
 function M.run (path, option)
   local line = "'%s/neap' '%s' '%s' %s 2>&1; echo status $?"
