@@ -15,13 +15,13 @@ tests() { $make --no-print-directory "$@" -j"$jobs" tests && $make --no-print-di
 stage_statistics() { tests CHECK=1 NEAP_TEST_TIMEOUT=600; }
 stage_address() {
   ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 LSAN_OPTIONS="suppressions=$PWD/mk/leaks.supp:print_suppressions=0" \
-    UBSAN_OPTIONS=print_stacktrace=1 NEAP_ALLOC_STEP=5 NEAP_TEST_TIMEOUT=400 tests SANITIZER=address,undefined
+    UBSAN_OPTIONS=print_stacktrace=1 NEAP_ALLOC_STEP=9 NEAP_TEST_TIMEOUT=400 tests SANITIZER=address,undefined
 }
 stage_thread() {                 # the C tests run work on pools of threads, and many contexts at once
   TSAN_OPTIONS="suppressions=$PWD/mk/races.supp:die_after_fork=0:allocator_may_return_null=1" \
     NEAP_ALLOC_STEP=40 NEAP_TEST_TIMEOUT=400 tests SANITIZER=thread ONLY=--c
 }
-stage_hostile() { NEAP_ALLOC_STEP=5 NEAP_TEST_TIMEOUT=400 tests HOSTILE=1; }
+stage_hostile() { NEAP_ALLOC_STEP=9 NEAP_TEST_TIMEOUT=400 tests HOSTILE=1; }
 stage_valgrind() {               # which computes long double in 64 bits: no oracle for kernels/test_accuracy
   $make --no-print-directory -j"$jobs" tests || return 1
   NEAP_ALLOC_STEP=40 NEAP_TEST_WRAP="valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite,indirect" \

@@ -24,7 +24,7 @@ end
 
 for _, method in ipairs{"ais", "reverse_ais"} do
   for size, values in pairs(exact) do
-    for beta, truth in pairs(values) do
+    for beta, truth in pairs((method == "ais" or size == 4) and values or {}) do
       T[("test_%s_of_ising_%d_at_%g"):format(method, size, beta)] = function ()
         local E = neap.energy.ising{shape = {size, size}, beta = beta}
         lu.assertAlmostEquals(E:log_z(), truth, 1e-6)
