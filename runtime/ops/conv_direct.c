@@ -10,13 +10,17 @@
 #include <string.h>
 
 extern const conv_kernels neap_conv_base;
-extern const conv_kernels neap_conv_avx2 __attribute__((weak));
-extern const conv_kernels neap_conv_avx512 __attribute__((weak));
+#if defined __x86_64__ && !defined NEAP_BASE_ONLY
+extern const conv_kernels neap_conv_avx2, neap_conv_avx512;   /* not weak: an archive would leave them out */
+static const conv_kernels *const sets[] = { &neap_conv_avx512, &neap_conv_avx2, &neap_conv_base };
+#else
+static const conv_kernels *const sets[] = { &neap_conv_base };
+#endif
 
 const conv_kernels *conv_kernels_of (const neap_context *c) {
-  const conv_kernels *all[] = { &neap_conv_avx512, &neap_conv_avx2 };
-  for (int i = 0; i < 2; i++) if (all[i] && strcmp(all[i]->name, c->tiles->name) == 0) return all[i];
-  return &neap_conv_base;
+  const conv_kernels *const *k = sets;
+  while (*k != &neap_conv_base && strcmp((*k)->name, c->tiles->name) != 0) k++;
+  return *k;
 }
 
 enum { TILE_FLOATS = 16 << 10,             /* of padded images: they stay in L2 beside the filters */

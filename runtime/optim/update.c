@@ -11,15 +11,17 @@
 #define BLOCK 16384                        /* elements: one thread's piece */
 
 extern const neap_update_kernels neap_update_base;
-extern const neap_update_kernels neap_update_avx2 __attribute__((weak));
-extern const neap_update_kernels neap_update_avx512 __attribute__((weak));
+#if defined __x86_64__ && !defined NEAP_BASE_ONLY
+extern const neap_update_kernels neap_update_avx2, neap_update_avx512;   /* not weak: an archive would leave them out */
+static const neap_update_kernels *const sets[] = { &neap_update_avx512, &neap_update_avx2, &neap_update_base };
+#else
+static const neap_update_kernels *const sets[] = { &neap_update_base };
+#endif
 
 static const neap_update_kernels *kernels (const neap_context *c) {
-  const neap_update_kernels *all[] = {&neap_update_avx512, &neap_update_avx2};
-  for (int i = 0; i < 2; i++)
-    if (all[i] && strcmp(all[i]->name, c->tiles->name) == 0)
-      return all[i];
-  return &neap_update_base;
+  const neap_update_kernels *const *k = sets;
+  while (*k != &neap_update_base && strcmp((*k)->name, c->tiles->name) != 0) k++;
+  return *k;
 }
 
 typedef struct job {
