@@ -7,6 +7,7 @@
 #include "op.h"
 #include "kernels/tile.h"
 #include "clock.h"
+#include "dnnl.h"
 
 int openblas_get_parallel (void);
 char *openblas_get_config (void);
@@ -53,12 +54,15 @@ static const char *blas_flavour (void) {
 
 static int info (lua_State *L) {
   neap_context *c = bind_context(L);
-  lua_createtable(L, 0, 6);
+  const neap_dnnl *dnnl = neap_dnnl_of(c);
+  if (!dnnl) return bind_raise(L, bind_state_of(L));
+  lua_createtable(L, 0, 7);
   set_string(L, "version", NEAP_VERSION);
   set_string(L, "lua", LUA_RELEASE);
   set_string(L, "cpu", c->tiles->name);
   set_string(L, "blas", openblas_get_config());
   set_string(L, "blas_flavour", blas_flavour());
+  set_string(L, "onednn", dnnl->about);
   lua_pushinteger(L, neap_threads(c));
   lua_setfield(L, -2, "threads");
   bind_setrecord(L);

@@ -9,14 +9,16 @@ build="gcc libc6-dev make liblua5.4-dev libopenblas-dev libopenblas-pthread-dev 
 data="dataset-fashion-mnist"
 tests="$data lua5.4 lua-unit libcmocka-dev librandom123-dev pkg-config"
 checks="strace valgrind libopenblas0-openmp libopenblas0-serial"
+faster=""                                # not needed; found at run time
+[ "$(uname -m)" = x86_64 ] && faster="libdnnl2"
 
 case "${1:-all}" in
   build) wanted="$build" ;;
   demo) wanted="$build $data" ;;
   test) wanted="$build $tests" ;;
-  bench) wanted="$build python3-torch python3-sklearn libopenblas0-openmp" ;;      # what the benchmark compares with
+  bench) wanted="$build $faster python3-torch python3-sklearn libopenblas0-openmp" ;;      # what the benchmark compares with
   stan) wanted="$build g++ r-cran-rstan r-cran-bh" ;;                              # the same for rows of NUTS
-  check | all) wanted="$build $tests $checks" ;;
+  check | all) wanted="$build $tests $checks $faster" ;;
   *) echo "deps.sh: unknown set '$1' (build, demo, test, check, bench, stan, all)" >&2; exit 2 ;;
 esac
 

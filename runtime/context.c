@@ -6,6 +6,7 @@
 #include "kernels/tile.h"
 #include "program/program.h"
 #include "pool.h"
+#include "ops/conv.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,6 +50,7 @@ void neap_close (neap_context *c) {
   if (!c || c->closed) return;
   neap_scope_close(c, 0);
   program_cache_free(c);
+  conv_dnn_close(c);
   neap_free(c, c->lent, c->lent_size * sizeof *c->lent);
   c->lent = NULL; c->lent_size = 0;
   neap_rng_release(c->rng); c->rng = NULL;

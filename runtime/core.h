@@ -15,6 +15,7 @@ typedef struct neap_tiles neap_tiles;      /* tile kernels of one instruction se
 typedef struct neap_pool neap_pool;        /* worker threads: pool.h */
 typedef struct neap_recording neap_recording;      /* a recording: program/trace.h */
 typedef struct program_cache program_cache;            /* programs made so far: program/cache.h */
+typedef struct conv_store conv_store;      /* what oneDNN made for convolutions: ops/conv_dnn.c */
 
 /* Where a host's code stands: a line of its script, the function it called there; empty: unknown. */
 typedef struct neap_place { char line[96], call[32]; } neap_place;
@@ -76,8 +77,11 @@ struct neap_context {
   neap_recording *trace;                       /* what is made is being recorded */
   program_cache *programs;
   uint64_t programs_run;                   /* how often programs ran */
+  uint64_t run;                            /* of a frame's context: which of these its frame is in; else 0 */
   uint64_t programs_made, serial;          /* serial: the last number given to an energy, sampler or loss */
   neap_blas blas;                          /* found at the first matrix product: blas.h */
+  struct neap_dnnl *dnnl;                  /* looked for at the first convolution it is faster at: dnnl.h; or NULL */
+  conv_store *convolutions;                /* or NULL */
 };
 
 /* Bookkeeping memory, counted in live, kept for reuse.  NULL with NEAP_EMEMORY set.  Not zeroed; size must be told

@@ -211,7 +211,7 @@ static neap_tensor *apply_in_scope (neap_context *c, const neap_op *row, neap_te
   if (!args) return NULL;
   for (int i = 0; i < n; i++) args[i] = in[i];
   neap_call k;
-  k.c = c; k.op = row; k.n = n; k.in = args;
+  k.c = c; k.op = row; k.n = n; k.in = args; k.steady = false;
   if (a) memcpy(&k.a, a, neap_attr_bytes(a));
   else neap_attrs_clear(&k.a);
   neap_tensor *out = apply_primitive(&k, a);

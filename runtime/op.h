@@ -62,6 +62,7 @@ typedef struct neap_call {
   int n;
   neap_tensor **in;
   neap_attrs a;
+  bool steady;                             /* a frame's: in[1] holds the same all through a run, c->run */
 } neap_call;
 
 /* A derivative rule's view of one tape entry. */

@@ -298,13 +298,16 @@ static bool open_job (neap_call *k, neap_tensor *out, conv_job *j) {
 }
 
 static bool multiply (neap_call *k, conv_job *j) {
+  conv_operands o = { j->x, j->g, j->w, j->out };
   choose_tasks(j);
-  if (!conv_is_direct(k, &j->s, j->kind)) return go(j);
-  return conv_run_direct(k->c, &j->s, j->kind, j->tasks, &(conv_operands){ j->x, j->g, j->w, j->out });
+  conv_made *made = conv_dnn_of(k, &j->s, j->kind, j->tasks, &o);
+  if (made) return conv_run_dnn(k->c, made, &o);
+  if (!neap_ok(k->c)) return false;
+  return conv_is_direct(k, &j->s, j->kind) ? conv_run_direct(k->c, &j->s, j->kind, j->tasks, &o) : go(j);
 }
 
-static bool run (neap_call *k, neap_tensor *out, conv_kind kind) {
-  conv_job j = { .c = k->c, .kind = kind };
+static bool run (neap_call *k, neap_tensor *out) {
+  conv_job j = { .c = k->c, .kind = conv_kind_of(k) };
   if (!conv_of(k, &j.s)) return false;
   if (neap_numel(out) == 0) return true;
   if (j.s.w.n == 0 || j.s.depth == 0 || j.s.o == 0) { fill_zero(out); return true; }
@@ -314,6 +317,6 @@ static bool run (neap_call *k, neap_tensor *out, conv_kind kind) {
   return ok;
 }
 
-bool run_convolve (neap_call *k, neap_tensor *out) { return run(k, out, CONV_FORWARD); }
-bool run_convolve_input (neap_call *k, neap_tensor *out) { return run(k, out, CONV_INPUT); }
-bool run_convolve_weight (neap_call *k, neap_tensor *out) { return run(k, out, CONV_WEIGHT); }
+bool run_convolve (neap_call *k, neap_tensor *out) { return run(k, out); }
+bool run_convolve_input (neap_call *k, neap_tensor *out) { return run(k, out); }
+bool run_convolve_weight (neap_call *k, neap_tensor *out) { return run(k, out); }

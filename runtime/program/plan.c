@@ -4,6 +4,8 @@
 ** other.  Every value's memory is a multiple of ARENA_PAD bytes, so tile kernels may work on whole vectors.
 */
 #include "program/joint.h"
+#include "ops/conv.h"
+#include "dnnl.h"
 #include <string.h>
 
 typedef struct life { int value, from, to; size_t size, at; } life;
@@ -202,6 +204,17 @@ static void set_draw (const frame *f, frame_draw *s, const graph_node *n) {
   s->width = out->axis == 0 && f->rows ? graph_numel(out->ndim, out->shape, f->rows) / f->rows : 0;
 }
 
+/* The frame's kernels share the library of the program's context, and are told which filters stay the same. */
+static bool plan_convolution (frame *f, neap_call *k, const graph_node *n) {
+  bool backwards = n->op == NEAP_OP_convolve_weight;
+  if (!graph_convolves(n) && !backwards) return true;
+  const graph_value *v = &f->p->g->values[graph_in(f->p->g, n, 1)->value];
+  k->steady = !backwards && (v->kind == VALUE_LEAF || v->fixed);
+  if (f->ctx.dnnl || !(f->ctx.dnnl = conv_library(f->p->c, k))) return neap_ok(f->p->c);
+  f->ctx.dnnl->refs++;
+  return true;
+}
+
 static bool set_call (frame *f, frame_instr *in, neap_tensor **pointers) {
   graph *g = f->p->g;
   const graph_node *n = &g->nodes[in->of->node];
@@ -215,7 +228,7 @@ static bool set_call (frame *f, frame_instr *in, neap_tensor **pointers) {
   in->call.op = &neap_ops[n->op];
   if (n->has_attrs) in->call.a = attrs_at(n, f->rows);
   neap_meta m;
-  bool ok = in->call.op->infer(&in->call, &m);
+  bool ok = in->call.op->infer(&in->call, &m) && plan_convolution(f, &in->call, n);
   for (int i = 0; ok && i < m.ndim; i++) ok = m.ndim == in->out->ndim && m.shape[i] == in->out->shape[i];
   bool adds = in->of->sum >= 0 && frame_adds(f);
   in->adds = n->before;
@@ -384,6 +397,7 @@ void frame_free (frame *f) {
   neap_program *p = f->p;
   neap_context *c = p->c;
   neap_scope_close(&f->ctx, 0);
+  conv_dnn_close(&f->ctx);
   neap_free(&f->ctx, f->ctx.lent, f->ctx.lent_size * sizeof *f->ctx.lent);
   neap_storage_trim(&f->ctx);
   while (f->free) {

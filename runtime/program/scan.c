@@ -293,6 +293,7 @@ static void note_failure (program_run *r, int64_t block, const neap_context *c) 
 /* A frame that runs alone shares its products among all threads. */
 static void run_frame (program_run *r, frame *f, int64_t block) {
   f->run = r;
+  f->ctx.run = r->p->ran;
   f->ctx.workers = r->nblocks == 1 || block == r->nblocks ? r->p->c : NULL;
   f->row0 = block_start(r, block);
   if (run_steps(f)) return;

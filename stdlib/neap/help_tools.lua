@@ -97,7 +97,7 @@ return {
       "how many threads neap uses, at first as many as there are cores, set if n is given; results do not depend on it"},
     memory = {"neap.memory()", "bytes: {live=, peak=, cached=}; allocations= and programs=: how many were made so far"},
     memory_cap = {"neap.memory_cap(bytes)", "the most memory tensors may take; what needs more is an error; 0: no cap"},
-    info = {"neap.info()", "version, lua, threads, cpu (instruction set), blas"},
+    info = {"neap.info()", "version, lua, threads, cpu (instruction set), blas, onednn (its version, or why it is not used)"},
     clock = {"neap.clock()", "monotonic seconds"},
     help = {"neap.help([name | function])", "this"},
   }},

@@ -1,6 +1,7 @@
-/* Convolution by each instruction set's kernels against float64, which BLAS multiplies; images do not touch. */
+/* Convolution by each instruction set's kernels of neap against float64, which BLAS multiplies; images do not touch. */
 #include "support.h"
 #include "kernels/tile.h"
+#include "dnnl.h"
 
 static const char *const isas[] = { "base", "avx2", "avx512" };
 
@@ -14,6 +15,12 @@ static const shape shapes[] = {
   { 3, 5, 70, 2, { 2, 5 }, 24, { 1, 1 }, { 1, 2 }, 1 },   { 1, 8, 8, 24, { 3, 3 }, 16, { 5, 5 }, { 0, 0 }, 1 },
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
+
+static neap_context *own_kernels (void) {
+  neap_context *c = neap_open(NULL);
+  assert_non_null(neap_dnnl_load(c, "off"));
+  return c;
+}
 
 static neap_tensor *normal (neap_context *c, uint64_t seed, int64_t n, int64_t h, int64_t w, int64_t k) {
   neap_rng *r = neap_rng_new(c, seed);
@@ -47,7 +54,7 @@ static void instruction_sets_agree_with_float64 (void **state) {
     const neap_tiles *t = neap_tiles_named(isas[k]);
     if (!t) continue;
     for (int i = 0; i < SHAPES; i++) {
-      neap_context *c = neap_open(NULL);
+      neap_context *c = own_kernels();
       neap_tensor *want[3], *got[3];
       all_three(c, &shapes[i], NEAP_FLOAT64, want);
       c->tiles = t;
@@ -67,7 +74,7 @@ static void images_do_not_touch (void **state) {
     const neap_tiles *t = neap_tiles_named(isas[k]);
     for (int i = 0; t && i < SHAPES; i++) {
       const shape *s = &shapes[i];
-      neap_context *c = neap_open(NULL);
+      neap_context *c = own_kernels();
       c->tiles = t;
       neap_tensor *made[3];
       all_three(c, s, NEAP_FLOAT32, made);
