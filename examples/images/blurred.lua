@@ -1,10 +1,11 @@
 -- blurred.lua -- an energy of pictures at many noise levels, E(x, σ), by denoising score matching: its network, its
 -- training, pictures drawn from it.
 --
--- At each level σ the data are blurred by noise σn, and E(·, σ) is trained until σ∇E(x + σn, σ) guesses n (Vincent 2011;
--- Song and Ermon 2019).  The energy is half the squared distance from a picture to what a U-Net makes of it (Salimans and
--- Ho 2021), E(x, σ) = ½|x − sF(x/s, log σ)|² / sσ with s² = σ² + ½: as much as pixels vary by, so that the network sees
--- numbers of one size at all levels.  Far out it is nearly |x|²/2σ², near the data as steep as noise of σ asks for.
+-- At each level σ the data are blurred by noise σn, and E(·, σ) is trained until σ∇E(x + σn, σ) guesses n (Vincent
+-- 2011; Song and Ermon 2019).  The energy is half the squared distance from a picture to what a U-Net makes of it
+-- (Salimans and Ho 2021), E(x, σ) = ½|x − sF(x/s, log σ)|² / sσ with s² = σ² + ½: as much as pixels vary by, so that
+-- the network sees numbers of one size at all levels.  Far out it is nearly |x|²/2σ², near the data as steep as noise
+-- of σ asks for.
 -- Invariant: pictures are [N, 1, 28, 28] in [-1, 1]; levels fall from 6, where all are one cloud, to 0.1.
 
 local neap = require "neap"
@@ -18,7 +19,7 @@ function M.levels (n)
   return out
 end
 
--- What the U-Net is given: the picture, log σ, and where each pixel lies, with a frame, so that sizes halve from 32 to 4.
+-- What the U-Net is given: the picture, log σ, and where each pixel lies, with a frame, so that 32 halves thrice.
 local across = neap.linspace(-1, 1, 28):reshape(1, 1, 1, 28)
 local function planes (x, log_sigma)
   local sizes = {x.shape[1], 1, 28, 28}

@@ -2,12 +2,13 @@
 --
 --   build/neap examples/images/dsm.lua [--quick] [seed] [folder] [others-images-idx3-ubyte.gz] [drawn.npy]
 --
--- blurred.lua has the energy E(x, σ) and its training: no chains are needed for it.  Drawing begins in the cloud of noise
--- that the largest level makes of all pictures, and goes down the levels (Song and Ermon 2019); the noise of the last
--- one is taken off in one step.  How near the drawings come to new pictures is told by the Fréchet distance in what a
--- small classifier sees, beside that of real pictures and of pixels drawn one by one; a .npy file of pictures that
--- another program drew (textbook.lua) is judged, too.  The model is left in dsm.safetensors, which inpainting.lua and
--- energy_map.lua read.  A full run should take some forty minutes on two cores, --quick half a minute.
+-- blurred.lua has the energy E(x, σ) and its training: no chains are needed for it.  Drawing begins in the cloud of
+-- noise that the largest level makes of all pictures, and goes down the levels (Song and Ermon 2019); the noise of
+-- the last one is taken off in one step.  How near the drawings come to new pictures is told by the Fréchet distance
+-- in what a small classifier sees, beside that of real pictures and of pixels drawn one by one; a .npy file of
+-- pictures that another program drew (textbook.lua) is judged, too.  The model is left in dsm.safetensors, which
+-- inpainting.lua and energy_map.lua read.  A full run should take some forty minutes on two cores, --quick half a
+-- minute.
 
 package.path = (arg[0]:match "^(.*)/" or ".") .. "/?.lua;" .. package.path
 local neap = require "neap"
@@ -62,7 +63,8 @@ judge("pixels drawn one by one", by_pixel)
 local some = test:slice(1, 1, JUDGED)
 local energy, length = blurred.level(model, .1)
 local found = pictures.print_auroc({
-  {"energy", energy}, {"score", length}, {"scores of four levels", blurred.lengths(model, train:slice(1, 1, 2 * JUDGED))},
+  {"energy", energy}, {"score", length},
+  {"scores of four levels", blurred.lengths(model, train:slice(1, 1, 2 * JUDGED))},
   {"pixels", (pictures.pixel_energy(train))},
 }, some, pictures.others(some, given.idx))
 assert(distance["drawn by this model"] < distance["pixels drawn one by one"], "no better than pixels one by one")

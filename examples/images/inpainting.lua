@@ -2,10 +2,10 @@
 --
 --   build/neap examples/images/inpainting.lua [--quick] [seed] [folder] [dsm.safetensors]
 --
--- The model is the one that dsm.lua left in its folder; without a file a small one is trained, in half a minute.  The
--- energies of blurred.lua know pictures with noise of σ, so at each level the half that is seen is held with noise of σ,
--- too (Song and Ermon 2019, algorithm 2), and chains fill the rest.  One filling is a draw; the mean of many is the best
--- guess.  Noise is taken off whole pictures by the same energy, in one step.
+-- The model is the one that dsm.lua left in its folder; without a file a small one is trained, in half a minute. The
+-- energies of blurred.lua know pictures with noise of σ, so at each level the half that is seen is held with noise of
+-- σ, too (Song and Ermon 2019, algorithm 2), and chains fill the rest.  One filling is a draw; the mean of many is
+-- the best guess.  Noise is taken off whole pictures by the same energy, in one step.
 
 package.path = (arg[0]:match "^(.*)/" or ".") .. "/?.lua;" .. package.path
 local neap = require "neap"

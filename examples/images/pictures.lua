@@ -1,6 +1,6 @@
 -- pictures.lua -- what the programs of this folder share: their arguments, Fashion-MNIST in [-1, 1], what is no picture
 -- of it, how odd pixels alone are, and classifiers: their training, their logits, one to compare pictures by.
--- Invariant: pictures are [N, 1, 28, 28] in [-1, 1] everywhere; nothing here writes a file but save.
+-- Invariant: pictures are [N, 1, 28, 28] in [-1, 1] everywhere; only save writes a file.
 
 local neap = require "neap"
 

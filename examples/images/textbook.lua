@@ -7,8 +7,8 @@
 -- are short of noise: they are a search for low energy more than a fair sampler, and the model is what the search finds
 -- likely.  A small penalty on E² keeps energies near zero, which is what the network is free to choose.
 -- An IDX file of other pictures of 28 × 28, such as MNIST's digits, is judged by energy, too.
--- Needs the Debian package dataset-fashion-mnist.  A full run should take some half an hour on two cores, --quick half a
--- minute.
+-- Needs the Debian package dataset-fashion-mnist.  A full run should take some half an hour on two cores, --quick half
+-- a minute.
 
 package.path = (arg[0]:match "^(.*)/" or ".") .. "/?.lua;" .. package.path
 local neap = require "neap"
@@ -72,7 +72,7 @@ print(("E of 1000 test pictures %.3f, of 1000 training pictures %.3f"):format(mo
   model(train:slice(1, 1, 1000)):mean():item()))
 local see, right = pictures.eyes(train, labels, quick and 200 or 3000)
 local real = see(test)
-print(("Fréchet distance in a classifier's features (%.1f %% right): drawn pictures %.1f, as many training pictures %.1f"
+print(("Fréchet distance in a classifier's features (%.1f %% right): drawn %.1f, as many training pictures %.1f"
   ):format(100 * right, neap.metric.frechet(see(state.x), real),
   neap.metric.frechet(see(train:slice(1, 1, DRAWN)), real)))
 assert(found.energy.noise > .99, "noise has as little energy as pictures")

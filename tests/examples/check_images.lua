@@ -18,7 +18,8 @@ end
 
 local function assert_fillings (out)
   local n = example.numbers(out, "squared error of a hidden pixel: filled by the model once")
-  lu.assertTrue(n[1] < n[5] and n[3] < n[1] and n[3] < .45, out)     -- once, how many, mean of these, mean picture, noise
+  -- once, how many, mean of these, by the mean picture, by noise
+  lu.assertTrue(n[1] < n[5] and n[3] < n[1] and n[3] < .45, out)
   n = example.numbers(out, "squared error of a pixel with noise of")
   lu.assertTrue(n[3] < .5 * n[4] and n[3] < .15 * n[2], out)         -- σ, noisy, denoised, pixel by pixel
   example.assert_picture "inpainting.png"

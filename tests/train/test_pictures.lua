@@ -1,5 +1,5 @@
--- test_pictures.lua -- the parts of the textbook's recipe together, on small pictures: a buffer of chains that are held in
--- [-1, 1] and begin anew by chance, clipped gradients, a penalty on energies, moved pictures, averages, the guard.
+-- test_pictures.lua -- the parts of the textbook's recipe together, on small pictures: a buffer of chains that are held
+-- in [-1, 1] and begin anew by chance, clipped gradients, a penalty on energies, moved pictures, averages, the guard.
 
 local lu = require "luaunit"
 local T = {}
@@ -75,8 +75,8 @@ function T.test_it_learns ()
   for i, p in ipairs(average:params()) do lu.assertTrue((p - E:params()[i]):abs():amax():item() > 0) end
 end
 
--- A step size far too large from step 100 on: the guard goes back to where it was small, and noise keeps more energy than
--- pictures, which it does not without.
+-- A step size far too large from step 100 on: the guard goes back to where it was small, and noise keeps more energy
+-- than pictures, which it does not without.
 function T.test_the_guard ()
   local lr = function (step) return step >= 100 and 3 or 2e-3 end
   local E, history = run{guard = true, optimizer = neap.optim.adam{lr = lr, beta1 = 0}}
