@@ -107,13 +107,18 @@ static neap_tensor *classes_of (neap_context *c, const neap_tensor *x, neap_tens
   return energy_reshape(c, whole(c, k), 1, &B);
 }
 
-/* x [B, event…], classes [B] -> [B]; a sum of one term, for where it leads to f's gradient row by row */
+/* a sum of one term: its gradient stays in the row, which a program must know of every row to run in blocks of them */
+neap_tensor *energy_logit_of (neap_context *c, neap_tensor *f, neap_tensor *k) {
+  neap_tensor *hot = f && k ? neap_one_hot(c, k, f->shape[1]) : NULL;
+  neap_tensor *own = hot ? neap_where(c, neap_ne(c, hot, num(c, hot, 0)), f, num(c, f, 0)) : NULL;
+  return own ? energy_sum_last(c, own) : NULL;
+}
+
+/* x [B, event…], classes [B] -> [B] */
 static neap_tensor *eval_class (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *k) {
   k = classes_of(c, x, k);
-  neap_tensor *f = k ? neap_energy_logits(c, E->parts[0], x, NULL) : NULL;
-  neap_tensor *hot = f ? neap_one_hot(c, k, f->shape[1]) : NULL;
-  neap_tensor *own = hot ? neap_where(c, neap_ne(c, hot, num(c, hot, 0)), f, num(c, f, 0)) : NULL;
-  return own ? neap_neg(c, energy_sum_last(c, own)) : NULL;
+  neap_tensor *own = k ? energy_logit_of(c, neap_energy_logits(c, E->parts[0], x, NULL), k) : NULL;
+  return own ? neap_neg(c, own) : NULL;
 }
 
 const energy_class energy_of_class_class = { "class", 1, 1, 0, check_class, eval_class, NULL, NULL, tail_same };

@@ -128,6 +128,8 @@ neap_tensor *energy_anchor (neap_context *c, neap_energy *E, neap_tensor *value)
 /* E:logits(x) is there.  A function's energy is a classifier when its choice is 1. */
 bool energy_is_classifier (const neap_energy *E);
 neap_tensor *energy_logits (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond);      /* [B, K] */
+/* f [B, K], k int64 [B] -> f_k [B] */
+neap_tensor *energy_logit_of (neap_context *c, neap_tensor *f, neap_tensor *k);
 neap_tensor *energy_classify (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond);    /* eval */
 /* What the function of E, made from one, gives. */
 neap_tensor *energy_call (neap_context *c, neap_energy *E, neap_tensor *x, neap_tensor *cond);

@@ -195,10 +195,16 @@ static neap_tensor *accuracy (neap_context *c, neap_tensor *logits, neap_tensor 
   return guess ? rows_mean(c, neap_cast(c, neap_eq(c, guess, labels), logits->dtype)) : NULL;
 }
 
+/* in blocks of rows, as the rest of the loss: energy_logit_of */
+static neap_tensor *cross_entropy (neap_context *c, neap_tensor *logits, neap_tensor *labels) {
+  neap_tensor *own = energy_logit_of(c, logits, labels), *all = own ? energy_logsumexp_last(c, logits) : NULL;
+  return all ? rows_mean(c, neap_sub(c, all, own)) : NULL;
+}
+
 static neap_tensor *eval_jem (neap_context *c, neap_loss *l, loss_batch *b) {
   loss_batch m = without_labels(b);
   neap_tensor *logits = energy_logits(c, b->E, b->x, NULL);
-  neap_tensor *wrong = logits ? neap_cross_entropy(c, logits, b->cond) : NULL;
+  neap_tensor *wrong = logits ? cross_entropy(c, logits, b->cond) : NULL;
   neap_tensor *right = accuracy(c, logits, b->cond);
   if (!loss_tell(c, b, "cross_entropy", wrong) || !loss_tell(c, b, "accuracy", right)) return NULL;
   neap_tensor *marginal = loss_contrast(c, l, &m, b->neg, NULL);

@@ -179,7 +179,7 @@ function T.test_errors ()
   lu.assertStrContains(message(loss, neap.energy.mlp{sizes = {2, 3}}, {x, y}),
                        "jem: E: neap.energy.classifier(…) expected, got mlp")
   y[4] = 5
-  lu.assertStrContains(message(loss, E, {x, y}), "cross_entropy: labels must be 1..3, got 5")
+  lu.assertStrContains(message(loss, E, {x, y}), "one_hot: indices must be 1..3, got 5")
 end
 
 return T
