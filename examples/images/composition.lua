@@ -20,7 +20,7 @@ local given = pictures.arguments()
 local quick, folder = given.quick, given.folder
 
 local STEPS, CHAIN, BATCH, BUFFER, DRAWN, LENGTH = 2500, 20, 128, 8192, 200, 300
-if quick then STEPS, CHAIN, BATCH, BUFFER, DRAWN, LENGTH = 250, 8, 64, 1024, 100, 150 end
+if quick then STEPS, CHAIN, BATCH, BUFFER, DRAWN, LENGTH = 250, 8, 64, 1024, 100, 200 end
 
 local train, labels = pictures.fashion "train"
 local test, truth = pictures.fashion "test"
@@ -66,10 +66,10 @@ tell("judge", judge, truth)
 local noise = neap.rand({DRAWN, 1, 28, 28}, {rng = neap.rng(5)}) * 2 - 1
 local some = test:slice(1, 1, DRAWN)
 local trousers, boot = kind:class(TROUSERS), kind:class(BOOT)
-local combinations = {                     -- name, energy, starts
+local combinations = {                     -- name, energy, starts; a shade counts twice: it must move every pixel a little
   {"trousers", trousers, noise},
-  {"trousers and light", trousers + shade:class(LIGHT), noise},
-  {"trousers and dark", trousers + shade:class(DARK), noise},
+  {"trousers and light", trousers + 2 * shade:class(LIGHT), noise},
+  {"trousers and dark", trousers + 2 * shade:class(DARK), noise},
   {"light", shade:class(LIGHT), some},
   {"light, not trousers", shade:class(LIGHT) - .5 * trousers, some},
   {"trousers or boot", neap.energy.any{trousers, boot}, some},
