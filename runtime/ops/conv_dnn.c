@@ -30,7 +30,7 @@ struct conv_made {
 
 /* ---- which shapes ---- */
 
-enum { UNIT = 16, FEW_CHANNELS = 3, MANY_CHANNELS = 32, FEW_WINDOWS = 64, ENOUGH = 128 };
+enum { UNIT = 16, FEW_CHANNELS = 3, MANY_CHANNELS = 32, FEW_WINDOWS = 64, ENOUGH = 128, FEW_OUTPUTS = 16 << 10 };
 
 /* Where it measured so, with vectors of so many floats: docs/performance.md.  Neap's own kernels know no groups, and no
 ** gaps within a line; where filters are packed at each call, there must be windows enough to make up for it. */
@@ -40,7 +40,7 @@ static bool is_faster (const conv_shape *s, conv_kind kind, int lanes, bool stea
   if (s->groups > 1 || s->w.dilation[1] > 1) return true;
   if (kind == CONV_INPUT) return units && ((wide && steady) || windows >= (wide ? UNIT : 2 * UNIT));
   if (!wide || s->o % UNIT) return false;
-  if (kind == CONV_WEIGHT) return s->w.c <= FEW_CHANNELS;
+  if (kind == CONV_WEIGHT) return s->w.c <= FEW_CHANNELS && windows * s->o <= FEW_OUTPUTS;
   return units && s->w.c >= MANY_CHANNELS && windows <= FEW_WINDOWS && (steady || s->w.n * windows >= ENOUGH);
 }
 
