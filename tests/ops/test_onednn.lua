@@ -5,7 +5,7 @@ local T = {}
 
 -- what neap prints that runs a script with NEAP_ONEDNN set
 local function said (library, script)
-  local pipe <close> = assert(io.popen(("NEAP_ONEDNN='%s' '%s/neap' -e '%s' 2>&1"):format(library, build, script)))
+  local pipe <close> = assert(io.popen(("NEAP_ONEDNN='%s' '%s/neap' -e '%s' 2> /dev/null"):format(library, build, script)))
   return (pipe:read "a":gsub("\n$", ""))
 end
 
