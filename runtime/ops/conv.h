@@ -42,11 +42,11 @@ typedef struct conv_operands { const void *x, *g, *w; void *out; } conv_operands
 bool conv_is_direct (const neap_call *k, const conv_shape *s, conv_kind kind);
 bool conv_run_direct (neap_context *c, const conv_shape *s, conv_kind kind, int64_t tasks, const conv_operands *o);
 
-/* conv_dnn.c: what oneDNN made for a call, the images cut into so many tasks, and the call done with it.  NULL: oneDNN is
-** no faster, or not to be had, or (with an error) there is no memory; false: no memory, or oneDNN failed. */
+/* conv_dnn.c: what oneDNN made for a call, the images cut into so many tasks, and the call done with it.  NULL: oneDNN
+** is no faster, or not to be had, or (with an error) there is no memory; false: no memory, or oneDNN failed. */
 typedef struct conv_made conv_made;
 enum { CONV_MADE = 64 };
-struct conv_store { uint64_t runs; conv_made *made[CONV_MADE]; };      /* a context's; runs: calls it was handed so far */
+struct conv_store { uint64_t runs; conv_made *made[CONV_MADE]; };      /* a context's; runs: calls handed over so far */
 conv_made *conv_dnn_of (neap_call *k, const conv_shape *s, conv_kind kind, int64_t tasks, const conv_operands *o);
 bool conv_run_dnn (neap_context *c, conv_made *m, const conv_operands *o);
 /* c's library, if call k, a convolution, may want it; else NULL.  For a frame, whose context shares it. */

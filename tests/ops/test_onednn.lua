@@ -5,7 +5,8 @@ local T = {}
 
 -- what neap prints that runs a script with NEAP_ONEDNN set
 local function said (library, script)
-  local pipe <close> = assert(io.popen(("NEAP_ONEDNN='%s' '%s/neap' -e '%s' 2> /dev/null"):format(library, build, script)))
+  local command = ("NEAP_ONEDNN='%s' '%s/neap' -e '%s' 2> /dev/null"):format(library, build, script)
+  local pipe <close> = assert(io.popen(command))
   return (pipe:read "a":gsub("\n$", ""))
 end
 
