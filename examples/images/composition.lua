@@ -66,7 +66,8 @@ tell("judge", judge, truth)
 local noise = neap.rand({DRAWN, 1, 28, 28}, {rng = neap.rng(5)}) * 2 - 1
 local some = test:slice(1, 1, DRAWN)
 local trousers, boot = kind:class(TROUSERS), kind:class(BOOT)
-local combinations = {                     -- name, energy, starts; a shade counts twice: it must move every pixel a little
+-- name, energy, starts.  A shade counts twice: it must move every pixel a little.
+local combinations = {
   {"trousers", trousers, noise},
   {"trousers and light", trousers + 2 * shade:class(LIGHT), noise},
   {"trousers and dark", trousers + 2 * shade:class(DARK), noise},
