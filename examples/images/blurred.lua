@@ -40,7 +40,7 @@ function M.energy (channels)
 end
 
 M.small = {channels = {8, 24, 48, 48}, levels = 12, batch = 32, steps = 320, decay = .97}       -- half a minute
-M.large = {channels = {16, 32, 64, 64}, levels = 12, batch = 64, steps = 10000, decay = .999}
+M.large = {channels = {16, 32, 64, 64}, levels = 12, batch = 64, steps = 12000, decay = .999}
 
 -- A model {E =, sigmas =, size =} trained on pictures x; its parameters are averages over steps.
 function M.train (size, x, seed)
