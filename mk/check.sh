@@ -23,9 +23,11 @@ stage_thread() {                 # the C tests run work on pools of threads, and
     NEAP_ALLOC_STEP=40 NEAP_TEST_TIMEOUT=400 tests SANITIZER=thread ONLY=--c
 }
 stage_hostile() { NEAP_ALLOC_STEP=9 NEAP_TEST_TIMEOUT=400 tests HOSTILE=1; }
-stage_valgrind() {               # which computes long double in 64 bits: no oracle for kernels/test_accuracy
+stage_valgrind() {               # which computes long double in 64 bits: no oracle for kernels/test_accuracy; and takes
+                                 # minutes for the code that oneDNN makes
   $make --no-print-directory -j"$jobs" tests || return 1
-  NEAP_ALLOC_STEP=40 NEAP_TEST_WRAP="valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite,indirect" \
+  NEAP_TEST_WRAP="valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite,indirect" \
+    NEAP_ONEDNN=off NEAP_ALLOC_STEP=40 \
     NEAP_TEST_EXCEPT=kernels/test_accuracy NEAP_TEST_TIMEOUT=500 lua5.4 tests/run.lua --c
 }
 blas() {                         # what calls it, with another flavour of the library
