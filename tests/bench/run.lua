@@ -6,8 +6,9 @@
 --
 -- Each row is set up, warmed up on both sides, then measured in turns: a run of neap, a run of the peer, and so on, so
 -- that what else the machine does meets both alike; at least so many runs and seconds, which all rows get in rounds,
--- because a neighbour's work can halve this machine's speed for seconds.  Only ratios from one run count.  --busy keeps
--- so many other processes computing meanwhile; --stan is where Stan's compiled models are kept.
+-- because a neighbour's work can halve this machine's speed for seconds.  Each round has a PyTorch of its own, since where
+-- a process's memory lies can make a fifth of its time.  Only ratios from one run count.  --busy keeps so many other
+-- processes computing meanwhile; --stan is where Stan's compiled models are kept.
 -- Invariant: a row that fails is reported with its error and makes the exit code 1; it never has a ratio.
 
 local here = arg[0]:match "^(.*)/[^/]*$" or "."
@@ -176,11 +177,12 @@ local function show (text)
   if watched then io.stderr:write("\r\27[K", text) end
 end
 
--- started: peers by name
-local function measure_all (list, o, started, threads)
+-- started: peers by name; renew() starts some of them anew
+local function measure_all (list, o, started, threads, renew)
   local all = {}
   for i, row in ipairs(list) do all[i] = {threads = threads, units = units_of(row, o), neap = {}, peer = {}} end
   for round = 1, o.rounds do
+    if round > 1 then renew() end
     for i, row in ipairs(list) do
       show(("round %d of %d: %s"):format(round, o.rounds, row.name))
       try(row, o, started[row.peer or "torch"], all[i])
@@ -196,7 +198,7 @@ local function describe_peak (peak)
 end
 
 local kinds = {
-  {name = "torch", title = "PyTorch", start = function (o, threads)
+  {name = "torch", title = "PyTorch", each_round = true, start = function (o, threads)
     return peers.torch(here .. "/peer_torch.py", threads, o.python)
   end},
   {name = "stan", title = "rstan", start = function (o)
@@ -219,6 +221,15 @@ local function start_peers (o, threads, list)
   return started, titles
 end
 
+local function renew_peers (o, threads, started)
+  for _, kind in ipairs(kinds) do
+    if kind.each_round and started[kind.name] then
+      started[kind.name]:close()
+      started[kind.name] = assert(kind.start(o, threads))
+    end
+  end
+end
+
 local function run_threads (o, threads, out)
   neap.set_threads(threads)
   local peak, list, started = measure_peak(o.peak, threads), chosen(o.only), nil
@@ -226,7 +237,7 @@ local function run_threads (o, threads, out)
   out.peaks[#out.peaks + 1] = peak
   started, out.peers = start_peers(o, threads, list)
   local stop = keep_busy(o.busy)
-  local all = measure_all(list, o, started, threads)
+  local all = measure_all(list, o, started, threads, function () renew_peers(o, threads, started) end)
   stop()
   print(report.head())
   for i, row in ipairs(list) do
