@@ -19,7 +19,7 @@ typedef struct task_memory { void *stream, *images, *outputs, *filters, *scratch
 struct conv_made {
   conv_shape s; conv_kind kind; int64_t tasks, pieces; /* what it is for; pieces: calls of oneDNN, some each task */
   const void *filters;                     /* and for these, where they stay the same through a run; else NULL */
-  char *kept; uint64_t packed_in;               /* these packed, in this run; or NULL */
+  char *kept; uint64_t packed_in;          /* these packed, in this run; or NULL */
   uint64_t used;
   bool usable;                             /* false: oneDNN has no kernel of its own for it */
   void *run[2];                            /* for pieces of n / pieces images, and for those of one more */

@@ -26,7 +26,7 @@ static const pattern patterns[NEAP_JOINTS] = {
 };
 
 /* where the pattern first reads what comes from outside as e */
-static const int *find (const pattern *w, const group_step *s, int e) {
+static const int *first_read (const pattern *w, const group_step *s, int e) {
   for (int k = 0;; k++)
     for (int j = 0; j < s[k].n; j++) if (w->in[k][j] == e) return &s[k].in[j];
 }
@@ -41,7 +41,7 @@ static bool is_result (const pattern *w, int k) {
 static bool is_wired (const pattern *w, const group_step *s, int b, int k, int j) {
   int from = w->in[k][j], has = s[k].in[j];
   if (from < 0) return has == from - b;
-  return -1 - has < b && has == *find(w, s, from);
+  return -1 - has < b && has == *first_read(w, s, from);
 }
 
 static bool is_step (const neap_program *p, const pattern *w, const group_step *s, int b, int k) {
@@ -81,7 +81,7 @@ void joint_set (const neap_program *p, frame_step *s, const group_step *of) {
   neap_dtype d = p->g->values[p->g->nodes[of->node].out].dtype;
   s->joint = p->c->tiles->joint[of->joint - 1][d == NEAP_FLOAT64];
   s->n = w->nin;
-  for (int e = 0; e < w->nin; e++) s->in[e] = *find(w, of, e);
+  for (int e = 0; e < w->nin; e++) s->in[e] = *first_read(w, of, e);
   s->joined = w->n;
   s->results = w->out;
   s->nresults = w->nout;

@@ -168,7 +168,7 @@ fault("what a call reads stays in registers", "joint.c", {joint, "test_what_othe
 fault("what a later step reads stays in registers", "joint.c", {joint, "test_what_others_read_float32"},
   {"(is_result(w, k) || !is_read(all, n, b + w->n, b + k))", "true"})
 fault("a product of anything passes for x times its sigmoid", "joint.c", {joint, "test_what_others_read_float32"},
-  {" && has == *find(w, s, from)", ""})
+  {" && has == *first_read(w, s, from)", ""})
 fault("results of one pass share memory", "fuse.c", {joint, "test_float32"},
   {"last[i] = reader > end - 1 ? reader : end - 1;", "last[i] = reader;"})
 fault("silu's slope is another", "expand.c", {"program/test_ops.lua", "test_compiled_equals_eager_float32"},
